@@ -1,0 +1,50 @@
+"""The project's benchmarks: `mammolib bench` runs them and prints a table with the machine's name.
+
+A benchmark measures one thing on this machine and says what the project asks of it. It never fails a test: machines
+differ, and the reader decides what a ratio means.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+
+ROOMS = ("data", "metrics", "ssd", "training")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One measurement.
+
+    Attributes:
+        name: what is measured, in words.
+        target: what the project asks for, in words.
+        run: measures and returns the figure in words, such as "4.1 s"; it is given the folder of the real films or
+            None. A benchmark that needs what is not there returns a line that begins with "skipped".
+    """
+
+    name: str
+    target: str
+    run: Callable[[str | None], str]
+
+
+def best_seconds(work: Callable[[], object], repeat: int = 3) -> float:
+    """Return the shortest of `repeat` timings of `work()`, in seconds."""
+    times = []
+    for _ in range(repeat):
+        start = perf_counter()
+        work()
+        times.append(perf_counter() - start)
+    return min(times)
+
+
+def benchmarks(rooms: Iterable[str] = ROOMS) -> list[tuple[str, Benchmark]]:
+    """Return (room, benchmark) for every benchmark of these rooms."""
+    found = []
+    for room in rooms:
+        if room not in ROOMS:
+            raise ValueError(f"bench: there is no room {room!r}; there are {', '.join(ROOMS)}")
+        found += [(room, b) for b in importlib.import_module(f"mammolib.bench.{room}").BENCHMARKS]
+    return found

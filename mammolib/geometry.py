@@ -1,0 +1,313 @@
+"""Boxes, the layouts of detections and truths, intersection over union, and the symmetries of the square.
+
+Coordinates are continuous: x runs right, y runs down, and the pixel in row r and column c covers the square from
+(c, r) to (c + 1, r + 1). A box from x1 to x2 is x2 - x1 wide; nothing in this project adds one pixel to a width.
+
+Two box formats exist, and the name of an array says which it holds: ``xyxy`` (left, top, right, bottom), in pixels
+outside the networks, and ``cxcywh`` (centre, width, height), relative to the image inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+CLASSES = ("benign", "malignant")
+"""The two lesion classes. Label 0 is background, so ``CLASSES[label - 1]`` names a label."""
+
+
+def xyxy_to_cxcywh(xyxy: ArrayLike) -> NDArray[np.floating]:
+    """Turn corners into centre and size.
+
+    Args:
+        xyxy: (..., 4) boxes as left, top, right, bottom.
+
+    Returns:
+        (..., 4) boxes as centre x, centre y, width, height, in the same unit.
+    """
+    b = as_boxes(xyxy, "xyxy", ordered=False)
+    return np.concatenate([(b[..., :2] + b[..., 2:]) / 2, b[..., 2:] - b[..., :2]], axis=-1)
+
+
+def cxcywh_to_xyxy(cxcywh: ArrayLike) -> NDArray[np.floating]:
+    """Turn centre and size into corners; the inverse of `xyxy_to_cxcywh`.
+
+    Args:
+        cxcywh: (..., 4) boxes as centre x, centre y, width, height.
+
+    Returns:
+        (..., 4) boxes as left, top, right, bottom, in the same unit.
+    """
+    b = as_boxes(cxcywh, "cxcywh", ordered=False)
+    half = b[..., 2:] / 2
+    return np.concatenate([b[..., :2] - half, b[..., :2] + half], axis=-1)
+
+
+def circle_to_box(row: ArrayLike, column: ArrayLike, radius: ArrayLike) -> NDArray[np.floating]:
+    """Return the square around a circle.
+
+    Args:
+        row, column: centre of the circle, counted in pixels from the top-left corner; scalars or arrays of one shape.
+        radius: radius in pixels, the same shape; positive.
+
+    Returns:
+        (..., 4) `xyxy` boxes of side 2 x radius.
+
+    Raises:
+        ValueError: a radius is not positive.
+
+    Example:
+        >>> circle_to_box(row=50, column=40, radius=10)
+        array([30., 40., 50., 60.])
+    """
+    row, column, radius = np.broadcast_arrays(*(np.asarray(v, float) for v in (row, column, radius)))
+    if not (radius > 0).all():
+        raise ValueError(f"radius: must be positive, got {radius[~(radius > 0)].flat[0]:g}")
+    return np.stack([column - radius, row - radius, column + radius, row + radius], axis=-1)
+
+
+def clip(xyxy: ArrayLike, width: float, height: float) -> NDArray[np.floating]:
+    """Cut boxes off at the border of an image that spans (0, 0) to (width, height)."""
+    return np.clip(as_boxes(xyxy, "xyxy"), 0, [width, height, width, height])
+
+
+def area(xyxy: ArrayLike) -> NDArray[np.floating]:
+    """Return the areas of (..., 4) `xyxy` boxes: width times height, without + 1."""
+    b = as_boxes(xyxy, "xyxy")
+    return (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
+
+
+def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
+    """Return the intersection over union of every box of `a` with every box of `b`.
+
+    Args:
+        a: (N, 4) `xyxy` boxes.
+        b: (M, 4) `xyxy` boxes in the same unit.
+
+    Returns:
+        (N, M) values in [0, 1]. Two boxes of no area have IoU 0.
+
+    Example:
+        >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(4)
+        array([[0.3333]])
+    """
+    a, b = as_boxes(a, "a"), as_boxes(b, "b")
+    return paired_iou(a[:, None], b[None, :])
+
+
+def paired_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
+    """Return the IoU of box i of `a` with box i of `b`; (..., 4) arrays that broadcast against each other."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    size_a, size_b = ((v[..., 2:] - v[..., :2]).prod(axis=-1) for v in (a, b))
+    union = size_a + size_b - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True) -> NDArray[np.floating]:
+    """Return `boxes` as a float array of shape (..., 4), or say which row is wrong.
+
+    Args:
+        boxes: anything NumPy turns into an array; an empty list becomes shape (0, 4).
+        name: what the error calls it.
+        ordered: also demand left <= right and top <= bottom.
+
+    Raises:
+        ValueError: wrong shape, a value that is not finite, or corners in the wrong order; names argument, row, value.
+    """
+    try:
+        b = np.asarray(boxes, dtype=float)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"{name}: boxes must be numbers of shape (..., 4): {err}") from None
+    if b.size == 0 and b.ndim <= 2:
+        return b.reshape(0, 4)
+    if b.ndim == 0 or b.shape[-1] != 4:
+        raise ValueError(f"{name}: boxes must have shape (..., 4), got {b.shape}")
+    bad = ~np.isfinite(b).all(axis=-1)
+    what = "holds a value that is not finite"
+    if ordered and not bad.any():
+        bad = (b[..., 2] < b[..., 0]) | (b[..., 3] < b[..., 1])
+        what = "must be left, top, right, bottom with left <= right and top <= bottom"
+    if bad.any():
+        row = np.flatnonzero(bad)[0]
+        raise ValueError(f"{name}, row {row}: {b.reshape(-1, 4)[row].tolist()} {what}")
+    return b
+
+
+@dataclass(frozen=True)
+class Truths:
+    """The lesions of a set of images, flat: row i is one lesion. The one layout every room uses.
+
+    Attributes:
+        image: (N,) int, the image each lesion is on, 0 to n_images - 1, in any order.
+        label: (N,) int, 1 to len(classes).
+        box: (N, 4) float, `xyxy` in pixels.
+        n_images: how many images there are, those without a lesion included.
+        difficult: (N,) bool, lesions that count neither for nor against a detector; default none.
+        classes: names of the labels 1, 2, ...
+
+    Raises:
+        ValueError: names the argument, the row and the value.
+    """
+
+    image: NDArray[np.integer]
+    label: NDArray[np.integer]
+    box: NDArray[np.floating]
+    n_images: int
+    difficult: NDArray[np.bool_] | None = None
+    classes: tuple[str, ...] = CLASSES
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "box", _flat_boxes(self.box, "truths.box"))
+        n = len(self.box)
+        set_(self, "image", _integers(self.image, n, "truths.image", 0, self.n_images - 1))
+        set_(self, "label", _integers(self.label, n, "truths.label", 1, len(self.classes)))
+        difficult = np.zeros(n, bool) if self.difficult is None else np.asarray(self.difficult)
+        if difficult.shape != (n,) or difficult.dtype != bool:
+            raise ValueError(f"truths.difficult: expected {n} booleans, got {difficult.dtype} {difficult.shape}")
+        set_(self, "difficult", difficult)
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+    def of_images(self, images: ArrayLike) -> Truths:
+        """Return the truths of some images (each named once), renumbered in the order given."""
+        rows, image, n = _select(self.image, self.n_images, images)
+        return Truths(image, self.label[rows], self.box[rows], n, self.difficult[rows], self.classes)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector answers on a set of images, flat: row i is one box. The partner of `Truths`.
+
+    Attributes:
+        image: (N,) int, the image of each detection.
+        label: (N,) int, 1 to the number of classes.
+        confidence: (N,) float in [0, 1].
+        box: (N, 4) float, `xyxy` in pixels.
+
+    Raises:
+        ValueError: names the argument, the row and the value.
+    """
+
+    image: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, int))
+    label: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, int))
+    confidence: NDArray[np.floating] = field(default_factory=lambda: np.zeros(0))
+    box: NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 4)))
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "box", _flat_boxes(self.box, "detections.box"))
+        n = len(self.box)
+        set_(self, "image", _integers(self.image, n, "detections.image", 0, None))
+        set_(self, "label", _integers(self.label, n, "detections.label", 1, None))
+        confidence = np.asarray(self.confidence, float)
+        if confidence.shape != (n,):
+            raise ValueError(f"detections.confidence: expected {n} numbers, got shape {confidence.shape}")
+        bad = np.flatnonzero(~((confidence >= 0) & (confidence <= 1)))
+        if len(bad):
+            raise ValueError(f"detections.confidence, row {bad[0]}: {confidence[bad[0]]} is not in [0, 1]")
+        set_(self, "confidence", confidence)
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+    def of_images(self, images: Sequence[int] | NDArray, n_images: int) -> Detections:
+        """Return the detections on some images (each named once), renumbered in the order given."""
+        rows, image, _ = _select(self.image, n_images, images)
+        return Detections(image, self.label[rows], self.confidence[rows], self.box[rows])
+
+
+def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
+    b = as_boxes(boxes, name)
+    if b.ndim != 2:
+        raise ValueError(f"{name}: boxes must have shape (N, 4), got {b.shape}")
+    return b
+
+
+def _integers(values: ArrayLike, n: int, name: str, low: int, high: int | None) -> NDArray[np.integer]:
+    v = np.asarray(values)
+    if v.size == 0 and n == 0:
+        return np.zeros(0, int)
+    if v.shape != (n,) or v.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected {n} integers, got {v.dtype} of shape {v.shape}")
+    v = v.astype(int)
+    bad = np.flatnonzero((v < low) | (v > (np.inf if high is None else high)))
+    if len(bad):
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {limits}")
+    return v
+
+
+def _select(image: NDArray, n_images: int, images: ArrayLike) -> tuple[NDArray, NDArray, int]:
+    images = np.asarray(images, dtype=int).reshape(-1)
+    if len(np.unique(images)) != len(images):
+        raise ValueError("images: an image is named twice")
+    if len(images) and (images.min() < 0 or images.max() >= n_images):
+        raise ValueError(f"images: numbers must lie in 0 to {n_images - 1}, got {images.min()} to {images.max()}")
+    place = np.full(n_images, -1)
+    place[images] = np.arange(len(images))
+    rows = np.flatnonzero(place[image] >= 0)
+    rows = rows[np.argsort(place[image[rows]], kind="stable")]
+    return rows, place[image[rows]], len(images)
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """One of the eight ways to lay a square onto itself: an element of the dihedral group of order 8.
+
+    The paper makes eight images of one by rotations through 90, 180 and 270 degrees and a vertical flip (section 2).
+    One integer matrix defines an element; the images, the boxes, the product and the inverse all follow from it.
+
+    Attributes:
+        matrix: ((a, b), (c, d)): the point (x, y), measured from the centre of the image with y pointing down,
+            goes to (a x + b y, c x + d y).
+    """
+
+    matrix: tuple[tuple[int, int], tuple[int, int]]
+
+    @classmethod
+    def of(cls, quarter_turns: int = 0, flip: bool = False) -> Symmetry:
+        """Turn anticlockwise by `quarter_turns` x 90 degrees, then flip vertically (top to bottom) if `flip`."""
+        m = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarter_turns % 4)
+        if flip:
+            m = np.array([[1, 0], [0, -1]]) @ m
+        return cls(tuple(tuple(int(v) for v in row) for row in m))
+
+    def __matmul__(self, first: Symmetry) -> Symmetry:
+        """Return the element that does `first`, then this one."""
+        m = np.array(self.matrix) @ np.array(first.matrix)
+        return Symmetry(tuple(tuple(int(v) for v in row) for row in m))
+
+    def inverse(self) -> Symmetry:
+        """Return the element that undoes this one: the transposed matrix."""
+        return Symmetry(tuple(zip(*self.matrix, strict=True)))
+
+    def image(self, pixels: NDArray) -> NDArray:
+        """Move the pixels of (H, W, ...) `pixels`; a view, no copy. Height and width may differ.
+
+        The new image holds at (x, y) what the old one held where the inverse sends (x, y).
+        """
+        (a, b), (c, d) = self.inverse().matrix
+        if a == 0:  # the old x is given by the new y: rows and columns change places
+            pixels = np.swapaxes(pixels, 0, 1)
+            return pixels[::b, ::c]
+        return pixels[::d, ::a]
+
+    def boxes(self, xyxy: ArrayLike, width: float, height: float) -> NDArray[np.floating]:
+        """Move (..., 4) `xyxy` boxes of an image of this width and height to where their pixels go."""
+        b = as_boxes(xyxy, "xyxy")
+        m = np.array(self.matrix, float)
+        old, new = np.array([width, height]) / 2, np.abs(m) @ [width, height] / 2
+        one = (b[..., :2] - old) @ m.T + new
+        two = (b[..., 2:] - old) @ m.T + new
+        return np.concatenate([np.minimum(one, two), np.maximum(one, two)], axis=-1)
+
+
+DIHEDRAL = tuple(Symmetry.of(turns, flip) for flip in (False, True) for turns in range(4))
+"""The eight elements in the paper's order: turned by 0, 90, 180, 270 degrees; then the same four, flipped."""

@@ -1,0 +1,1 @@
+"""Metrics of detection and classification, and their intervals."""

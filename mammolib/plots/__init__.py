@@ -1,0 +1,48 @@
+"""Every figure of the paper and of the book.
+
+A plotting function takes data, returns a `matplotlib.figure.Figure` and draws nothing else: `figure` makes the canvas
+without pyplot, so a notebook shows the figure once, as the value of its cell. Colours are Okabe and Ito's, which
+colour-blind readers can tell apart; lines differ in dash as well, for print in grey.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BENIGN, MALIGNANT, NORMAL = "#0072B2", "#D55E00", "#009E73"
+PAPER, ACCENT, GREY = "#000000", "#CC79A7", "#6E6E6E"
+COLOURS = {"benign": BENIGN, "malignant": MALIGNANT, "normal": NORMAL, "paper": PAPER}
+DASHES = {"benign": "-", "malignant": "--", "normal": ":", "paper": "-."}
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+}
+
+
+def figure(rows: int = 1, columns: int = 1, width: float = 7.0, height: float = 3.2, **options: Any) -> Figure:
+    """Return an empty figure with `rows` x `columns` axes; `width` and `height` in inches.
+
+    The axes are `figure.axes`, row by row. `options` go to `Figure.subplots`.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        fig.subplots(rows, columns, **options)
+    return fig
+
+
+def show_pixels(ax: Axes, pixels: Any, title: str = "") -> Axes:
+    """Draw a greyscale image without ticks, in pixel coordinates whose origin is the top-left corner."""
+    height, width = pixels.shape[:2]
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="nearest")
+    ax.set(xticks=[], yticks=[], title=title)
+    return ax
