@@ -1,0 +1,1 @@
+"""The single-shot detector of the paper, part by part: default boxes, targets, model, loss, decoding, whole films."""

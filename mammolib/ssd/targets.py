@@ -1,0 +1,195 @@
+"""From lesions to what a network should answer: matching truths with default boxes, and encoding boxes as offsets.
+
+Everything here is NumPy in float64 and runs once, before training. `keras.utils.bounding_boxes` encodes the same
+offsets, box by box with its anchor, on whatever backend is loaded; the tests hold `encode` and `decode` against it.
+It does not match, and importing it takes longer than all targets of the paper.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from mammolib.geometry import Truths, as_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
+from mammolib.ssd.boxes import SSD256, Layout, default_boxes
+
+VARIANCES = (0.1, 0.1, 0.2, 0.2)
+"""Offsets are divided by these, so that they spread about as widely as a standard normal (Liu et al.'s code)."""
+
+_CHUNK = 8  # truths at once: 8 x 6132 float64 stay in a core's second-level cache
+
+
+def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
+    """Say how a default box must move to become a box (Liu et al. 2016, equation 2).
+
+    Args:
+        cxcywh: (..., 4) boxes, relative to the image.
+        default: (..., 4) default boxes, `cxcywh` relative; box i goes with default box i.
+
+    Returns:
+        (..., 4) offsets: ((cx - dx) / dw / 0.1, (cy - dy) / dh / 0.1, ln(w / dw) / 0.2, ln(h / dh) / 0.2).
+
+    Raises:
+        ValueError: a box has no area; names its row.
+    """
+    box, d = (_with_area(v, name) for v, name in ((cxcywh, "cxcywh"), (default, "default")))
+    offsets = np.concatenate([(box[..., :2] - d[..., :2]) / d[..., 2:], np.log(box[..., 2:] / d[..., 2:])], axis=-1)
+    return offsets / VARIANCES
+
+
+def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
+    """Move default boxes by offsets; the inverse of `encode`.
+
+    Args:
+        offsets: (..., 4) as `encode` gives them.
+        default: (..., 4) default boxes, `cxcywh` relative.
+
+    Returns:
+        (..., 4) `cxcywh` boxes, relative to the image.
+
+    Example:
+        >>> default = [0.5, 0.5, 0.2, 0.2]
+        >>> decode(encode([0.48, 0.5, 0.3, 0.2], default), default).round(6)
+        array([0.48, 0.5 , 0.3 , 0.2 ])
+    """
+    step = np.asarray(offsets, float) * VARIANCES
+    d = np.asarray(default, float)
+    return np.concatenate([d[..., :2] + step[..., :2] * d[..., 2:], d[..., 2:] * np.exp(step[..., 2:])], axis=-1)
+
+
+def match(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.intp]:
+    """Say which truth of one image each default box answers for (Liu et al. 2016, section 2.2).
+
+    First every truth gets one default box of its own: of all pairs still free, the one with the highest overlap is
+    joined, and so on until no truth is left. Then every other default box is joined to the truth it overlaps most, if
+    by `threshold` or more. Of equal overlaps the truth with the lower number wins, then the default box with the lower
+    number. A truth that overlaps no free default box at all stays without one.
+
+    Args:
+        overlap: (T, n_boxes) IoU of each truth with each default box.
+        threshold: smallest IoU of the second step.
+
+    Returns:
+        (n_boxes,) int: the truth's row, or -1 for background.
+
+    Example:
+        Truth 1 takes box 0, the best pair of all; truth 0 gets box 1, its second choice, though truth 1 overlaps
+        that more:
+
+        >>> match(np.array([[0.8, 0.6, 0.1], [0.9, 0.7, 0.2]]))
+        array([ 1,  0, -1])
+    """
+    overlap = np.asarray(overlap, float)
+    if overlap.ndim != 2:
+        raise ValueError(f"overlap: expected (truths, default boxes), got shape {overlap.shape}")
+    matched = np.full(overlap.shape[1], -1)
+    if not overlap.size:
+        return matched
+    truth = overlap.argmax(axis=0)
+    good = overlap[truth, np.arange(len(matched))] >= threshold
+    matched[good] = truth[good]
+    for row, box in _own_boxes(overlap):
+        matched[box] = row
+    return matched
+
+
+def targets(
+    truths: Truths,
+    size: float = 256,
+    layout: Layout = SSD256,
+    threshold: float = 0.5,
+    dtype: DTypeLike = np.float32,
+) -> NDArray:
+    """Return what a network should answer for every image: the `y_true` of `ssd.loss.SSDLoss`.
+
+    Args:
+        truths: the lesions, in pixels of images of side `size`; images without a lesion are all background.
+        size: side of the images, in pixels.
+        layout: the network's default boxes.
+        threshold: IoU from which a default box counts as a hit, see `match`.
+        dtype: of the result; float16 halves the memory and rounds an offset by at most a part in two thousand.
+
+    Returns:
+        (n_images, layout.n_boxes, 5): the label (0 for background), then four offsets (0 for background).
+
+    Raises:
+        ValueError: a truth has no area; names its row.
+    """
+    default = default_boxes(layout)
+    box = _with_area(truths.box, "truths.box", corners=True) / size
+    out = np.zeros((truths.n_images, layout.n_boxes, 5), dtype)
+    order = np.argsort(truths.image, kind="stable")
+    image, at, lesion = _matches(box[order], truths.image[order], threshold, layout)
+    lesion = order[lesion]
+    out[image, at, 0] = truths.label[lesion]
+    out[image, at, 1:] = encode(xyxy_to_cxcywh(box)[lesion], default[at])
+    return out
+
+
+def _matches(box: NDArray, image: NDArray, threshold: float, layout: Layout) -> tuple[NDArray, NDArray, NDArray]:
+    """Match every image; (image, default box, truth) of each hit. Truths are sorted by image.
+
+    Images with one truth, nearly all there are, need no loop: a chunk of them is matched at once.
+    """
+    corners = cxcywh_to_xyxy(default_boxes(layout)).T
+    starts = np.flatnonzero(np.diff(image, prepend=-1))
+    many = np.diff(starts, append=len(image)) > 1
+    hits = [np.zeros((3, 0), int)]
+    single = starts[~many]
+    for rows in (single[i : i + _CHUNK] for i in range(0, len(single), _CHUNK)):
+        overlap = _overlaps(box[rows], corners)
+        hit = overlap >= threshold
+        best = overlap.argmax(axis=1)
+        every = np.arange(len(rows))
+        hit[every, best] |= overlap[every, best] > 0
+        row, at = np.divmod(np.flatnonzero(hit), hit.shape[1])
+        hits.append(np.stack([image[rows[row]], at, rows[row]]))
+    for start, stop in zip(starts[many], np.append(starts, len(image))[1:][many], strict=True):
+        found = match(_overlaps(box[start:stop], corners), threshold)
+        at = np.flatnonzero(found >= 0)
+        hits.append(np.stack([np.full(len(at), image[start]), at, start + found[at]]))
+    return tuple(np.concatenate(hits, axis=1))
+
+
+def _overlaps(box: NDArray, corners: NDArray) -> NDArray[np.float64]:
+    """IoU of (T, 4) `xyxy` boxes with default boxes given as four rows; `geometry.iou` without temporaries."""
+    x1, y1, x2, y2 = (box[:, i, None] for i in range(4))
+    width, height = np.minimum(x2, corners[2]), np.minimum(y2, corners[3])
+    left = np.maximum(x1, corners[0])
+    width -= left
+    np.maximum(width, 0, out=width)
+    height -= np.maximum(y1, corners[1], out=left)
+    np.maximum(height, 0, out=height)
+    shared = np.multiply(width, height, out=width)
+    union = np.add((x2 - x1) * (y2 - y1), (corners[2] - corners[0]) * (corners[3] - corners[1]), out=height)
+    union -= shared
+    return np.divide(shared, union, out=shared)
+
+
+def _own_boxes(overlap: NDArray) -> list[tuple[int, int]]:
+    """The first step of `match`: (truth, default box) pairs, best pair first, every row and column at most once."""
+    best = overlap.argmax(axis=1)
+    value = overlap[np.arange(len(overlap)), best]
+    free, open_, pairs = np.ones(overlap.shape[1], bool), np.ones(len(overlap), bool), []
+    for _ in range(len(overlap)):
+        row = int(np.where(open_, value, -1).argmax())
+        if not value[row] > 0:
+            break
+        pairs.append((row, int(best[row])))
+        free[best[row]], open_[row] = False, False
+        for other in np.flatnonzero(open_ & ~free[best]):  # those that have just lost their first choice
+            left = np.where(free, overlap[other], -1)
+            best[other] = left.argmax()
+            value[other] = left[best[other]]
+    return pairs
+
+
+def _with_area(boxes: ArrayLike, name: str, corners: bool = False) -> NDArray[np.float64]:
+    """Return boxes as floats, or say which one has no width or no height."""
+    b = as_boxes(boxes, name, ordered=corners)
+    size = b[..., 2:] - b[..., :2] if corners else b[..., 2:]
+    bad = np.flatnonzero(~(size > 0).all(axis=-1))
+    if len(bad):
+        w, h = size.reshape(-1, 2)[bad[0]]
+        raise ValueError(f"{name}, row {bad[0]}: a box must have an area, this one is {w:g} wide and {h:g} high")
+    return b

@@ -1,0 +1,165 @@
+"""Matching and encoding, held against a plain reading of the definitions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou, xyxy_to_cxcywh
+from mammolib.ssd.boxes import SSD300, default_boxes
+from mammolib.ssd.targets import decode, encode, match, targets
+
+
+def plain_match(overlap, threshold=0.5):
+    """The definition, pair by pair."""
+    overlap, matched = np.array(overlap, float), [-1] * overlap.shape[1]
+    free_truths, free_boxes = set(range(len(overlap))), set(range(overlap.shape[1]))
+    while free_truths and free_boxes:
+        pairs = [(-overlap[t, b], t, b) for t in free_truths for b in free_boxes]
+        value, t, b = min(pairs)
+        if value == 0:
+            break
+        matched[b] = t
+        free_truths.remove(t)
+        free_boxes.remove(b)
+    for b in free_boxes:
+        value, t = min((-overlap[t, b], t) for t in range(len(overlap))) if len(overlap) else (0, -1)
+        if -value >= threshold:
+            matched[b] = t
+    return matched
+
+
+def random_truths(rng, n_images, most=5):
+    """Lesions of any size, some images without one, some with several and nearly the same."""
+    counts = rng.integers(0, most + 1, n_images)
+    image = np.repeat(np.arange(n_images), counts)
+    centre, radius = rng.uniform(0, 256, (len(image), 2)), np.exp(rng.uniform(np.log(3), np.log(197), len(image)))
+    twin = rng.random(len(image)) < 0.3
+    centre[1:][twin[1:]], radius[1:][twin[1:]] = centre[:-1][twin[1:]] + 2, radius[:-1][twin[1:]]
+    order = rng.permutation(len(image))
+    label = rng.integers(1, 3, len(image))
+    return Truths(image[order], label[order], circle_to_box(*centre[order].T, radius[order]), n_images)
+
+
+@given(
+    st.integers(0, 4).flatmap(
+        lambda t: st.integers(1, 6).flatmap(
+            lambda n: st.lists(
+                st.lists(st.sampled_from([0, 0.1, 0.3, 0.5, 0.5, 0.7, 0.9, 1]), min_size=n, max_size=n),
+                min_size=t,
+                max_size=t,
+            ).map(lambda rows: np.array(rows, float).reshape(t, n))
+        )
+    )
+)
+@settings(max_examples=500, deadline=None)
+def test_matching_follows_the_definition_ties_included(overlap):
+    assert match(overlap).tolist() == plain_match(overlap)
+
+
+def test_targets_of_a_batch_are_a_loop_over_images_and_pairs():
+    rng = np.random.default_rng(0)
+    truths, default = random_truths(rng, 12), default_boxes()
+    got = targets(truths, dtype=np.float64)
+    corners = cxcywh_to_xyxy(default)
+    counts = np.bincount(truths.image, minlength=12)
+    assert counts.min() == 0 and counts.max() > 3
+    for image in range(truths.n_images):
+        rows = np.flatnonzero(truths.image == image)
+        expected = np.zeros((len(default), 5))
+        for box, found in enumerate(plain_match(iou(truths.box[rows] / 256, corners))):
+            if found >= 0:
+                row = rows[found]
+                offsets = encode(xyxy_to_cxcywh(truths.box[row] / 256), default[box])
+                expected[box] = [truths.label[row], *offsets]
+        np.testing.assert_array_equal(got[image], expected)
+
+
+def test_every_truth_has_a_default_box_even_the_smallest():
+    truths = Truths(np.arange(3), np.ones(3, int), circle_to_box([128, 3, 250], [128, 3, 60], [3, 3, 3.5]), 3)
+    assert (targets(truths)[..., 0] > 0).sum(axis=1).tolist() == [1, 1, 1]
+
+
+def test_a_truth_beside_the_image_stays_without_a_box():
+    truths = Truths(np.zeros(2, int), np.ones(2, int), [[900, 900, 950, 950], [100, 100, 160, 160]], 1)
+    assert (targets(truths)[..., 0] > 0).any()
+    alone = truths.of_images([0])
+    alone = Truths(alone.image[:1], alone.label[:1], alone.box[:1], 1)
+    assert not targets(alone).any()
+
+
+def test_decoding_undoes_encoding_on_100_000_boxes():
+    rng = np.random.default_rng(1)
+    n = 100_000
+    box = np.concatenate([rng.uniform(-0.5, 1.5, (n, 2)), np.exp(rng.uniform(np.log(1e-3), np.log(3), (n, 2)))], axis=1)
+    default = default_boxes()[rng.integers(0, 6132, n)]
+    np.testing.assert_allclose(decode(encode(box, default), default), box, atol=1e-5)
+    np.testing.assert_allclose(decode(encode(box, default).astype(np.float32), default), box, atol=1e-5)
+
+
+def test_encoding_by_hand():
+    assert encode([0.52, 0.5, 0.2, 0.4], [0.5, 0.5, 0.2, 0.2]).tolist() == pytest.approx([1, 0, 0, np.log(2) / 0.2])
+
+
+def test_targets_decode_to_the_truths_in_half_precision_within_a_tenth_of_a_pixel():
+    truths = random_truths(np.random.default_rng(2), 40, most=1)
+    y = targets(truths, dtype=np.float16)
+    image, at = np.nonzero(y[..., 0])
+    box = cxcywh_to_xyxy(decode(y[image, at, 1:], default_boxes()[at])) * 256
+    lesion = np.searchsorted(np.sort(truths.image), image)
+    error = np.abs(box - truths.box[np.argsort(truths.image)][lesion])
+    assert error.max() < 0.1
+
+
+def test_no_images_and_no_truths():
+    none = Truths([], [], [], 0)
+    assert targets(none).shape == (0, 6132, 5)
+    empty = Truths([], [], [], 3)
+    assert targets(empty, layout=SSD300, size=300).shape == (3, 8732, 5)
+    assert not targets(empty).any()
+    assert match(np.zeros((0, 4))).tolist() == [-1] * 4
+
+
+def test_bad_boxes_are_named():
+    flat = Truths([0, 0], [1, 2], [[10, 10, 20, 20], [5, 5, 5, 9]], 1)
+    with pytest.raises(ValueError, match="truths.box, row 1: a box must have an area, this one is 0 wide and 4 high"):
+        targets(flat)
+    with pytest.raises(ValueError, match="cxcywh, row 0: a box must have an area"):
+        encode([0.5, 0.5, -0.1, 0.1], [0.5, 0.5, 0.1, 0.1])
+    with pytest.raises(ValueError, match="overlap: expected"):
+        match(np.zeros(4))
+
+
+CHECK = """
+import sys
+import keras, numpy as np
+from keras.utils import bounding_boxes as kb
+from mammolib.geometry import cxcywh_to_xyxy
+from mammolib.ssd.boxes import default_boxes
+from mammolib.ssd.targets import VARIANCES, decode, encode
+rng = np.random.default_rng(0)
+default = default_boxes()
+box = np.concatenate([rng.uniform(0, 1, (6132, 2)), rng.uniform(0.01, 1, (6132, 2))], axis=1)
+theirs = kb.encode_box_to_deltas(
+    default.astype("float32"), box.astype("float32"), anchor_format="center_xywh", box_format="center_xywh",
+    encoding_format="center_xywh", variance=VARIANCES)
+np.testing.assert_allclose(keras.ops.convert_to_numpy(theirs), encode(box, default), rtol=1e-4, atol=1e-4)
+back = kb.decode_deltas_to_boxes(
+    default.astype("float32"), encode(box, default).astype("float32"), anchor_format="center_xywh",
+    box_format="xyxy", encoded_format="center_xywh", variance=VARIANCES)
+np.testing.assert_allclose(keras.ops.convert_to_numpy(back), cxcywh_to_xyxy(box), atol=1e-4)
+"""
+
+
+def test_keras_encodes_and_decodes_the_same_offsets():
+    pytest.importorskip("keras")
+    run = subprocess.run(
+        [sys.executable, "-c", CHECK], capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
