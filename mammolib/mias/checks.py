@@ -1,0 +1,175 @@
+"""Whether a copy of mini-MIAS is whole, where it lies on this machine, and a digest that names a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from mammolib.mias.films import FORMATS, SIDE, Film, read_pixels
+
+LICENCE = "Licence.txt"
+"""Comes with the films and is kept beside them; not data, so its bytes are not checked."""
+
+VARIABLE = "MAMMOLIB_MIAS"
+"""The environment variable that can name the folder of the films."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a copy of mini-MIAS.
+
+    Attributes:
+        name: the file, such as "mdb001.pgm".
+        kind: "missing", "damaged" or "unknown".
+        what: what is wrong, in words.
+    """
+
+    name: str
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}"
+
+
+@cache
+def manifest() -> Mapping[str, str]:
+    """Return the SHA-256 of every file of mini-MIAS, by name: Info.txt and 322 films."""
+    lines = Path(__file__).with_name("sha256.txt").read_text(encoding="ascii").splitlines()
+    return {name: digest_ for digest_, name in map(str.split, lines)}
+
+
+def check(folder: str | Path, expected: Mapping[str, str] | None = None) -> list[Problem]:
+    """Compare a folder with mini-MIAS as it is distributed, file by file.
+
+    A film in another format than PGM is right if its pixels are.
+
+    Args:
+        folder: the copy.
+        expected: SHA-256 by name; mini-MIAS if None.
+
+    Returns:
+        What is missing or damaged, in the order of the distribution, then what does not belong to it; empty if the copy
+        is whole. Hidden files and the licence are not looked at.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    folder = Path(folder)
+    expected = manifest() if expected is None else expected
+    try:
+        there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{folder}: there is no such folder; `mammolib data fetch` downloads mini-MIAS"
+        ) from None
+    except NotADirectoryError:
+        raise NotADirectoryError(f"{folder}: not a folder; name the folder that holds Info.txt and the films") from None
+    copies = {name: copy_of(name, there) for name in expected}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = list(pool.map(lambda name: _problem(folder, name, copies[name], expected[name]), expected))
+    known = {*copies.values(), LICENCE}
+    unknown = [Problem(name, "unknown", "unknown, no part of the data set") for name in there if name not in known]
+    return [problem for problem in problems if problem] + unknown
+
+
+def digest(films: Iterable[Film]) -> str:
+    """Return one SHA-256 over the annotations and the pixels of some films, in hexadecimal.
+
+    The same films give the same digest in whatever format their images are kept.
+    """
+    films = list(films)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pixels = pool.map(lambda film: hashlib.sha256(film.pixels()).hexdigest(), films)
+        total = hashlib.sha256()
+        for film, image in zip(films, pixels, strict=True):
+            rows = [(x.kind, x.severity, *(_number(v) for v in (x.row, x.column, x.radius))) for x in film.lesions]
+            total.update(f"{film.reference} {film.tissue} {rows} {image}\n".encode())
+    return total.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder for what mammolib can fetch again, where this user's system wants it; it may not exist."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "mammolib"
+
+
+def default_folder() -> Path:
+    """Return where `fetch` puts the films unless told otherwise, and where `find` looks last."""
+    return cache_folder() / "mini-MIAS"
+
+
+def find(folder: str | Path | None = None) -> Path:
+    """Return the folder of the films: the given one, else the one MAMMOLIB_MIAS names, else the user's cache.
+
+    Raises:
+        FileNotFoundError: there is no Info.txt; says where it looked and how to get the films.
+    """
+    where, source = default_folder(), "the cache"
+    if os.environ.get(VARIABLE):
+        where, source = Path(os.environ[VARIABLE]), f"the environment variable {VARIABLE}"
+    if folder is not None:
+        where, source = Path(folder), "the folder given"
+    if not (where / "Info.txt").is_file():
+        raise FileNotFoundError(
+            f"{where} ({source}) holds no Info.txt; get mini-MIAS with `mammolib data fetch` or name a copy"
+        )
+    return where
+
+
+def copy_of(name: str, there: list[str]) -> str | None:
+    """The file that stands for `name`: itself, or the same film in another format."""
+    stem, ending = os.path.splitext(name)
+    if name in there or ending != ".pgm":
+        return name if name in there else None
+    return next((other for form in FORMATS if (other := stem + form) in there), None)
+
+
+def _problem(folder: Path, name: str, copy: str | None, expected: str) -> Problem | None:
+    if copy is None:
+        return Problem(name, "missing", "missing; fetch the films again")
+    try:
+        if copy == name:
+            with (folder / copy).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        else:
+            found = hashlib.sha256(as_pgm(folder / copy)).hexdigest()
+    except ValueError as err:
+        return Problem(copy, "damaged", f"damaged: {str(err).removeprefix(f'{folder / copy}: ')}")
+    except OSError as err:
+        return Problem(copy, "damaged", f"damaged: cannot be read ({err.strerror or err})")
+    if found == expected:
+        return None
+    return Problem(copy, "damaged", f"damaged: {_why(folder / copy)} (SHA-256 {found[:12]}..., not {expected[:12]}...)")
+
+
+def _why(path: Path) -> str:
+    """Say what is wrong with a file of the wrong bytes, as far as the file itself shows it."""
+    if path.suffix.lower() in FORMATS:
+        try:
+            read_pixels(path)
+        except ValueError as err:
+            return str(err).removeprefix(f"{path}: ")
+    return "its bytes are not those that were distributed; fetch it again"
+
+
+def as_pgm(path: Path) -> bytes:
+    """The film as mini-MIAS distributes it, made from a copy in another format."""
+    return b"P5\n%d %d\n255\n" % (SIDE, SIDE) + read_pixels(path).tobytes()
+
+
+def _number(value: float | None) -> str:
+    """A coordinate in words that do not depend on its type: 30 and 30.0 are the same."""
+    return "-" if value is None else repr(float(value))
