@@ -1,0 +1,57 @@
+"""The two sizes the book runs in. A profile is a value, so no notebook asks which one it is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How large a run of the book is.
+
+    Attributes:
+        name: the word given to ``--profile`` and to a chapter's parameters.
+        women: how many women a set of phantoms has where the data are phantoms; each has two films.
+        width: what the number of filters of every network is multiplied by.
+        updates: updates a training may make; None for as many as the experiment states.
+        batch: images in a batch; None for as many as the experiment states.
+    """
+
+    name: str
+    women: int
+    width: float = 1.0
+    updates: int | None = None
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        for field, good in (
+            ("women", self.women >= 1),
+            ("width", 0 < self.width <= 1),
+            ("updates", self.updates is None or self.updates >= 1),
+            ("batch", self.batch is None or self.batch >= 1),
+        ):
+            if not good:
+                raise ValueError(f"profile {self.name!r}, {field}: {getattr(self, field)!r} is out of range")
+
+    @property
+    def reduced(self) -> bool:
+        """Whether a training in this profile is narrower or shorter than the experiment states."""
+        return self.width != 1.0 or self.updates is not None or self.batch is not None
+
+
+PROFILES = {
+    "quick": Profile("quick", women=80, width=0.125, updates=200, batch=16),
+    "paper": Profile("paper", women=161),
+}
+"""``quick`` is the default: phantoms on a CPU in minutes. ``paper``: the paper's own sizes, on a GPU."""
+
+
+def profile(name: str) -> Profile:
+    """Return a profile by its name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"profile: {name!r} is not one of {', '.join(PROFILES)}")
+    return PROFILES[name]

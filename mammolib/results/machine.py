@@ -1,0 +1,138 @@
+"""Where the project lies, and which machine, backend, versions and commit a run ran on."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PACKAGES = {
+    "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "skimage": "scikit-image", "pandas": "pandas",
+    "matplotlib": "matplotlib", "keras": "keras", "tensorflow": "tensorflow", "jax": "jax", "jaxlib": "jaxlib",
+    "torch": "torch",
+}  # fmt: skip
+"""Module -> distribution, of the packages whose version a record states where they are imported."""
+
+
+def root(start: str | os.PathLike[str] | None = None) -> Path:
+    """Return the project's folder: the nearest one, from `start` (default: here) upwards, with _toc.yml and chapters/.
+
+    A staged copy of the book under ``_build/`` looks like a project too; it is passed over for the one it belongs to.
+
+    Raises:
+        FileNotFoundError: no folder upwards is the project's.
+    """
+    start = Path.cwd() if start is None else Path(start).resolve()
+    found = [p for p in (start, *start.parents) if (p / "_toc.yml").is_file() and (p / "chapters").is_dir()]
+    for folder in found:
+        if not any(other / "_build" in (folder, *folder.parents) for other in found):
+            return folder
+    raise FileNotFoundError(f"{start}: neither it nor a folder above it holds _toc.yml and chapters/")
+
+
+def recorded() -> Path:
+    """Return the folder of the committed records of real runs, book/results in the project."""
+    return root() / "book" / "results"
+
+
+def run_store() -> Path:
+    """Return the folder in which runs made here leave their records and weights; it is not in git."""
+    return root() / "_build" / "runs"
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine and the software a run uses, without naming the machine or its user.
+
+    Nothing is imported for it: the backend and the versions are those of packages that are already imported.
+
+    Returns:
+        processor, cores, memory_gib, gpu (name, or None), backend (or None), python, system, versions, commit, date.
+    """
+    backend, gpu = _backend()
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory(),
+        "gpu": gpu,
+        "backend": backend,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": _versions(),
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str:
+    """Return the commit mammolib runs from, with "+dirty" if a tracked file is changed, or "unknown" outside git.
+
+    A machine that was sent the files without their history can be told by the environment variable MAMMOLIB_COMMIT.
+    """
+    package = Path(__file__).resolve().parent.parent
+    top = _git(package, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != package.parent:
+        return os.environ.get("MAMMOLIB_COMMIT", "unknown")
+    head = _git(package, "rev-parse", "--short=12", "HEAD")
+    if not head:
+        return "unknown"
+    return head + ("+dirty" if _git(package, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    return None
+
+
+def _versions() -> dict[str, str]:
+    versions = {"mammolib": getattr(sys.modules.get("mammolib"), "__version__", "unknown")}
+    for module, distribution in PACKAGES.items():
+        if module in sys.modules:
+            try:
+                versions[distribution] = importlib.metadata.version(distribution)
+            except importlib.metadata.PackageNotFoundError:
+                versions[distribution] = str(getattr(sys.modules[module], "__version__", "unknown"))
+    return versions
+
+
+def _backend() -> tuple[str | None, str | None]:
+    """Return Keras' backend and the name of the GPU it sees, both None before Keras is imported."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return None, None
+    backend = keras.backend.backend()
+    library, names = sys.modules.get(backend), []
+    with contextlib.suppress(Exception):  # a driver that fails to answer must not cost the run its record
+        if backend == "tensorflow":
+            for device in library.config.list_physical_devices("GPU"):
+                details = library.config.experimental.get_device_details(device)
+                names.append(details.get("device_name", device.name))
+        elif backend == "jax":
+            names = [d.device_kind for d in library.devices() if d.platform != "cpu"]
+        elif backend == "torch" and library.cuda.is_available():
+            names = [library.cuda.get_device_name(i) for i in range(library.cuda.device_count())]
+    if not names:
+        return backend, None
+    return backend, names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _memory() -> float | None:
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return None
