@@ -161,7 +161,9 @@ def _download(url: str, folder: Path, progress: bool) -> Path:
         downloader = pooch.HTTPDownloader(progressbar=progress, timeout=(15, 60))
         return Path(pooch.retrieve(url, known_hash=None, fname="all-mias.tar.gz", path=folder, downloader=downloader))
     except requests.RequestException as err:
-        reason = f"{url}: the download failed ({' '.join(str(err).split())[:200] or type(err).__name__})"
+        cause = err.args[0] if err.args and isinstance(err.args[0], Exception) else err
+        cause = getattr(cause, "reason", None) or cause  # below the layers that wrapped it
+        reason = f"{url}: the download failed ({' '.join(str(cause).split())[:200] or type(cause).__name__})"
         if isinstance(err, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
             raise _Broken(reason) from err
         raise OSError(f"{reason}; get the archive another way and name it with --from") from err
