@@ -1,0 +1,99 @@
+"""The lookup baseline: a detector that learns nothing and only finds the training crop with the most similar histogram.
+
+All eight views of a crop have the same grey-level histogram. If views of one lesion lie in training and in test, a
+lookup finds the sibling at distance zero and copies its answer: whatever a network scores on such a split, this scores
+more. With women kept apart it has nothing to find. It belongs beside every detector's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mammolib.geometry import Detections
+from mammolib.metrics.detection import mean_average_precision
+from mammolib.patches import Crops
+from mammolib.splits import Split
+
+BINS = 64
+
+
+def histograms(images: NDArray[np.uint8], bins: int = BINS) -> NDArray[np.floating]:
+    """Return the share of pixels in each of `bins` equal ranges of grey level: (N, H, W) uint8 -> (N, bins)."""
+    if not 1 <= bins <= 256 or 256 % bins:
+        raise ValueError(f"bins: must divide 256, got {bins}")
+    level = images.reshape(len(images), -1) // (256 // bins)
+    return np.stack([np.bincount(row, minlength=bins) for row in level]) / level.shape[1]
+
+
+def nearest(train: ArrayLike, test: ArrayLike) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+    """Return for each test histogram the nearest training histogram and its distance, the sum of absolute differences.
+
+    Args:
+        train: (N, bins).
+        test: (M, bins).
+
+    Returns:
+        (M,) rows of `train`, the first of equally near ones, and (M,) distances from 0 to 2.
+    """
+    train, test = np.asarray(train, float), np.asarray(test, float)
+    distance = np.stack([np.abs(train - row).sum(axis=1) for row in test])
+    row = distance.argmin(axis=1)
+    return row, distance[np.arange(len(row)), row]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What the lookup scores on one split.
+
+    Attributes:
+        accuracy: share of the test crops whose class is that of their nearest neighbour.
+        mean_ap: its mAP at IoU 0.5, in the paper's definition.
+        majority: accuracy of always answering the larger class of the training crops.
+        detections: its answers, one a test crop: a centred box with the neighbour's side.
+    """
+
+    accuracy: float
+    mean_ap: float
+    majority: float
+    detections: Detections
+
+
+def lookup(crops: Crops, split: Split, bins: int = BINS) -> Lookup:
+    """Answer for each test crop with the class and the size of the training crop whose histogram is nearest.
+
+    Args:
+        crops: crops centred on one lesion each; the answer is a box in the middle, of the neighbour's side.
+        split: which crops train and which test.
+        bins: of the histograms.
+
+    Raises:
+        ValueError: a crop does not hold exactly one lesion.
+    """
+    if not np.array_equal(np.sort(crops.truths.image), np.arange(len(crops))):
+        raise ValueError("crops: each must hold exactly one lesion")
+    train, test = crops.take(split.training), crops.take(split.test)
+    row, distance = nearest(histograms(train.images, bins), histograms(test.images, bins))
+    label = train.strata[row]
+    of_image = np.argsort(train.truths.image)
+    box = train.truths.box[of_image][row]
+    side = np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
+    middle = crops.images.shape[1] / 2
+    answer = np.stack([middle - side / 2, middle - side / 2, middle + side / 2, middle + side / 2], axis=1)
+    found = Detections(np.arange(len(test)), label, 1 - distance / 2, answer)
+    larger = np.bincount(train.strata).argmax()
+    return Lookup(
+        accuracy=float((label == test.strata).mean()),
+        mean_ap=float(mean_average_precision(found, test.truths).value),
+        majority=float((test.strata == larger).mean()),
+        detections=found,
+    )
+
+
+def repeat(crops: Crops, splits: Sequence[Split], bins: int = BINS) -> NDArray[np.floating]:
+    """Return (len(splits), 3): accuracy, mAP and the larger class's share, for one split after the other."""
+    results = [lookup(crops, split, bins) for split in splits]
+    return np.array([(r.accuracy, r.mean_ap, r.majority) for r in results])
