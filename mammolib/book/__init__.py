@@ -1,0 +1,12 @@
+"""The book: what a chapter begins with, how chapters are executed, and how the pages are made.
+
+In a chapter: ``run = book.start(profile, seed, data)``. From outside: `run`, `build` and `refresh`, which the command
+``mammolib`` calls. Starting a chapter needs neither papermill nor Sphinx.
+"""
+
+from mammolib.book.execute import Outcome, run
+from mammolib.book.render import build
+from mammolib.book.session import Run, start
+from mammolib.book.sources import refresh
+
+__all__ = ["Outcome", "Run", "build", "refresh", "run", "start"]

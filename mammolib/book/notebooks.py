@@ -1,0 +1,141 @@
+"""Notebooks as files: read with one-line errors, written whole or not at all, and without what differs by machine."""
+
+from __future__ import annotations
+
+import copy
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+"""The metadata of every chapter: no version and no path of one machine."""
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def read(path: Path) -> Any:
+    """Return the notebook in a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a whole notebook.
+    """
+    import nbformat
+
+    try:
+        nb = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        nbformat.validate(nb)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such notebook") from None
+    except (nbformat.ValidationError, AttributeError, ValueError) as err:
+        raise ValueError(f"{path}: not a whole notebook ({str(err).splitlines()[0][:100]})") from None
+    return nb
+
+
+def text(nb: Any) -> str:
+    """Return the notebook as the text of its file: one space of indent, sorted keys, a newline at the end."""
+    import nbformat
+
+    return nbformat.writes(nb, version=4).rstrip("\n") + "\n"
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: under a temporary name in the same folder, then renamed.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full.
+    """
+    content = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as err:
+        raise OSError(err.errno, f"not written: {err.strerror}", str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def update(path: Path, content: str | bytes) -> bool:
+    """Write a file if that changes it, so that Sphinx, which goes by dates, reads only what is new; says whether."""
+    content = content.encode("utf-8") if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write(path, content)
+    return True
+
+
+def cells_with(nb: Any, tag: str) -> list[Any]:
+    """Return the cells that carry a tag."""
+    return [c for c in nb.cells if tag in c.metadata.get("tags", [])]
+
+
+def merge(chapter: Any, executed: Any) -> Any | None:
+    """Return the chapter as it is now with the outputs of an execution, or None if its code has changed since.
+
+    Prose, captions and tags are the chapter's; outputs, and the cell that papermill adds for parameters, the
+    execution's. So a corrected sentence needs no new execution.
+    """
+    injected = cells_with(executed, "injected-parameters")
+    ran = [c for c in executed.cells if c.cell_type == "code" and c not in injected]
+    if [c.source for c in ran] != [c.source for c in chapter.cells if c.cell_type == "code"]:
+        return None
+    nb, outputs = copy.deepcopy(executed), iter(ran)
+    nb.cells = []
+    for cell in copy.deepcopy(chapter.cells):
+        nb.cells.append(cell)
+        if cell.cell_type == "code":
+            there = next(outputs)
+            cell.outputs, cell.execution_count = there.outputs, there.execution_count
+            if "parameters" in cell.metadata.get("tags", []):
+                nb.cells += injected
+    return nb
+
+
+def unfinished(nb: Any) -> str | None:
+    """Say what shows that an executed notebook is not whole, or return None.
+
+    Its own metadata may call a stopped execution complete, so the cells decide: each code cell has been executed, and
+    none holds an error.
+    """
+    for number, cell in enumerate(nb.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return f"cell {number} ({first_line(cell.source)}) failed with {output.ename}"
+        if cell.source.strip() and cell.execution_count is None:
+            return f"cell {number} ({first_line(cell.source)}) has not been executed"
+    return None
+
+
+def first_line(source: str) -> str:
+    """Return the first line of code of a cell, shortened: how an error names it."""
+    lines = [line for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    line = (lines or source.splitlines() or [""])[0].strip()
+    return line if len(line) <= 60 else line[:57] + "..."
+
+
+def clean(nb: Any) -> Any:
+    """Remove from an executed notebook what differs by machine and what a page cannot show; returns the same object.
+
+    Times, paths and versions of the execution go; so do widgets, which a page without a kernel cannot draw and whose
+    scripts a browser would have to fetch from a foreign host. Nothing else of the outputs is touched.
+    """
+    kept = {"mammolib": nb.metadata["mammolib"]} if "mammolib" in nb.metadata else {}
+    nb.metadata.clear()
+    nb.metadata.update(METADATA | kept)
+    for cell in nb.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+    return nb

@@ -1,0 +1,155 @@
+"""Makes the pages: stages what surrounds the chapters beside the executed ones, and runs Jupyter Book over it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mammolib import results
+from mammolib.book import notebooks
+from mammolib.book.project import repository, table_of_contents
+
+JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+OPTIONS = ["-q", "-W", "--keep-going", "--path-output"]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|^\w*(Error|Exception)\b")
+
+LAUNCH = """
+launch_buttons:
+  notebook_interface: jupyterlab
+  binderhub_url: https://mybinder.org
+  colab_url: https://colab.research.google.com
+"""
+"""What the staged _config.yml gains once the project's own names a repository. Before, a button would lead nowhere."""
+
+
+def build(
+    root: Path | None = None,
+    *,
+    executed: str | os.PathLike[str] | None = None,
+    source: Path | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Render the book and return the page to open.
+
+    Args:
+        root: the project's folder; default: found from here upwards.
+        executed: a folder of chapters that were executed elsewhere; they take the place of those executed here.
+        source: where the staged source is; default ``_build/source``.
+        out: the folder whose ``_build/html`` gets the pages; default: the project's.
+        say: is given each line a reader should see.
+
+    Raises:
+        ValueError: a chapter has not been executed; Jupyter Book is not version 1, warned or failed; a page is missing.
+        OSError: a file cannot be read or written.
+    """
+    root = results.root(root)
+    source, out = source or root / "_build" / "source", (out or root) / "_build"
+    check_version()
+    if executed is not None:
+        take_executed(root, Path(executed).expanduser(), source)
+    stage(root, source, say)
+
+    command = [*JUPYTER_BOOK, *OPTIONS, str(out.parent.resolve()), str(source.resolve())]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    if done.returncode != 0:
+        # Sphinx does not warn again about a page it need not read again: let it forget, or the next build would pass.
+        shutil.rmtree(out / ".doctrees", ignore_errors=True)
+        lines = [line for line in COLOUR.sub("", done.stdout).splitlines() if WARNING.search(line)]
+        for line in lines[1:]:
+            say(line)
+        raise ValueError(f"the book was not built: {lines[0] if lines else ' '.join(done.stdout.split())[-300:]}")
+    missing = [f for f in ["index", *table_of_contents(root)] if not (out / "html" / f"{f}.html").is_file()]
+    if missing:
+        raise ValueError(f"the book was not built: the page {missing[0]}.html is missing")
+    page = out / "html" / "index.html"
+    say(f"open {page.resolve().as_uri()}")
+    return page
+
+
+def check_version() -> None:
+    """Check that Jupyter Book is version 1: version 2 ignores _config.yml and _toc.yml, builds no site and exits 0.
+
+    Raises:
+        ValueError: it is missing or another version.
+    """
+    try:
+        version = importlib.metadata.version("jupyter-book")
+    except importlib.metadata.PackageNotFoundError:
+        raise ValueError("the pages need Jupyter Book: pip install 'jupyter-book>=1.0.4,<2'") from None
+    if version.split(".")[0] != "1":
+        raise ValueError(f"Jupyter Book is {version}, the pages need version 1: pip install 'jupyter-book>=1.0.4,<2'")
+
+
+def take_executed(root: Path, folder: Path, source: Path) -> list[Path]:
+    """Stage the chapters in a folder that were executed elsewhere; returns where they are now.
+
+    Args:
+        root: the project's folder.
+        folder: holds NN-name.ipynb, or a folder chapters/ with them.
+        source: the staged source.
+
+    Raises:
+        FileNotFoundError: there is no chapter of this book in it.
+        ValueError: a notebook in it is damaged, not executed to its end, or executed from other code.
+    """
+    folder = folder / "chapters" if (folder / "chapters").is_dir() else folder
+    found = {p.stem: p for p in sorted(folder.glob("*.ipynb")) if (root / "chapters" / p.name).is_file()}
+    if not found:
+        raise FileNotFoundError(f"{folder}: holds no chapter of this book")
+    whole = {}
+    for name, path in found.items():
+        nb = notebooks.read(path)
+        problem = notebooks.unfinished(nb)
+        if problem:
+            raise ValueError(f"{path}: not executed to its end: {problem}")
+        if notebooks.merge(notebooks.read(root / "chapters" / f"{name}.ipynb"), nb) is None:
+            raise ValueError(f"{path}: executed from other code than chapters/{name}.ipynb now has; execute it again")
+        whole[source / "chapters" / f"{name}.ipynb"] = notebooks.text(notebooks.clean(nb))
+    for path, content in whole.items():
+        notebooks.update(path, content)
+    return list(whole)
+
+
+def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
+    """Bring what the book is made from up to date: all but the outputs of the chapters, which execution leaves there.
+
+    Args:
+        root: the project's folder.
+        source: the staged source.
+        say: is given a line for each chapter whose code has changed since it was executed; it stays as it was.
+
+    Raises:
+        ValueError: a chapter of the book has not been executed.
+        FileNotFoundError: the project has no _config.yml or _toc.yml.
+        OSError: a file cannot be read or written.
+    """
+    names = [f"{f}.ipynb" for f in table_of_contents(root) if f.startswith("chapters/")]
+    missing = [Path(n).stem for n in names if not (source / n).is_file()]
+    if missing:
+        raise ValueError(f"not executed: {', '.join(missing)}; first `mammolib run {' '.join(missing)}`")
+    wanted = {str(p.relative_to(root)): p.read_bytes() for p in sorted((root / "book").rglob("*")) if p.is_file()}
+    config = (root / "_config.yml").read_bytes()
+    wanted["_config.yml"] = config + (LAUNCH.encode() if repository(root)[0] else b"")
+    wanted["book/results.md"] = results.results_page(results.load_all(root / "book" / "results")).encode("utf-8")
+    wanted["_toc.yml"] = (root / "_toc.yml").read_bytes()
+    for name in names:
+        nb = notebooks.merge(notebooks.read(root / name), notebooks.read(source / name))
+        if nb is None:
+            say(f"{Path(name).stem}: its code has changed since; `mammolib run {Path(name).stem}` executes it again")
+        else:
+            wanted[name] = notebooks.text(nb).encode("utf-8")
+    for path in [p for folder in ("book", "chapters") for p in (source / folder).rglob("*")]:
+        if path.is_file() and path.relative_to(source).as_posix() not in (*wanted, *names):
+            path.unlink()
+    for name, content in wanted.items():
+        notebooks.update(source / name, content)

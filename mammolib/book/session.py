@@ -1,0 +1,224 @@
+"""What every chapter begins with: the profile, the seed, the data, and a place for its records."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mammolib
+from mammolib import mias, phantom, results
+from mammolib.experiments import profiles
+from mammolib.experiments.profiles import Profile
+
+PHANTOM = "phantom"
+MINI_MIAS = "mini-MIAS"
+
+MINI_MIAS_DIGEST = "0d62e92f889b9e550af4f22b6eac5ea290c5320258fd5a5c16a5ad6471a717f4"
+"""What `mias.digest` gives for mini-MIAS as distributed: a folder that holds it is known by it, whatever its name."""
+
+PREFIX = "MAMMOLIB_PREFIX"
+"""Environment variable by which the process that executes a chapter names the environment it expects it to run in."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A chapter's run: which data it sees and where its records go.
+
+    Attributes:
+        profile: how much is asked: "quick" or "paper".
+        seed: the seed of everything that draws.
+        films: the films, in order.
+        digest: sha256 over the annotations and the pixels.
+        data_name: "phantom", "mini-MIAS", or the folder's name.
+        store: the folder for records and weights of runs made here.
+        recordings: the folder of the committed records of real runs.
+    """
+
+    profile: Profile
+    seed: int
+    films: list[mias.Film] = field(repr=False)
+    digest: str
+    data_name: str
+    store: Path = field(repr=False)
+    recordings: Path = field(repr=False)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a record says about its data: name, digest, number of films."""
+        return {"name": self.data_name, "digest": self.digest, "films": len(self.films)}
+
+    def record(
+        self,
+        name: str,
+        metrics: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+        history: Mapping[str, Any] | None = None,
+        split: str = "none",
+        outputs: Mapping[str, Any] | None = None,
+        outcome: str = "finished",
+    ) -> results.Record:
+        """Make the record of what this chapter just ran, save it in the run store, and return it.
+
+        Args:
+            name: which run of the book this is.
+            metrics, history, split, outputs, outcome: as in `results.Record`.
+            settings: what was asked for beside the profile, which is added.
+
+        Raises:
+            ValueError: a field is not what a record holds; the line names it.
+            OSError: the run store cannot be written to.
+        """
+        record = results.Record(
+            name=name,
+            settings={"profile": self.profile.name, **(settings or {})},
+            data=self.data,
+            seed=self.seed,
+            split=split,
+            metrics=metrics,
+            history=history or {},
+            outcome=outcome,
+            outputs=outputs or {},
+            machine=results.machine(),
+        )
+        results.save(record, self.store, replace=True)
+        return record
+
+    def compare(self, *records: results.Record) -> Any:
+        """Set the paper beside these records and beside the committed ones of the same name.
+
+        Returns:
+            The table of `results.paper_beside_ours` for the claims that these records answer.
+        """
+        names = {record.name for record in records}
+        kept = [r for name in sorted(names) for r in self.all_recorded(name)]
+        about = [claim for claim in results.claims() if claim.record in names]
+        return results.paper_beside_ours(about, [*records, *kept])
+
+    def beside(self, record: results.Record, **filters: Any) -> Any:
+        """Set every number of a run beside the same number of the committed run on real films.
+
+        Args:
+            record: the run made here.
+            **filters: which committed run, as in `recorded`.
+
+        Returns:
+            A pandas table with a row for each metric: its name in words, this run, the recorded run; a dash where
+            there is none.
+        """
+        import pandas as pd
+
+        kept = self.recorded(record.name, **filters)
+        columns = {f"this run ({self.data_name})": record, "recorded on mini-MIAS": kept}
+        names = list(record.metrics) + [n for n in (kept.metrics if kept else ()) if n not in record.metrics]
+        rows = [{"metric": n.replace("_", " ")} | {c: _shown(r, n) for c, r in columns.items()} for n in names]
+        return pd.DataFrame(rows).set_index("metric").rename_axis(None)
+
+    def recorded(self, name: str, **filters: Any) -> results.Record | None:
+        """Return the committed record of a real run, or None if there is none.
+
+        Of several, one at the paper's size comes before a reduced one, then the lowest seed.
+
+        Args:
+            name: the run's name.
+            **filters: fields of the record (``seed=0``, ``split="woman"``) or of its settings (``width=1.0``).
+        """
+        found = self.all_recorded(name, **filters)
+        return min(found, key=lambda r: (r.reduced, r.seed), default=None)
+
+    def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
+        """Return every complete committed record of that name that passes the filters; see `recorded`."""
+
+        def value(record: results.Record, key: str) -> Any:
+            return getattr(record, key) if hasattr(record, key) else record.settings.get(key)
+
+        records = results.load_all(self.recordings, name)
+        return [r for r in records if r.complete and all(value(r, k) == v for k, v in filters.items())]
+
+
+def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
+    """Begin a chapter: check what was asked, open the data, say which versions and which data these are.
+
+    Args:
+        profile: "quick" or "paper".
+        seed: 0 to 2**32 - 1.
+        data: "phantom" (written once, then found again), "mini-MIAS" (found where `mammolib data fetch` put it), or a
+            folder in the mini-MIAS layout.
+
+    Raises:
+        ValueError: an argument is not one of these; a film or a row of the data is wrong.
+        FileNotFoundError: the data are not there; the line says how to get them.
+        RuntimeError: the kernel is not of the environment that executes the book.
+    """
+    expected = os.environ.get(PREFIX, sys.prefix)
+    if Path(expected).resolve() != Path(sys.prefix).resolve():
+        raise RuntimeError(
+            f"this kernel runs in {sys.prefix}, the book in {expected}: a kernel of the same name hides the right one; "
+            "see `jupyter kernelspec list`"
+        )
+    profile = profile if isinstance(profile, Profile) else profiles.profile(profile)
+    seed = check_seed(seed)
+    films, digest, name = open_data(profile, seed, data)
+    print(_versions())
+    print(
+        f"{name}: {len(films)} films of {len({f.woman for f in films})} women, digest {digest[:12]}; "
+        f"profile {profile.name}, seed {seed}"
+    )
+    return Run(profile, seed, films, digest, name, results.run_store(), results.recorded())
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed.
+
+    Raises:
+        ValueError: it is not an integer from 0 to 2**32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed: {seed!r} is not an integer from 0 to {2**32 - 1}")
+    return seed
+
+
+def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tuple[list[mias.Film], str, str]:
+    """Return the films, their digest, and the data's name; phantoms are written if they are not there.
+
+    Raises:
+        ValueError, FileNotFoundError: see `start`.
+    """
+    if not isinstance(data, str | os.PathLike) or not os.fspath(data):
+        raise ValueError(f"data: {data!r} is not 'phantom', 'mini-MIAS' or a folder")
+    if data == PHANTOM:
+        folder, name = phantom.ensure(results.root() / "_build" / "data", women=profile.women, seed=seed), PHANTOM
+    elif data == MINI_MIAS:
+        folder, name = mias.find(), MINI_MIAS
+    else:
+        folder = Path(data).expanduser().resolve()
+        name = folder.name
+        if not folder.is_dir():
+            raise FileNotFoundError(f"data: {data} is not 'phantom', 'mini-MIAS' or a folder that exists")
+    films = mias.load(folder)
+    digest = mias.digest(films)
+    return films, digest, MINI_MIAS if digest == MINI_MIAS_DIGEST else name
+
+
+def _versions() -> str:
+    parts = [f"Python {platform.python_version()}", f"mammolib {mammolib.__version__}"]
+    parts += [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "keras") if name in sys.modules]
+    if "keras" in sys.modules:
+        parts[-1] += f" on {sys.modules['keras'].backend.backend()}"
+    return ", ".join(parts)
+
+
+def _shown(record: results.Record | None, name: str) -> str:
+    """Return a metric as a reader sees it: whole numbers whole, others to three digits, with its interval."""
+    found = record.metrics.get(name) if record else None
+    if not found or found["value"] is None:
+        return "-"
+    low, high = (found[end] for end in ("low", "high"))
+    interval = "" if low is None else f" [{low:.3g}, {high:.3g}]"
+    value = found["value"]
+    return (f"{value:,}" if float(value).is_integer() else f"{value:.3g}") + interval

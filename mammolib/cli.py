@@ -1,0 +1,196 @@
+"""The command ``mammolib``: data, chapters, pages, benchmarks. Each command only reads its options and calls mammolib.
+
+To add one, write a function under ``@main.command()`` that imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+import mammolib
+
+EXPECTED = (ValueError, OSError, RuntimeError, ImportError)
+"""What bad input, a full disk or a missing package raise: their own words are the message."""
+
+FOLDER = click.Path(path_type=Path)
+
+
+class _OneLine(click.Group):
+    """A group whose errors are one line on standard error, and a traceback with --debug only."""
+
+    def main(self, args: list[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run the command line and exit: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C."""
+        args = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in args
+        args = [a for a in args if a != "--debug"]
+        try:
+            status = super().main(args, **{**extra, "standalone_mode": False})
+        except click.ClickException as err:
+            err.show()
+            status = err.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            status = _fail("stopped", debug, 130)
+        except EXPECTED as err:
+            status = _fail(" ".join(str(err).split()) or type(err).__name__, debug, 1)
+        except Exception as err:
+            status = _fail(f"{type(err).__name__}: {' '.join(str(err).split())} (--debug shows where)", debug, 1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(line: str, debug: bool, status: int) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"mammolib: {line}", err=True)
+    return status
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="On an error, show where it happened.")
+@click.version_option(mammolib.__version__, prog_name="mammolib")
+def main(debug: bool) -> None:
+    """Mammogram classification and lesion detection on mini-MIAS, reproduced and explained.
+
+    For teaching and research. Not for clinical use.
+    """
+
+
+@main.group()
+def data() -> None:
+    """Get the mini-MIAS films, or check a copy of them."""
+
+
+@data.command()
+@click.option("--from", "source", type=FOLDER, help="An archive or a folder you have; downloaded if not given.")
+@click.option("--to", type=FOLDER, help="Where to put the films; your user's cache if not given.")
+def fetch(source: Path | None, to: Path | None) -> None:
+    """Put a verified copy of mini-MIAS where the book finds it."""
+    from mammolib import mias
+
+    click.echo(f"{mias.NOTICE}\n\nCitation: {mias.CITATION}\n")
+    folder = mias.fetch(source, to)
+    click.echo(f"{folder}: {len(mias.load(folder))} films, all verified")
+    if to is not None:
+        click.echo(f"The book finds them with --data {folder}, or with {mias.VARIABLE}={folder} in the environment.")
+
+
+@data.command()
+@click.argument("folder", type=FOLDER, required=False)
+def check(folder: Path | None) -> None:
+    """Say what is missing, damaged or unknown in a copy of mini-MIAS, film by film.
+
+    FOLDER is the copy; the one that the book would use if not given.
+    """
+    from mammolib import mias
+
+    folder = mias.find() if folder is None else folder
+    problems = mias.check(folder)
+    for problem in problems:
+        click.echo(str(problem))
+    if problems:
+        raise ValueError(f"{folder}: {len(problems)} of its files are not as mini-MIAS is distributed")
+    click.echo(f"{folder}: all files are as mini-MIAS is distributed")
+
+
+def _chapter_options(command: Any) -> Any:
+    """Give a command the options of `mammolib run`."""
+    for option in reversed(
+        [
+            click.argument("chapters", nargs=-1),
+            click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper."),
+            click.option(
+                "--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films."
+            ),
+            click.option("--seed", default=0, show_default=True, help="The seed of everything that draws."),
+            click.option("--jobs", type=int, help="Chapters at a time; two if not given, one for the paper's profile."),
+            click.option("--timeout", type=click.IntRange(min=1), help="Seconds that one cell may take."),
+            click.option("--force", is_flag=True, help="Execute also what has not changed."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _run(chapters: tuple[str, ...], **options: Any) -> None:
+    from mammolib import book
+
+    outcomes = book.run(chapters, say=click.echo, **options)
+    failed = [o.chapter for o in outcomes if o.status == "failed"]
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(outcomes)} chapters failed: {', '.join(failed)}")
+
+
+@main.command()
+@_chapter_options
+def run(chapters: tuple[str, ...], **options: Any) -> None:
+    """Execute CHAPTERS, by name or number; all of the book if none is given. What has not changed is not run again."""
+    _run(chapters, **options)
+
+
+@main.command()
+@click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
+def build(executed: Path | None) -> None:
+    """Make the pages from the executed chapters, and print the page to open."""
+    from mammolib import book
+
+    book.build(executed=executed, say=click.echo)
+
+
+@main.command()
+@_chapter_options
+def book(chapters: tuple[str, ...], **options: Any) -> None:
+    """Execute chapters and make the pages: run and build in one."""
+    from mammolib import book as room
+
+    _run(chapters, **options)
+    room.build(say=click.echo)
+
+
+@main.command()
+@click.argument("chapters", nargs=-1)
+@click.option("--force", is_flag=True, help="Execute also what has not changed.")
+def refresh(chapters: tuple[str, ...], force: bool) -> None:
+    """Store in the sources of CHAPTERS the outputs that nbval compares, and no other: for authors."""
+    from mammolib import book
+
+    changed = book.refresh(chapters, force=force, say=click.echo)
+    click.echo(f"{len(changed)} files changed" + "".join(f"\n{path}" for path in changed))
+
+
+@main.command()
+@click.argument("rooms", nargs=-1)
+@click.option("--data", type=FOLDER, help="The folder of the real films; where the book finds them if not given.")
+def bench(rooms: tuple[str, ...], data: Path | None) -> None:
+    """Measure this machine: what each room of ROOMS must reach, and what it reaches here."""
+    from mammolib import bench as room
+    from mammolib import mias, results
+
+    found = room.benchmarks(rooms or room.ROOMS)
+    if data is None:
+        try:
+            data = mias.find()
+        except FileNotFoundError:
+            click.echo("Without the real films, what needs them is skipped: `mammolib data fetch`.")
+    rows = []
+    for name, benchmark in found:
+        rows.append((name, benchmark.name, benchmark.target, benchmark.run(None if data is None else str(data))))
+        click.echo(f"{name}: {benchmark.name}: {rows[-1][-1]} (asked: {benchmark.target})")
+    here = results.machine()
+    versions = ", ".join(f"{k} {v}" for k, v in here["versions"].items())
+    click.echo(f"\n{here['processor']}, {here['cores']} cores, GPU {here['gpu'] or 'none'}, Keras on {here['backend']}")
+    click.echo(f"Python {here['python']}, {versions}, commit {here['commit']}")
+    click.echo(_table([("room", "benchmark", "asked", "measured"), *rows]))
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rows = [rows[0], tuple("-" * w for w in widths), *rows[1:]]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in rows)
+
+
+if __name__ == "__main__":
+    main()
