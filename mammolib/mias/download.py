@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import logging
 import os
@@ -96,7 +97,9 @@ def fetch(
     except OSError as err:
         if err.errno is None:  # already in our words
             raise
-        message = f"{err.filename or target}: {err.strerror}; nothing was left half-written"
+        full = err.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))  # names the source of a copy, too
+        at_source = source is not None and str(err.filename).startswith(str(source)) and not full
+        message = f"{err.filename if at_source else target}: {err.strerror}; nothing was left half-written"
         raise type(err)(f"{message}; make room, or choose another folder (--to)") from err
     return target
 
