@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mammolib
-from mammolib import mias, phantom, results
+from mammolib import mias, results
 from mammolib.experiments import profiles
 from mammolib.experiments.profiles import Profile
 
@@ -192,6 +192,8 @@ def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tupl
     if not isinstance(data, str | os.PathLike) or not os.fspath(data):
         raise ValueError(f"data: {data!r} is not 'phantom', 'mini-MIAS' or a folder")
     if data == PHANTOM:
+        from mammolib import phantom
+
         folder, name = phantom.ensure(results.root() / "_build" / "data", women=profile.women, seed=seed), PHANTOM
     elif data == MINI_MIAS:
         folder, name = mias.find(), MINI_MIAS
