@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou, xyxy_to_cxcywh
 from mammolib.ssd.boxes import SSD300, default_boxes
-from mammolib.ssd.targets import decode, encode, match, targets
+from mammolib.ssd.targets import decode, encode, make_targets, match
 
 
 def plain_match(overlap, threshold=0.5):
@@ -66,7 +66,7 @@ def test_matching_follows_the_definition_ties_included(overlap):
 def test_targets_of_a_batch_are_a_loop_over_images_and_pairs():
     rng = np.random.default_rng(0)
     truths, default = random_truths(rng, 12), default_boxes()
-    got = targets(truths, dtype=np.float64)
+    got = make_targets(truths, dtype=np.float64)
     corners = cxcywh_to_xyxy(default)
     counts = np.bincount(truths.image, minlength=12)
     assert counts.min() == 0 and counts.max() > 3
@@ -83,15 +83,15 @@ def test_targets_of_a_batch_are_a_loop_over_images_and_pairs():
 
 def test_every_truth_has_a_default_box_even_the_smallest():
     truths = Truths(np.arange(3), np.ones(3, int), circle_to_box([128, 3, 250], [128, 3, 60], [3, 3, 3.5]), 3)
-    assert (targets(truths)[..., 0] > 0).sum(axis=1).tolist() == [1, 1, 1]
+    assert (make_targets(truths)[..., 0] > 0).sum(axis=1).tolist() == [1, 1, 1]
 
 
 def test_a_truth_beside_the_image_stays_without_a_box():
     truths = Truths(np.zeros(2, int), np.ones(2, int), [[900, 900, 950, 950], [100, 100, 160, 160]], 1)
-    assert (targets(truths)[..., 0] > 0).any()
+    assert (make_targets(truths)[..., 0] > 0).any()
     alone = truths.of_images([0])
     alone = Truths(alone.image[:1], alone.label[:1], alone.box[:1], 1)
-    assert not targets(alone).any()
+    assert not make_targets(alone).any()
 
 
 def test_decoding_undoes_encoding_on_100_000_boxes():
@@ -109,7 +109,7 @@ def test_encoding_by_hand():
 
 def test_targets_decode_to_the_truths_in_half_precision_within_a_tenth_of_a_pixel():
     truths = random_truths(np.random.default_rng(2), 40, most=1)
-    y = targets(truths, dtype=np.float16)
+    y = make_targets(truths, dtype=np.float16)
     image, at = np.nonzero(y[..., 0])
     box = cxcywh_to_xyxy(decode(y[image, at, 1:], default_boxes()[at])) * 256
     lesion = np.searchsorted(np.sort(truths.image), image)
@@ -119,17 +119,17 @@ def test_targets_decode_to_the_truths_in_half_precision_within_a_tenth_of_a_pixe
 
 def test_no_images_and_no_truths():
     none = Truths([], [], [], 0)
-    assert targets(none).shape == (0, 6132, 5)
+    assert make_targets(none).shape == (0, 6132, 5)
     empty = Truths([], [], [], 3)
-    assert targets(empty, layout=SSD300, size=300).shape == (3, 8732, 5)
-    assert not targets(empty).any()
+    assert make_targets(empty, layout=SSD300, size=300).shape == (3, 8732, 5)
+    assert not make_targets(empty).any()
     assert match(np.zeros((0, 4))).tolist() == [-1] * 4
 
 
 def test_bad_boxes_are_named():
     flat = Truths([0, 0], [1, 2], [[10, 10, 20, 20], [5, 5, 5, 9]], 1)
     with pytest.raises(ValueError, match="truths.box, row 1: a box must have an area, this one is 0 wide and 4 high"):
-        targets(flat)
+        make_targets(flat)
     with pytest.raises(ValueError, match="cxcywh, row 0: a box must have an area"):
         encode([0.5, 0.5, -0.1, 0.1], [0.5, 0.5, 0.1, 0.1])
     with pytest.raises(ValueError, match="overlap: expected"):

@@ -1,1 +1,58 @@
-"""The single-shot detector of the paper, part by part: default boxes, targets, model, loss, decoding, whole films."""
+"""The single-shot detector of the paper, part by part: default boxes, targets, model, loss, decoding, whole films.
+
+`boxes`, `targets` and `decode` are NumPy alone; Keras is loaded when a model or the loss is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout, default_boxes, map_of_box
+from mammolib.ssd.decode import decode_predictions, suppress
+from mammolib.ssd.targets import make_targets, match
+
+if TYPE_CHECKING:
+    from mammolib.ssd.cost import LayerCost, count_flops, layer_costs
+    from mammolib.ssd.detect import detect_file, detect_films, load_detector, predict
+    from mammolib.ssd.loss import SSDLoss
+    from mammolib.ssd.model import load_imagenet, ssd256, ssd300, ssd512
+
+_LATER = {
+    "cost": ("LayerCost", "count_flops", "layer_costs"),
+    "detect": ("detect_file", "detect_films", "load_detector", "predict"),
+    "loss": ("SSDLoss",),
+    "model": ("load_imagenet", "ssd256", "ssd300", "ssd512"),
+}
+_HOME = {name: module for module, names in _LATER.items() for name in names}
+
+__all__ = [
+    "SSD256",
+    "SSD300",
+    "SSD512",
+    "LayerCost",
+    "Layout",
+    "SSDLoss",
+    "count_flops",
+    "decode_predictions",
+    "default_boxes",
+    "detect_file",
+    "detect_films",
+    "layer_costs",
+    "load_detector",
+    "load_imagenet",
+    "make_targets",
+    "map_of_box",
+    "match",
+    "predict",
+    "ssd256",
+    "ssd300",
+    "ssd512",
+    "suppress",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

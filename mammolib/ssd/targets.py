@@ -93,7 +93,7 @@ def match(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.i
     return matched
 
 
-def targets(
+def make_targets(
     truths: Truths,
     size: float = 256,
     layout: Layout = SSD256,

@@ -1,0 +1,89 @@
+"""What a model costs: arithmetic and memory traffic, layer by layer, counted from the model itself.
+
+A multiplication and an addition count as two operations (FLOP); biases, activations and pooling are left out, being a
+thousandth of the whole. Works for any functional Keras model of this project, the classifiers included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+_FREE = {"InputLayer", "Reshape", "Flatten", "Dropout"}
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's share for one image.
+
+    Attributes:
+        name: the layer's.
+        kind: its class, such as "Conv2D".
+        parameters: how many it has.
+        flops: operations of the forward pass.
+        values: numbers read and written by the forward pass if every layer reads its input once and writes its output
+            once; a separable convolution also writes and reads what lies between its two factors.
+        output: shape of its output, without the batch.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    flops: int
+    values: int
+    output: tuple[int, ...]
+
+    def bytes(self, images: int, bytes_per_value: int = 4) -> int:
+        """Memory traffic of a forward pass over a batch: the parameters once, the rest once an image."""
+        return bytes_per_value * (self.parameters + images * self.values)
+
+
+def layer_costs(model: keras.Model) -> list[LayerCost]:
+    """Return the cost of every layer for one image, in the model's order.
+
+    Raises:
+        ValueError: an input or output of a layer has a size that is not fixed; names the layer.
+    """
+    rows = []
+    for layer in model.layers:
+        ins = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+        out = _shape(layer, layer.output)
+        ins = [_shape(layer, t) for t in ins] or [out]  # an InputLayer has no input of its own
+        kind = type(layer).__name__
+        flops, between = _operations(layer, kind, ins[0], out)
+        values = 0 if kind in _FREE else sum(map(prod, ins)) + prod(out) + 2 * between
+        rows.append(LayerCost(layer.name, kind, layer.count_params(), flops, values, out))
+    return rows
+
+
+def count_flops(model: keras.Model, training: bool = False) -> int:
+    """Return the operations of one image's forward pass, or of a training step: three times as many.
+
+    The backward pass computes two products for each of the forward pass's: one for the input, one for the weights.
+    """
+    return (3 if training else 1) * sum(row.flops for row in layer_costs(model))
+
+
+def _operations(layer, kind: str, source: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, int]:
+    """Operations of one layer, and how many numbers a separable convolution holds between its factors."""
+    if kind == "Dense":
+        return 2 * prod(out) * source[-1], 0
+    if kind == "Conv2D":
+        return 2 * prod(out) * prod(layer.kernel_size) * source[-1] // layer.groups, 0
+    if kind == "DepthwiseConv2D":
+        return 2 * prod(out) * prod(layer.kernel_size), 0
+    if kind == "SeparableConv2D":
+        between = prod(out[:-1]) * source[-1] * layer.depth_multiplier
+        return 2 * between * (prod(layer.kernel_size) + out[-1]), between
+    return 0, 0
+
+
+def _shape(layer, tensor) -> tuple[int, ...]:
+    shape = tuple(tensor.shape[1:])
+    if None in shape:
+        raise ValueError(f"layer {layer.name}: its shape {shape} is not fixed, so its cost cannot be counted")
+    return shape

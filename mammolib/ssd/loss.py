@@ -1,0 +1,153 @@
+"""The loss of an SSD: softmax cross-entropy for the classes, smooth L1 for the offsets, hard negatives mined.
+
+Nearly all default boxes hold background, so only the background boxes that the network gets most wrong count: three for
+every hit (Liu et al. 2016, section 2.2). They are picked by sorting and a mask: every shape is known beforehand, so the
+whole training step compiles, and nothing differs between backends.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+MINING = ("image", "batch")
+
+
+@keras.saving.register_keras_serializable(package="mammolib")
+class SSDLoss(keras.losses.Loss):
+    """(confidence + alpha x localisation) / hits, over a batch (Liu et al. 2016, equations 1 to 3).
+
+    confidence: cross-entropy of the softmax over background and classes, summed over the hits and the hard negatives.
+    localisation: smooth L1 between predicted and target offsets, summed over the hits.
+    hits: how many default boxes of the batch hold a lesion; where there is none, 1.
+
+    The value belongs to the batch, not to an image: images with many hits weigh more. Use `metrics()` to record the
+    parts beside it. Weight decay is no part of it: Keras adds that to the loss it reports.
+
+    Args:
+        mining: "image": `negatives_per_hit` background boxes for every hit of the same image, as in the SSD paper;
+            an image without a lesion then adds nothing. "batch": as many for every hit of the batch, from whichever
+            images, as in the implementation of the time (Ferrari 2018).
+        negatives_per_hit: how many.
+        alpha: weight of the localisation.
+        min_negatives: pick at least as many negatives for each image ("image") or for the batch ("batch"), so that
+            images without a lesion teach something.
+
+    Shapes:
+        y_true: (B, boxes, 5) of any number type: label, four offsets, as `ssd.targets.make_targets` gives them.
+        y_pred: (B, boxes, classes + 1 + 4): logits, offsets, as the models give them.
+    """
+
+    def __init__(
+        self,
+        mining: str = "image",
+        negatives_per_hit: float = 3.0,
+        alpha: float = 1.0,
+        min_negatives: int = 0,
+        name: str = "ssd_loss",
+        **options,
+    ) -> None:
+        super().__init__(name=name, **options)
+        if mining not in MINING:
+            raise ValueError(f"mining: must be one of {MINING}, got {mining!r}")
+        for argument, value in (
+            ("negatives_per_hit", negatives_per_hit),
+            ("alpha", alpha),
+            ("min_negatives", min_negatives),
+        ):
+            if not value >= 0:
+                raise ValueError(f"{argument}: must not be negative, got {value}")
+        self.mining, self.negatives_per_hit = mining, negatives_per_hit
+        self.alpha, self.min_negatives = alpha, min_negatives
+
+    def call(self, y_true, y_pred):
+        localisation, confidence = self.parts(y_true, y_pred)
+        return confidence + self.alpha * localisation
+
+    def named(self, y_true, y_pred) -> dict:
+        """Return the parts by name, localisation weighted with alpha: a loss for `training.train`, which adds them."""
+        localisation, confidence = self.parts(y_true, y_pred)
+        return {"localisation": self.alpha * localisation, "confidence": confidence}
+
+    def parts(self, y_true, y_pred):
+        """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits."""
+        # Channels first: then every step below runs over contiguous rows, twice as fast on a CPU.
+        y_true, y_pred = (ops.moveaxis(ops.cast(y, "float32"), -1, 0) for y in (y_true, y_pred))
+        hit = ops.cast(y_true[0] > 0, "float32")
+        entropy = cross_entropy(y_true[0], y_pred[:-4])
+        chosen = ops.maximum(hit, self.negatives(hit, entropy))
+        hits = ops.maximum(ops.sum(hit), 1.0)
+        localisation = ops.sum(smooth_l1((y_true[1:] - y_pred[-4:]) * hit))
+        return localisation / hits, ops.sum(entropy * chosen) / hits
+
+    def negatives(self, hit, entropy):
+        """Return which background boxes count, (B, boxes) of 0 and 1, given the hits and every box's cross-entropy."""
+        shape = ops.shape(hit)
+        if self.mining == "batch":
+            hit, entropy = ops.reshape(hit, (1, -1)), ops.reshape(entropy, (1, -1))
+        wanted = ops.maximum(self.negatives_per_hit * ops.sum(hit, axis=1), self.min_negatives)
+        return ops.reshape(hardest(entropy, 1.0 - hit, wanted), shape)
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Return metrics named `localisation` and `confidence` for `model.compile`: the parts of this loss."""
+        return [LossPart(self, part) for part in ("localisation", "confidence")]
+
+    def get_config(self) -> dict:
+        names = ("mining", "negatives_per_hit", "alpha", "min_negatives")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable(package="mammolib")
+class LossPart(keras.metrics.Mean):
+    """Mean of one part of an `SSDLoss` over an epoch, batches weighted by their images as Keras does with the loss."""
+
+    def __init__(self, loss: SSDLoss | dict, part: str, **options) -> None:
+        super().__init__(**{"name": part, **options})
+        self.loss = keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss
+        self.part = part
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        value = self.loss.parts(y_true, y_pred)[0 if self.part == "localisation" else 1]
+        return super().update_state(ops.broadcast_to(value, (ops.shape(y_pred)[0],)), sample_weight)
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"loss": keras.saving.serialize_keras_object(self.loss), "part": self.part}
+
+
+def cross_entropy(label, logits):
+    """Return -ln softmax(logits)[label]: labels (...), logits (classes + 1, ...), result (...)."""
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=0))
+    classes = ops.reshape(ops.arange(logits.shape[0], dtype=label.dtype), (-1,) + (1,) * len(label.shape))
+    own = ops.sum(ops.where(label == classes, logits, 0.0), axis=0)
+    return ops.log(ops.sum(ops.exp(logits), axis=0)) - own
+
+
+def smooth_l1(difference):
+    """Return x^2 / 2 where |x| < 1, elsewhere |x| - 1/2.
+
+    Both are c (x - c / 2) with c = x cut off at -1 and 1, and c is the derivative.
+    """
+    cut = ops.stop_gradient(ops.clip(difference, -1.0, 1.0))
+    return cut * (difference - 0.5 * cut)
+
+
+def hardest(value, candidate, wanted):
+    """Return a mask of the candidates with the highest values in each row; of equal ones the first count.
+
+    Args:
+        value: (R, n).
+        candidate: (R, n) of 0 and 1; the others are never chosen.
+        wanted: (R,) how many; all candidates if there are fewer. A fraction is rounded down.
+
+    Returns:
+        (R, n) of 0 and 1, of `value`'s type. No gradient passes through it.
+    """
+    value, n = ops.stop_gradient(value), value.shape[1] if value.shape[1] else ops.shape(value)[1]
+    wanted = ops.minimum(ops.floor(ops.cast(wanted, value.dtype)), ops.sum(candidate, axis=1))[:, None]
+    value = ops.where(candidate > 0, value, -float("inf"))
+    falling = -ops.sort(-value, axis=1)
+    last = ops.clip(ops.cast(wanted, "int32") - 1, 0, n - 1)
+    bar = ops.take_along_axis(falling, last, axis=1)
+    above, level = ops.cast(value > bar, value.dtype), ops.cast(value == bar, value.dtype) * candidate
+    left = wanted - ops.sum(above, axis=1, keepdims=True)
+    return above + level * ops.cast(ops.cumsum(level, axis=1) <= left, value.dtype)

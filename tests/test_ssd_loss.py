@@ -1,0 +1,165 @@
+"""The loss, held against a loop over images and boxes, and what Keras makes of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+keras = pytest.importorskip("keras")
+
+from mammolib.ssd.loss import SSDLoss, hardest, smooth_l1  # noqa: E402
+
+to_numpy = keras.ops.convert_to_numpy
+
+
+def loop(y_true, y_pred, mining="image", ratio=3, alpha=1.0, least=0):
+    """Localisation and confidence, box by box in float64."""
+    localisation, confidence, hits, pool = 0.0, 0.0, 0, []
+    for image in range(len(y_true)):
+        negatives, here = [], 0
+        for truth, guess in zip(y_true[image].astype(float), y_pred[image].astype(float), strict=True):
+            logits, label = guess[:-4], int(truth[0])
+            entropy = math.log(sum(math.exp(v - max(logits)) for v in logits)) + max(logits) - logits[label]
+            if label:
+                here += 1
+                confidence += entropy
+                for d in truth[1:] - guess[-4:]:
+                    localisation += 0.5 * d * d if abs(d) < 1 else abs(d) - 0.5
+            else:
+                negatives.append(entropy)
+        hits += here
+        if mining == "image":
+            confidence += sum(sorted(negatives, reverse=True)[: int(max(ratio * here, least))])
+        pool += negatives
+    if mining == "batch":
+        confidence += sum(sorted(pool, reverse=True)[: int(max(ratio * hits, least))])
+    return localisation / max(hits, 1), confidence / max(hits, 1)
+
+
+def batch(seed, images=3, boxes=30, classes=2, hit_rate=0.15, ties=False):
+    rng = np.random.default_rng(seed)
+    hit = rng.random((images, boxes)) < hit_rate * rng.integers(0, 2, (images, 1))
+    y_true = np.zeros((images, boxes, 5), "float32")
+    y_true[..., 0] = hit * rng.integers(1, classes + 1, hit.shape)
+    y_true[..., 1:] = hit[..., None] * rng.normal(0, 2, (images, boxes, 4))
+    y_pred = rng.normal(0, 3, (images, boxes, classes + 5)).astype("float32")
+    return y_true, np.round(y_pred) if ties else y_pred
+
+
+@pytest.mark.parametrize("mining", ["image", "batch"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_loss_is_that_of_a_loop(mining, ties):
+    for seed in range(12):
+        y_true, y_pred = batch(seed, classes=1 + seed % 3, hit_rate=(0.0, 0.1, 0.5, 1.0)[seed % 4], ties=ties)
+        least = 5 * (seed % 2)
+        loss = SSDLoss(mining, alpha=0.5, min_negatives=least)
+        localisation, confidence = (float(v) for v in loss.parts(y_true, y_pred))
+        expected = loop(y_true, y_pred, mining, least=least)
+        assert (localisation, confidence) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        assert float(loss(y_true, y_pred)) == pytest.approx(expected[1] + 0.5 * expected[0], rel=1e-5, abs=1e-6)
+
+
+def test_a_batch_without_a_lesion_has_a_loss_of_zero_unless_negatives_are_asked_for():
+    y_true, y_pred = batch(0, hit_rate=0)
+    assert float(SSDLoss()(y_true, y_pred)) == 0
+    assert float(SSDLoss(min_negatives=2)(y_true, y_pred)) == pytest.approx(loop(y_true, y_pred, least=2)[1], rel=1e-5)
+
+
+def test_the_two_ways_of_mining_differ_when_one_image_holds_the_hard_ones():
+    y_true, y_pred = np.zeros((2, 20, 5), "float32"), np.zeros((2, 20, 7), "float32")
+    y_true[0, 0, 0] = 1
+    y_pred[1, :3, 1] = 5  # the three hardest backgrounds lie in the image without a lesion
+    masks = [to_numpy(SSDLoss(m).negatives(y_true[..., 0], y_pred[..., 1])) for m in ("image", "batch")]
+    assert [m.sum(axis=1).tolist() for m in masks] == [[3, 0], [0, 3]]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 0.5, 1.0, 7.0]), st.booleans()), min_size=1, max_size=12),
+    st.integers(0, 14),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_hardest_are_the_first_of_a_stable_sort(row, wanted):
+    value, candidate = (np.array(v, "float32")[None] for v in zip(*row, strict=True))
+    order = [i for i in np.argsort(-value[0], kind="stable") if candidate[0, i]]
+    expected = np.zeros(len(row))
+    expected[order[:wanted]] = 1
+    got = to_numpy(hardest(keras.ops.array(value), keras.ops.array(candidate), keras.ops.array([float(wanted)])))
+    assert got[0].tolist() == expected.tolist()
+
+
+def test_smooth_l1_and_its_slope():
+    x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3], "float32")
+    assert to_numpy(smooth_l1(keras.ops.array(x))).tolist() == [2.5, 0.5, 0.125, 0, 0.125, 0.5, 2.5]
+
+
+def test_huge_logits_give_a_finite_loss():
+    y_true, y_pred = batch(1, hit_rate=0.5)
+    assert np.isfinite(float(SSDLoss()(y_true, y_pred * 1e30)))
+
+
+def test_targets_in_half_precision_and_small_integers_are_taken():
+    y_true, y_pred = batch(2, hit_rate=0.5)
+    y_true = np.round(y_true)
+    values = {t: float(SSDLoss()(y_true.astype(t), y_pred)) for t in ("float32", "float16", "int8")}
+    assert len(set(values.values())) == 1
+
+
+def test_keras_trains_on_it_and_records_its_parts():
+    y_true, y_pred = batch(3, images=7, hit_rate=0.3)
+    start = keras.Input((30, 7))
+    model = keras.Model(start, keras.layers.Dense(7, kernel_initializer="identity", kernel_regularizer="l2")(start))
+    loss = SSDLoss("batch")
+    model.compile("sgd", loss=loss, metrics=loss.metrics())
+    values = model.evaluate(y_pred, y_true, batch_size=4, verbose=0, return_dict=True)
+    parts = [loop(y_true[i : i + 4], y_pred[i : i + 4], "batch") for i in (0, 4)]
+    mean = np.average(parts, axis=0, weights=[4, 3])
+    assert values["localisation"] == pytest.approx(mean[0], rel=1e-4)
+    assert values["confidence"] == pytest.approx(mean[1], rel=1e-4)
+    assert values["loss"] == pytest.approx(mean.sum() + 0.07, rel=1e-4)  # Keras adds L2: 0.01 x 7 ones
+    history = model.fit(y_pred, y_true, batch_size=7, epochs=20, verbose=0).history
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+def test_the_slope_of_the_loss_is_that_of_the_loop():
+    y_true, y_pred = batch(4, images=2, boxes=12, hit_rate=0.4)
+    assert y_true[..., 0].any()
+    start = keras.Input((12, 7))
+
+    @keras.saving.register_keras_serializable("test")
+    class Shift(keras.layers.Layer):
+        def build(self, shape):
+            self.by = self.add_weight(shape=(12, 7), initializer="zeros", name="by")
+
+        def call(self, x):
+            return x + self.by
+
+    model = keras.Model(start, Shift()(start))
+    model.compile(keras.optimizers.SGD(1.0), loss=SSDLoss())
+    model.fit(y_pred, y_true, batch_size=2, epochs=1, verbose=0)
+    slope = -model.get_weights()[0]
+    step, expected = 1e-4, np.zeros((12, 7))
+    for place in np.ndindex(12, 7):
+        d = np.zeros((12, 7))
+        d[place] = step
+        high, low = (sum(loop(y_true, y_pred.astype(float) + s * d)) for s in (1, -1))
+        expected[place] = (high - low) / (2 * step)
+    np.testing.assert_allclose(slope, expected, atol=1e-3)
+
+
+def test_the_loss_survives_saving():
+    loss = SSDLoss("batch", negatives_per_hit=2, alpha=0.7, min_negatives=4)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.get_config() == loss.get_config()
+    metric = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss.metrics()[1]))
+    assert (metric.name, metric.part, metric.loss.alpha) == ("confidence", "confidence", 0.7)
+
+
+def test_settings_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="mining: must be one of"):
+        SSDLoss("row")
+    with pytest.raises(ValueError, match="alpha: must not be negative, got -1"):
+        SSDLoss(alpha=-1)

@@ -1,0 +1,305 @@
+"""The networks, to the last parameter, on every backend that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from mammolib.ssd.boxes import SSD256, SSD300, SSD512  # noqa: E402
+from mammolib.ssd.cost import count_flops, layer_costs  # noqa: E402
+from mammolib.ssd.model import (  # noqa: E402
+    BACKBONE,
+    CentreInput,
+    L2Normalise,
+    layout_of,
+    load_imagenet,
+    ssd256,
+    ssd300,
+    ssd512,
+)
+
+to_numpy = keras.ops.convert_to_numpy
+NARROW = 1 / 16
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return ssd256()
+
+
+@pytest.fixture(scope="module")
+def separable():
+    return ssd256(separable=True)
+
+
+def test_the_totals_are_the_papers(plain, separable):
+    assert plain.count_params() == 23_715_730
+    assert separable.count_params() == 4_820_525
+    assert [m.get_layer("conv1_1").count_params() for m in (plain, separable)] == [1792, 283]
+
+
+def test_the_same_parts_give_the_two_sizes_the_paper_started_from():
+    three, five = ssd300(), ssd512()
+    assert three.count_params() == 26_285_486
+    assert three.output_shape == (None, 8732, 25)
+    assert five.count_params() == 27_188_676
+    assert five.output_shape == (None, 24564, 25)
+    assert [layout_of(m) for m in (three, five)] == [SSD300, SSD512]
+
+
+def test_the_layers_are_those_of_figure_6(plain):
+    """Filters, kernel, stride and the size of the output, row by row as the paper prints them."""
+    table = [
+        *[("Conv2D", n, 3, 1, s) for n, s in ((64, 256), (64, 256))], ("MaxPooling2D", None, 2, 2, 128),
+        *[("Conv2D", n, 3, 1, s) for n, s in ((128, 128), (128, 128))], ("MaxPooling2D", None, 2, 2, 64),
+        *[("Conv2D", 256, 3, 1, 64)] * 3, ("MaxPooling2D", None, 2, 2, 32),
+        *[("Conv2D", 512, 3, 1, 32)] * 3, ("MaxPooling2D", None, 2, 2, 16),
+        *[("Conv2D", 512, 3, 1, 16)] * 3, ("MaxPooling2D", None, 3, 1, 16),
+        ("Conv2D", 1024, 3, 1, 16), ("Conv2D", 1024, 1, 1, 16),
+        ("Conv2D", 256, 1, 1, 16), ("Conv2D", 512, 3, 2, 8),
+        ("Conv2D", 128, 1, 1, 8), ("Conv2D", 256, 3, 2, 4),
+        ("Conv2D", 128, 1, 1, 4), ("Conv2D", 256, 3, 1, 2),
+        ("Conv2D", 128, 1, 1, 2), ("Conv2D", 256, 2, 1, 1),
+    ]  # fmt: skip
+    rows = [
+        (
+            type(layer).__name__,
+            getattr(layer, "filters", None),
+            (layer.kernel_size if hasattr(layer, "filters") else layer.pool_size)[0],
+            layer.strides[0],
+            layer.output.shape[1],
+        )
+        for layer in plain.layers
+        if type(layer).__name__ in ("Conv2D", "MaxPooling2D") and not layer.name.endswith(("_conf", "_loc"))
+    ]
+    assert rows == table
+    assert plain.get_layer("fc6").dilation_rate == (6, 6)
+    heads = [layer for layer in plain.layers if layer.name.endswith(("_conf", "_loc"))]
+    assert len(heads) == 12
+    assert sum(np.prod(h.output.shape[1:]) for h in heads) == 6132 * 7
+
+
+def test_separable_leaves_only_the_heads_plain(separable):
+    kinds = {layer.name: type(layer).__name__ for layer in separable.layers if hasattr(layer, "kernel_size")}
+    assert all((kind == "Conv2D") == name.endswith(("_conf", "_loc")) for name, kind in kinds.items())
+
+
+def test_weight_decay_is_where_it_should_be_and_weighs_what_was_derived(plain):
+    keras.utils.set_random_seed(0)
+    model = ssd256()
+    total = float(sum(model.losses))
+    assert total == pytest.approx(8.40, abs=0.01)
+    by_hand = sum(5e-4 * float(np.square(to_numpy(w)).sum()) for w in model.weights if w.path.endswith("/kernel"))
+    assert total == pytest.approx(by_hand, rel=1e-5)
+    heads = sum(float(sum(layer.losses)) for layer in model.layers if layer.name.endswith(("_conf", "_loc")))
+    assert heads == pytest.approx(0.21, abs=0.01)
+    assert not ssd256(width=NARROW, l2=0).losses
+
+
+def test_both_factors_of_a_separable_convolution_are_regularised_or_neither():
+    keras.utils.set_random_seed(0)
+    on, off = (ssd256(width=NARROW, separable=True, regularise_separable=v) for v in (True, False))
+    for model, factors in ((on, ("depthwise_kernel", "pointwise_kernel", "kernel")), (off, ("kernel",))):
+        by_hand = sum(
+            5e-4 * float(np.square(to_numpy(w)).sum()) for w in model.weights if w.path.split("/")[-1] in factors
+        )
+        assert float(sum(model.losses)) == pytest.approx(by_hand, rel=1e-5)
+    assert on.count_params() == off.count_params()
+
+
+def test_signals_survive_a_separable_network_and_die_without_the_explicit_start():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).uniform(0, 255, (1, 256, 256, 1)).astype("float32")
+    spread = {}
+    for explicit in (True, False):
+        model = ssd256(width=1 / 8, separable=True, regularise_separable=explicit)
+        deep = keras.Model(model.input, model.get_layer("fc7").output)
+        spread[explicit] = float(to_numpy(deep(x)).std())
+    assert spread[True] > 1
+    assert spread[False] < 1e-6
+
+
+def test_the_input_is_centred_and_made_three_channels():
+    grey = np.full((1, 2, 2, 1), 110, "uint8")
+    assert to_numpy(CentreInput((100, 110, 120), 10)(grey))[0, 0, 0].tolist() == [1, 0, -1]
+    with pytest.raises(ValueError, match="divide_by: must be positive, got 0"):
+        CentreInput(divide_by=0)
+
+
+def test_l2_normalisation_gives_every_cell_the_length_of_its_scale():
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 8)).astype("float32")
+    x[0, 0, 0] = 0
+    y = to_numpy(L2Normalise(20)(x))
+    length = np.linalg.norm(y, axis=-1)
+    assert length[0, 0, 0] == 0
+    np.testing.assert_allclose(length.reshape(-1)[1:], 20, rtol=1e-5)
+
+
+def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        model = ssd256(width=NARROW)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.output.dtype == "float32"
+    names = ("centre", "conv1_1", "conv4_3_norm", "fc6", "conv9_2_loc")
+    assert {model.get_layer(n).output.dtype for n in names} == {"bfloat16"}
+    assert {w.dtype for w in model.weights} == {"float32"}
+
+
+def test_a_saved_model_answers_the_same(tmp_path):
+    model = ssd256(width=NARROW, separable=True, divide_by=64)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(0).integers(0, 255, (1, 256, 256, 1))
+    np.testing.assert_array_equal(to_numpy(model(x)), to_numpy(again(x)))
+    assert layout_of(again) == SSD256
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"classes": 0}, "classes: must be at least 1, got 0"),
+        ({"width": 0}, "width: must be positive, got 0"),
+        ({"l2": -1}, "l2: must be at least 0, got -1"),
+        ({"channels": 2}, "channels: must be 1 or 3, got 2"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        ssd256(**options)
+
+
+def test_another_network_is_not_taken_for_an_ssd():
+    start = keras.Input((256, 256, 1))
+    model = keras.Model(start, keras.layers.Flatten()(start), name="other")
+    with pytest.raises(ValueError, match="'other' maps"):
+        layout_of(model)
+
+
+def stand_in(width=1.0):
+    """A VGG16 with the names of Keras's and weights of our own."""
+    x = start = keras.Input((32, 32, 3))
+    for block, filters in enumerate(BACKBONE, 1):
+        for i, n in enumerate(filters, 1):
+            x = keras.layers.Conv2D(round(n * width), 3, padding="same", name=f"block{block}_conv{i}")(x)
+    return keras.Model(start, x)
+
+
+def test_imagenet_weights_go_into_the_thirteen_convolutions_and_nowhere_else(plain):
+    source, fc6 = stand_in(), plain.get_layer("fc6").get_weights()
+    names = load_imagenet(plain, source)
+    assert len(names) == 13
+    for name in names:
+        theirs = source.get_layer(name.replace("conv", "block").replace("_", "_conv")).get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(theirs, plain.get_layer(name).get_weights(), strict=True))
+    assert np.array_equal(fc6[0], plain.get_layer("fc6").get_weights()[0])
+
+
+def test_imagenet_weights_that_do_not_fit_or_cannot_be_had_are_one_line(tmp_path, monkeypatch):
+    narrow = ssd256(width=NARROW)
+    before = narrow.get_weights()
+    with pytest.raises(ValueError, match="load_imagenet: layer conv1_1 has weights of shapes"):
+        load_imagenet(narrow, stand_in())
+    assert all(np.array_equal(a, b) for a, b in zip(before, narrow.get_weights(), strict=True))
+    with pytest.raises(ValueError, match="load_imagenet: layer conv1_1 has weights"):
+        load_imagenet(ssd256(width=NARROW, separable=True), stand_in())
+    (tmp_path / "bad.weights.h5").write_bytes(b"no weights")
+    with pytest.raises(OSError, match="ImageNet weights: cannot be had from .*bad.weights.h5") as err:
+        load_imagenet(narrow, str(tmp_path / "bad.weights.h5"))
+    assert "\n" not in str(err.value)
+
+    def offline(**_):
+        raise Exception("URL fetch failure on weights: None -- no route to host")
+
+    monkeypatch.setattr(keras.applications, "VGG16", offline)
+    with pytest.raises(OSError, match="cannot be had from keras.applications: URL fetch failure"):
+        load_imagenet(narrow)
+
+
+def test_operations_and_traffic_are_what_was_derived(plain, separable):
+    assert count_flops(plain, training=True) / 1e9 == pytest.approx(131, abs=1)
+    assert count_flops(plain) / count_flops(separable) == pytest.approx(7.15, abs=0.01)
+    traffic = [sum(c.bytes(100) for c in layer_costs(m) if "Conv" in c.kind) for m in (plain, separable)]
+    assert traffic[1] / traffic[0] == pytest.approx(1.8, abs=0.1)
+    first = next(c for c in layer_costs(plain) if c.name == "conv1_1")
+    assert first.flops == 2 * 256 * 256 * 64 * 27
+    assert first.values == 256 * 256 * (3 + 64)
+    first = next(c for c in layer_costs(separable) if c.name == "conv1_1")
+    assert first.flops == 2 * 256 * 256 * 3 * (9 + 64)
+    assert first.values == 256 * 256 * (3 + 2 * 3 + 64)
+
+
+def test_costs_of_the_other_kinds_of_layer():
+    x = start = keras.Input((8, 8, 6))
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    x = keras.layers.Conv2D(4, 3, groups=2)(x)
+    x = keras.layers.Dense(5)(keras.layers.Flatten()(x))
+    assert count_flops(keras.Model(start, x)) == 2 * (64 * 6 * 9 + 36 * 4 * 9 * 3 + 144 * 5)
+    with pytest.raises(ValueError, match="is not fixed"):
+        start = keras.Input((None, None, 1), name="any")
+        count_flops(keras.Model(start, keras.layers.Conv2D(1, 1)(start)))
+
+
+FORWARD = """
+import sys
+import numpy as np, keras
+from mammolib.ssd.loss import SSDLoss
+from mammolib.ssd.model import ssd256
+given = np.load(sys.argv[1])
+out = {}
+for separable in (False, True):
+    kind = "separable" if separable else "plain"
+    model = ssd256(width=1 / 8, separable=separable, divide_by=64)
+    model.set_weights([given[f"{kind}{i}"] for i in range(len(model.weights))])
+    out[kind] = y = model.predict(given["x"], verbose=0)
+    for mining in () if separable else ("image", "batch"):
+        out[f"{kind} {mining}"] = [float(v) for v in SSDLoss(mining).parts(given["y"], y)]
+np.savez(sys.argv[2], **out)
+"""
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.integers(0, 256, (2, 256, 256, 1)).astype("float32")}
+    for kind, separable in (("plain", False), ("separable", True)):
+        weights = ssd256(width=1 / 8, separable=separable).get_weights()
+        arrays |= {f"{kind}{i}": w for i, w in enumerate(weights)}
+    hit = rng.random((2, 6132, 1)) < 0.002
+    arrays["y"] = np.concatenate([hit * rng.integers(1, 3, hit.shape), hit * rng.normal(size=(2, 6132, 4))], -1)
+    file = tmp_path_factory.mktemp("backends") / "given.npz"
+    np.savez(file, **arrays)
+    return file
+
+
+def forward(given, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    out = given.with_name(f"{backend}.npz")
+    if not out.exists():
+        env = {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""}
+        run = subprocess.run([sys.executable, "-c", FORWARD, given, out], capture_output=True, text=True, env=env)
+        assert run.returncode == 0, run.stderr[-2000:]
+    with np.load(out) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_backend_answers_the_same(given, backend):
+    """Logits and offsets to 1e-4 of their spread, the loss's parts to 1e-4."""
+    first = next(b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b))
+    reference, got = forward(given, first), forward(given, backend)
+    assert set(got) == set(reference) and len(got) == 4
+    for kind in reference:
+        scale = reference[kind].std() if reference[kind].ndim == 3 else 1
+        np.testing.assert_allclose(got[kind] / scale, reference[kind] / scale, rtol=1e-4, atol=1e-4)
