@@ -1,0 +1,144 @@
+"""The grid of patches, one crop around a point, and the rule against dark background."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from mammolib.mias import Film
+
+DARK = 10
+"""Grey levels up to this one count as background. The paper's sentence breaks off; our reading (section 2)."""
+
+MAX_DARK = 0.2
+"""A patch with a larger share of dark pixels than this is discarded: the paper's "more than 20", read as per cent."""
+
+
+def grid(pixels: NDArray, size: int = 128, stride: int = 64) -> NDArray:
+    """Return every patch of the image at a stride, as a view: no pixel is copied.
+
+    Args:
+        pixels: (H, W) image.
+        size: side of a patch in pixels.
+        stride: step from one patch to the next, in rows and in columns.
+
+    Returns:
+        (R, C, size, size) read-only view; 15 x 15 = 225 patches for a film of 1024 x 1024 (section 2 of the paper).
+
+    Raises:
+        ValueError: the image is not two-dimensional or smaller than a patch.
+
+    Example:
+        >>> grid(np.zeros((1024, 1024), np.uint8)).shape
+        (15, 15, 128, 128)
+    """
+    _check_grid(pixels.shape, size, stride)
+    return sliding_window_view(pixels, (size, size))[::stride, ::stride]
+
+
+def grid_origins(shape: tuple[int, int] = (1024, 1024), size: int = 128, stride: int = 64) -> NDArray[np.integer]:
+    """Return the (R, C, 2) rows and columns of the top-left pixels of the patches that `grid` gives."""
+    _check_grid(shape, size, stride)
+    rows, columns = (np.arange(0, extent - size + 1, stride) for extent in shape)
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
+
+
+def _check_grid(shape: tuple[int, ...], size: int, stride: int) -> None:
+    if size < 1 or stride < 1:
+        raise ValueError(f"size and stride: must be at least 1, got {size} and {stride}")
+    if len(shape) != 2 or min(shape) < size:
+        raise ValueError(f"pixels: expected a greyscale image of at least {size} x {size}, got shape {tuple(shape)}")
+
+
+def crop(pixels: NDArray, row: float, column: float, size: int = 256) -> NDArray:
+    """Cut a square around a point; what lies outside the image is 0.
+
+    Args:
+        pixels: (H, W) image.
+        row, column: centre of the crop in pixels from the top-left corner; it comes to lie at (size / 2, size / 2).
+            A centre that is not a whole number is rounded down.
+        size: side of the crop in pixels.
+
+    Returns:
+        (size, size) copy of rows `row - size / 2` to `row + size / 2`, exclusive, and columns likewise.
+    """
+    if pixels.ndim != 2:
+        raise ValueError(f"pixels: expected a greyscale image, got shape {pixels.shape}")
+    top, left = corner(row, column, size)
+    out = np.zeros((size, size), pixels.dtype)
+    rows = slice(max(top, 0), max(min(top + size, pixels.shape[0]), 0))
+    columns = slice(max(left, 0), max(min(left + size, pixels.shape[1]), 0))
+    part = pixels[rows, columns]
+    out[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]] = part
+    return out
+
+
+def corner(row: float, column: float, size: int) -> tuple[int, int]:
+    """Return row and column of the top-left pixel of the crop centred on a point."""
+    return math.floor(row) - size // 2, math.floor(column) - size // 2
+
+
+def dark_fraction(patches: NDArray, dark: int = DARK) -> NDArray[np.floating]:
+    """Return the share of pixels that are at most `dark`, for (..., S, S) patches; shape (...)."""
+    return (patches <= dark).mean(axis=(-2, -1))
+
+
+def survivors(
+    films: Iterable[Film],
+    dark: ArrayLike = DARK,
+    at_most: ArrayLike = MAX_DARK,
+    size: int = 128,
+    stride: int = 64,
+) -> NDArray[np.integer]:
+    """Count the patches of the grid that survive the background rule, film by film, for many thresholds at once.
+
+    Every film is read once, and the patches are never formed: they are sums of the same small blocks.
+
+    Args:
+        films: films to count on.
+        dark: one or D grey levels; pixels up to the level are dark.
+        at_most: one or A shares in [0, 1]; a patch survives if its share of dark pixels is at most this.
+        size, stride: the grid; 128 and 64 give 225 patches a film.
+
+    Returns:
+        (F, D, A) numbers of surviving patches, 0 to 225.
+
+    Raises:
+        ValueError: a share outside [0, 1].
+    """
+    dark, at_most = np.atleast_1d(dark), np.atleast_1d(at_most).astype(float)
+    bad = np.flatnonzero(~((at_most >= 0) & (at_most <= 1)))
+    if len(bad):
+        raise ValueError(f"at_most, entry {bad[0]}: {at_most[bad[0]]} is not a share in [0, 1]")
+
+    def count(film: Film) -> NDArray:
+        pixels = film.pixels()
+        shares = np.stack([dark_grid(pixels, level, size, stride) for level in dark])
+        return (shares[..., None] <= at_most).sum(axis=(1, 2))
+
+    counts = each(films, count)
+    return np.stack(counts) if counts else np.zeros((0, len(dark), len(at_most)), int)
+
+
+def dark_grid(pixels: NDArray, dark: int, size: int, stride: int) -> NDArray[np.floating]:
+    """`dark_fraction(grid(pixels, size, stride), dark)`, from the sums of blocks that the patches share."""
+    _check_grid(pixels.shape, size, stride)
+    block = math.gcd(size, stride)
+    height, width = (extent // block for extent in pixels.shape)
+    is_dark = (pixels[: height * block, : width * block] <= dark).reshape(height, block, width, block)
+    blocks = np.add.reduce(np.add.reduce(is_dark.view(np.uint8), axis=3, dtype=np.uint32), axis=1)
+    return grid(blocks, size // block, stride // block).sum(axis=(-2, -1)) / size**2
+
+
+def each(items: Iterable[Any], work: Callable[[Any], Any]) -> list[Any]:
+    """Return `[work(item) for item in items]`, by threads: reading and NumPy both let go of the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, items))

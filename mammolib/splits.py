@@ -1,0 +1,279 @@
+"""Splits into training, validation and test: by image as the paper may have done, in lesion order, and by woman.
+
+The two films of a woman, and the eight views of a lesion, look alike. A split that puts some of them on one side and
+some on another lets a network be tested on what it has learnt by heart: that is the leak. Every function here says
+whether its split can leak; those that promise not to check themselves.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SIDES = ("training", "validation", "test")
+PAPER_SIZES = (600, 100, 116)
+"""Images of the paper's tumour-centred set for training, validation and test (section 4.2, Experiment A)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which images train, which validate, which test.
+
+    Attributes:
+        training, validation, test: (k,) int, numbers of images; no image is on two sides and no side is empty.
+        kind: how the split was made: "image", "last-tenth", "lesion-order", "woman" or "woman, fold 1 of 10".
+
+    Raises:
+        ValueError: an empty side, or an image named twice; names the side and the image.
+    """
+
+    training: NDArray[np.integer]
+    validation: NDArray[np.integer]
+    test: NDArray[np.integer]
+    kind: str
+
+    def __post_init__(self) -> None:
+        for side in SIDES:
+            rows = np.asarray(getattr(self, side))
+            if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+                raise ValueError(f"split.{side}: expected image numbers, got {rows.dtype} of shape {rows.shape}")
+            if not len(rows):
+                raise ValueError(f"split by {self.kind}: the {side} set is empty")
+            object.__setattr__(self, side, rows.astype(int))
+        every = np.concatenate([getattr(self, side) for side in SIDES])
+        images, count = np.unique(every, return_counts=True)
+        if (count > 1).any():
+            raise ValueError(f"split by {self.kind}: image {images[count > 1][0]} is named twice")
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers of images that train, validate and test."""
+        return len(self.training), len(self.validation), len(self.test)
+
+    def shared(self, groups: ArrayLike, a: str = "training", b: str = "test") -> NDArray:
+        """Return the groups that have images on both sides `a` and `b`, sorted: what leaks from one to the other.
+
+        Args:
+            groups: (N,) group of every image, such as its woman or its lesion.
+            a, b: names of two sides.
+        """
+        groups = np.asarray(groups)
+        for side in (a, b):
+            if side not in SIDES:
+                raise ValueError(f"side: must be one of {', '.join(SIDES)}, got {side!r}")
+            if getattr(self, side).max() >= len(groups):
+                raise ValueError(
+                    f"groups: {len(groups)} given, but the {side} set names image {getattr(self, side).max()}"
+                )
+        return np.intersect1d(groups[getattr(self, a)], groups[getattr(self, b)])
+
+    def check(self, groups: ArrayLike, name: str = "group") -> Split:
+        """Return the split itself if no group is on two sides, and name one that is otherwise.
+
+        Args:
+            groups: (N,) group of every image.
+            name: what the error calls a group: "woman", "lesion".
+
+        Raises:
+            ValueError: a group has images on two sides.
+        """
+        for a, b in combinations(SIDES, 2):
+            shared = self.shared(groups, a, b)
+            if len(shared):
+                more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
+                raise ValueError(f"split by {self.kind}: {name} {shared[0]}{more} is both in {a} and in {b}")
+        return self
+
+    def check_classes(self, strata: ArrayLike) -> Split:
+        """Return the split itself if every class is on every side, and name one that is missing otherwise."""
+        strata = np.asarray(strata)
+        for side in SIDES:
+            missing = np.setdiff1d(strata, strata[getattr(self, side)])
+            if len(missing):
+                raise ValueError(f"split by {self.kind}: class {missing[0]} has no image in the {side} set; enlarge it")
+        return self
+
+
+def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0, strata: ArrayLike | None = None) -> Split:
+    """Split at random, image by image: the paper's sizes, and perhaps its way. This split leaks.
+
+    Args:
+        n: number of images.
+        sizes: images that train, validate and test; or three shares that add up to 1.
+        seed: of the shuffle.
+        strata: (N,) class of every image, if each class has to be on every side.
+
+    Raises:
+        ValueError: sizes that do not add up to `n`, an empty side, or a class absent from a side.
+    """
+    edges = np.cumsum(_sizes(sizes, n))[:-1]
+    split = Split(*(np.sort(part) for part in np.split(np.random.default_rng(seed).permutation(n), edges)), "image")
+    return split if strata is None else split.check_classes(_strata(strata, n))
+
+
+def last_tenth(n: int, seed: int | None = 0) -> Split:
+    """Split as the paper does for classification (section 4.1): a tenth tests, the last tenth of the rest validates.
+
+    1567 patches give 1269, 141 and 157, the paper's numbers. Patches of one film come to lie on all sides: it leaks.
+
+    Args:
+        n: number of patches.
+        seed: of the shuffle before the cut, which the paper does not describe; None keeps the order of the patches.
+    """
+    order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
+    test = round(n / 10)
+    validation = round((n - test) / 10)
+    return Split(*np.split(order, [n - test - validation, n - test]), "last-tenth")
+
+
+def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES, whole: bool = True) -> Split:
+    """Split in the order of the lesions, without a shuffle: the other way in which the paper may have split.
+
+    600 = 75 x 8 images are the first 75 lesions. The paper's 100 = 12.5 x 8 and 116 = 14.5 x 8 cut one lesion in half.
+
+    Args:
+        lesion: (N,) number of the lesion on every image, in any order; views of a lesion share a number.
+        sizes: images that train, validate and test; or three shares that add up to 1.
+        whole: keep every lesion whole: one that an edge would cut goes where more of it lies, and on a tie to the
+            later side. The paper's sizes then become 600, 96 and 120, and no lesion is on two sides. False cuts at
+            the sizes given: of the paper's, four views of the 88th lesion validate and the other four test.
+
+    Note:
+        Two lesions may be of one woman, in her two films. Only `by_woman` keeps women apart.
+
+    Raises:
+        ValueError: an image without a lesion, sizes that do not add up, or an empty side.
+    """
+    lesion = np.asarray(lesion)
+    without = np.flatnonzero(lesion < 0)
+    if len(without):
+        raise ValueError(f"lesion, row {without[0]}: the image shows no lesion; this split is for those that do")
+    order = np.argsort(lesion, kind="stable")
+    edges = np.cumsum(_sizes(sizes, len(lesion)))[:-1]
+    if whole:
+        ends = np.flatnonzero(np.diff(lesion[order], append=-1)) + 1  # one past the last image of each lesion
+        ends = np.concatenate([[0], ends])
+        edges = ends[[np.abs(ends - edge).argmin() for edge in edges]]  # the lower one on a tie
+    split = Split(*np.split(order, edges), "lesion-order")
+    return split.check(lesion, "lesion") if whole else split
+
+
+def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Split:
+    """Split so that all images of a woman are on one side, and the classes are spread alike. No woman leaks.
+
+    Args:
+        women: (N,) woman of every image.
+        strata: (N,) class of every image.
+        sizes: three shares that add up to 1, or numbers of images that add up to N. Women are whole, so the sizes
+            come out as near to these as they can.
+        seed: of the order in which women are dealt out.
+
+    Raises:
+        ValueError: arrays of two lengths, sizes that do not add up, an empty side, or a class absent from a side.
+    """
+    women, strata = _groups(women, strata)
+    shares = np.array(_sizes(sizes, len(women))) / max(len(women), 1)
+    side = _deal(women, strata, shares, np.random.default_rng(seed))
+    split = Split(*(np.flatnonzero(side == s) for s in range(3)), "woman")
+    return split.check(women, "woman").check_classes(strata)
+
+
+def folds_by_woman(
+    women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int = 0, validation: float = 0.1
+) -> list[Split]:
+    """Split k times so that every woman tests exactly once: scikit-learn's StratifiedGroupKFold. No woman leaks.
+
+    The paper implemented a 10-fold cross-validation and did not run it (section 5).
+
+    Args:
+        women: (N,) woman of every image.
+        strata: (N,) class of every image.
+        k: number of folds, at least 2.
+        seed: of the folds and of the validation women.
+        validation: share of the images outside the test fold that validates, by woman too.
+
+    Raises:
+        ValueError: arrays of two lengths, a class with fewer than k women, or a class absent from a side.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    women, strata = _groups(women, strata)
+    if k < 2:
+        raise ValueError(f"k: must be at least 2, got {k}")
+    if not 0 < validation < 1:
+        raise ValueError(f"validation: must be a share between 0 and 1, got {validation}")
+    for value in np.unique(strata):
+        few = len(np.unique(women[strata == value]))
+        if few < k:
+            raise ValueError(f"k: class {value} has {few} women, too few for {k} folds")
+    folds = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+    splits = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the least frequent class is checked above, by women
+        parts = list(folds.split(strata, strata, women))
+    for i, (rest, test) in enumerate(parts):
+        rng = np.random.default_rng([seed, i])
+        side = _deal(women[rest], strata[rest], np.array([1 - validation, validation]), rng)
+        split = Split(rest[side == 0], rest[side == 1], test, f"woman, fold {i + 1} of {k}")
+        splits.append(split.check(women, "woman").check_classes(strata))
+    return splits
+
+
+def _deal(women: NDArray, strata: NDArray, shares: NDArray, rng: np.random.Generator) -> NDArray[np.integer]:
+    """Deal women out to sides; return the (N,) side of every image.
+
+    Women come in random order, those of a rare class first, and each goes to the side that lacks most of what she has,
+    in proportion to what that side should get (Sainte-Lague's rule for seats). Every side should get at least one woman
+    of every class, however small its share.
+    """
+    names, who = np.unique(women, return_inverse=True)
+    classes, what = np.unique(strata, return_inverse=True)
+    has = np.zeros((len(names), len(classes)))
+    np.add.at(has, (who, what), 1)
+    total = has.sum(axis=0)
+    want = np.maximum(shares[:, None] * total, total / (has > 0).sum(axis=0))
+    got = np.zeros_like(want)
+    rarest = np.where(has > 0, total, np.inf).min(axis=1)
+    side = np.zeros(len(names), int)
+    for w in sorted(rng.permutation(len(names)), key=lambda w: rarest[w]):
+        weight = has[w] / total
+        lack = ((want - got - has[w] / 2) / want) @ weight
+        side[w] = lack.argmax()
+        got[side[w]] += has[w]
+    return side[who]
+
+
+def _groups(women: ArrayLike, strata: ArrayLike) -> tuple[NDArray, NDArray]:
+    women = np.asarray(women)
+    if women.ndim != 1 or not len(women):
+        raise ValueError(f"women: expected one woman an image, got shape {women.shape}")
+    return women, _strata(strata, len(women))
+
+
+def _strata(strata: ArrayLike, n: int) -> NDArray:
+    strata = np.asarray(strata)
+    if strata.shape != (n,):
+        raise ValueError(f"strata: expected {n} classes, one an image, got shape {strata.shape}")
+    return strata
+
+
+def _sizes(sizes: Sequence[float], n: int) -> list[int]:
+    """Turn three sizes or three shares into whole numbers of images that add up to n."""
+    if len(sizes) != 3 or not all(s > 0 for s in sizes):
+        raise ValueError(
+            f"sizes: expected three positive numbers for training, validation and test, got {tuple(sizes)}"
+        )
+    if all(isinstance(s, (int, np.integer)) for s in sizes):
+        if sum(sizes) != n:
+            raise ValueError(f"sizes: {' + '.join(map(str, sizes))} = {sum(sizes)}, but there are {n} images")
+        return [int(s) for s in sizes]
+    if not math.isclose(sum(sizes), 1):
+        raise ValueError(f"sizes: the shares {', '.join(map(str, sizes))} add up to {sum(sizes):g}, not to 1")
+    edges = [round(n * e) for e in (sizes[0], sizes[0] + sizes[1])]
+    return [edges[0], edges[1] - edges[0], n - edges[1]]
