@@ -1,0 +1,143 @@
+"""Where a classifier looks, with a number: activation maps, occlusion maps, the pointing game, the randomisation check.
+
+None of the maps needs a gradient, so they are the same on every Keras backend.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mammolib.geometry import as_boxes
+
+
+def class_activation_maps(
+    model: keras.Model, images: NDArray, label: ArrayLike, batch: int = 32
+) -> NDArray[np.floating]:
+    """Return how much each place speaks for a class (Zhou et al. 2016), for a network ending average, dense, softmax.
+
+    Such a network averages its last maps and weighs the averages. Weighing may come first just as well: the weighted
+    sum of the maps is one map, and its mean is exactly the logit of the class.
+
+    Args:
+        model: a classifier whose last layers are a global average pooling, a dense layer and its softmax, such as
+            `classifiers.cnni_bcc`.
+        images: (N, H, W) grey levels.
+        label: the class, or (N,) one for each image.
+        batch: images at a time.
+
+    Returns:
+        (N, H, W): the map, enlarged to the images by repeating its cells.
+
+    Raises:
+        ValueError: the network does not end like that, or the images are not of its size.
+    """
+    images = _images(model, images)
+    average = [layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    if len(average) != 1 or len(dense) != 1:
+        raise ValueError(f"model: {model.name!r} does not end in one global average pooling and one dense layer")
+    features = keras.Model(model.inputs, average[0].input).predict(images[..., None], batch_size=batch, verbose=0)
+    weights, bias = (keras.ops.convert_to_numpy(w) for w in (dense[0].kernel, dense[0].bias))
+    label = np.broadcast_to(np.asarray(label), len(images))
+    maps = np.einsum("nhwc,cn->nhw", features.astype(float), weights[:, label]) + bias[label][:, None, None]
+    return _enlarge(maps, images.shape[1:])
+
+
+def occlusion_maps(
+    model: keras.Model, images: NDArray, label: ArrayLike, size: int = 32, stride: int = 16, batch: int = 64
+) -> NDArray[np.floating]:
+    """Return by how much the probability of a class falls when a square of the image is covered.
+
+    A square is covered with the mean grey level of its image. A place that several squares cover gets their mean.
+
+    Args:
+        model: any classifier that answers with probabilities.
+        images: (N, H, W) grey levels.
+        label: the class, or (N,) one for each image.
+        size, stride: side of the square, and distance between two squares, in pixels.
+        batch: images at a time.
+
+    Returns:
+        (N, H, W): the mean fall; positive where covering hurts.
+
+    Raises:
+        ValueError: a square larger than the image, or images that are not of the network's size.
+    """
+    images = _images(model, images)
+    height, width = images.shape[1:]
+    if not 1 <= size <= min(height, width) or stride < 1:
+        raise ValueError(f"size, stride: a square of {size} every {stride} pixels does not fit {width}x{height}")
+    rows, columns = (np.unique(np.r_[np.arange(0, n - size, stride), n - size]) for n in (height, width))
+    label = np.broadcast_to(np.asarray(label), len(images))
+    maps = np.zeros(images.shape)
+    for n, image in enumerate(images):
+        covered = np.repeat(image[None], 1 + len(rows) * len(columns), axis=0)
+        places = [(r, c) for r in rows for c in columns]
+        for k, (r, c) in enumerate(places, start=1):
+            covered[k, r : r + size, c : c + size] = image.mean()
+        answer = model.predict(covered[..., None], batch_size=batch, verbose=0)[:, label[n]]
+        times = np.zeros((height, width))
+        for (r, c), fall in zip(places, answer[0] - answer[1:], strict=True):
+            maps[n, r : r + size, c : c + size] += fall
+            times[r : r + size, c : c + size] += 1
+        maps[n] /= np.maximum(times, 1)
+    return maps
+
+
+def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
+    """Say whether the highest point of each map lies in the lesion's box (Zhang et al. 2016), and what chance hits.
+
+    Args:
+        maps: (N, H, W). Where several pixels share the highest value, their centre of mass is the point.
+        boxes: (N, 4) `xyxy` in pixels of the maps.
+
+    Returns:
+        (N,) hits, and (N,) the share of the map that the box covers: the hit rate of a map that points anywhere.
+    """
+    maps, boxes = np.asarray(maps, float), as_boxes(boxes, "boxes")
+    if maps.ndim != 3 or len(maps) != len(boxes):
+        raise ValueError(f"maps: {len(boxes)} boxes need as many maps (N, H, W), got shape {maps.shape}")
+    height, width = maps.shape[1:]
+    point = np.array([np.argwhere(m == m.max()).mean(axis=0) + 0.5 for m in maps]).reshape(-1, 2)
+    hit = (boxes[:, :2] <= point[:, ::-1]).all(axis=1) & (point[:, ::-1] < boxes[:, 2:]).all(axis=1)
+    inside = np.clip(boxes, 0, [width, height, width, height])
+    return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
+
+
+def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Return a copy of a network whose every weight array is shuffled: the same numbers, nothing of what it learnt.
+
+    Maps that stay as they were explain the image, not the network (Adebayo et al. 2018).
+    """
+    rng = np.random.default_rng(seed)
+    copy = keras.models.clone_model(model)
+    copy.set_weights([rng.permutation(w.reshape(-1)).reshape(w.shape) for w in model.get_weights()])
+    return copy
+
+
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
+    """Return Spearman's rank correlation of each map of `a` with its partner in `b`: (N, H, W) twice -> (N,).
+
+    NaN where one of the two maps is constant.
+    """
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(np.asarray(m, float).reshape(len(m), -1), axis=1) for m in (a, b))
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in (a, b))
+    norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), norm, out=np.full(len(norm), np.nan), where=norm > 0)
+
+
+def _images(model: keras.Model, images: NDArray) -> NDArray[np.float32]:
+    images, wanted = np.asarray(images), model.inputs[0].shape[1:3]
+    if images.ndim != 3 or images.shape[1:] != tuple(wanted):
+        raise ValueError(f"images: {model.name} takes (N, {wanted[0]}, {wanted[1]}) grey levels, got {images.shape}")
+    return images.astype(np.float32)
+
+
+def _enlarge(maps: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """Repeat the cells of (N, h, w) maps until they fill (N, *shape)."""
+    row, column = (np.arange(n) * m // n for n, m in zip(shape, maps.shape[1:], strict=True))
+    return maps[:, row][:, :, column]

@@ -1,0 +1,83 @@
+"""Maps of where a classifier looks: their definitions, on networks whose answer is known."""
+
+import keras
+import numpy as np
+import pytest
+
+from mammolib import classifiers, saliency
+
+
+@pytest.fixture(scope="module")
+def small() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return classifiers.cnni_bcc(classes=3, layers_used="paper", width=0.125, input_shape=(32, 32, 1))
+
+
+def brightness(side: int = 16) -> keras.Model:
+    """A classifier that answers with the mean brightness of the top-left quarter."""
+    x = inputs = keras.Input((side, side, 1))
+    x = keras.layers.Cropping2D(((0, side // 2), (0, side // 2)))(x)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(x))
+    return keras.Model(inputs, keras.layers.Concatenate()([keras.layers.Rescaling(-1.0, 1.0)(x), x]))
+
+
+def test_the_mean_of_an_activation_map_is_the_logit(small: keras.Model) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32))
+    logits = keras.Model(small.inputs, small.get_layer("predictions").output).predict(images[..., None], verbose=0)
+    for label in range(3):
+        maps = saliency.class_activation_maps(small, images, label)
+        assert maps.shape == images.shape
+        np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits[:, label], atol=1e-5)
+
+
+def test_activation_maps_need_such_a_network() -> None:
+    with pytest.raises(ValueError, match="does not end in"):
+        saliency.class_activation_maps(
+            classifiers.vgg16(width=1 / 64, input_shape=(32, 32, 1)), np.zeros((1, 32, 32)), 0
+        )
+
+
+def test_occlusion_finds_what_the_answer_depends_on() -> None:
+    image = np.full((1, 16, 16), 20.0)
+    image[0, 2:6, 2:6] = 220
+    (found,) = saliency.occlusion_maps(brightness(), image, 1, size=4, stride=4)
+    assert found[2:6, 2:6].min() > 0 and np.abs(found[8:, 8:]).max() < 1e-6
+    covered = image.copy()
+    covered[0, :4, :4] = image.mean()
+    before, after = brightness().predict(np.concatenate([image, covered])[..., None], verbose=0)[:, 1]
+    assert found[0, 0] == pytest.approx(before - after, abs=1e-6)
+
+
+def test_a_square_larger_than_the_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit 16x16"):
+        saliency.occlusion_maps(brightness(), np.zeros((1, 16, 16)), 1, size=17)
+
+
+def test_pointing_game_by_hand() -> None:
+    maps = np.zeros((3, 10, 10))
+    maps[0, 4, 4], maps[1, 0, 9], maps[2, 5, 4:6] = 1, 1, 1
+    hit, share = saliency.pointing_game(maps, [[3, 3, 6, 6]] * 3)
+    assert hit.tolist() == [True, False, True] and share.tolist() == [0.09] * 3
+
+
+def test_chance_is_the_share_of_the_area() -> None:
+    rng = np.random.default_rng(1)
+    hit, share = saliency.pointing_game(rng.random((4000, 12, 12)), np.tile([2, 3, 7, 9], (4000, 1)))
+    assert abs(hit.mean() - share.mean()) < 0.025
+
+
+def test_a_randomised_network_has_the_same_numbers_in_other_places(small: keras.Model) -> None:
+    other = saliency.randomised(small, seed=3)
+    for a, b in zip(small.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(np.sort(a, axis=None), np.sort(b, axis=None))
+    assert any((a != b).any() for a, b in zip(small.get_weights(), other.get_weights(), strict=True))
+
+
+def test_rank_correlation_agrees_with_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(0, 5, (2, 6, 4, 5))
+    expected = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(saliency.rank_correlation(a, b), expected)
+    assert np.isnan(saliency.rank_correlation(np.ones((1, 2, 2)), a[:1, :2, :2]))[0]
