@@ -254,6 +254,8 @@ import sys
 import numpy as np, keras
 from mammolib.ssd.loss import SSDLoss
 from mammolib.ssd.model import ssd256
+for start in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):  # replaced below: be quick
+    start.__call__ = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
 given = np.load(sys.argv[1])
 out = {}
 for separable in (False, True):
@@ -296,10 +298,10 @@ def forward(given, backend):
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_every_backend_answers_the_same(given, backend):
-    """Logits and offsets to 1e-4 of their spread, the loss's parts to 1e-4."""
+    """Logits and offsets, which spread over about 4, and the parts of the loss: all to 1e-4."""
     first = next(b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b))
     reference, got = forward(given, first), forward(given, backend)
     assert set(got) == set(reference) and len(got) == 4
-    for kind in reference:
-        scale = reference[kind].std() if reference[kind].ndim == 3 else 1
-        np.testing.assert_allclose(got[kind] / scale, reference[kind] / scale, rtol=1e-4, atol=1e-4)
+    assert reference["plain"].std() > 1
+    for name in reference:
+        np.testing.assert_allclose(got[name], reference[name], rtol=0, atol=1e-4)
