@@ -1,0 +1,168 @@
+"""The paper's two classifiers of 128 x 128 patches (section 3.1, Figures 3 and 4), as Keras models.
+
+Both take grey levels from 0 to 255 and scale them to 0 to 1 themselves; both end in a softmax that stays in single
+precision. The paper prints the table of neither, so what had to be chosen is said where it is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Filters of VGG16's 13 convolutions (Simonyan and Zisserman 2014, table 1, column D)."""
+
+VGG16_DENSE = (4096, 4096)
+"""Units of the two fully connected layers before the one that answers."""
+
+CNNI_BCC_BLOCKS = ((64,) * 4, (128,) * 4, (256,) * 6, (512,) * 7, (512,) * 7)
+"""Filters of CNNI-BCC's 28 convolutions in our reading, see `cnni_bcc`."""
+
+PAPER_LAYERS = 4
+"""The paper trained "only the first 4 convolutional layers and the fully connected layer" (section 4.1)."""
+
+
+def vgg16(
+    classes: int = 2,
+    width: float = 1.0,
+    input_shape: Sequence[int] = (128, 128, 1),
+    dropout: float = 0.5,
+) -> keras.Model:
+    """Return VGG16 for greyscale patches: five blocks of convolutions, each closed by a maximum, then dense layers.
+
+    "Two fully-connected layer are concatenated with the convolutional blocks for classification", and the network has
+    16 layers (section 3.1). Thirteen convolutions, two layers of 4096 and the layer that answers make 16, so that is
+    the reading. Filters are the standard ones. Dropout is the original's; the paper does not mention it.
+
+    Args:
+        classes: 2 (normal, abnormal) or 3 (normal, benign, malignant).
+        width: factor on filters and units, for small machines.
+        input_shape: (rows, columns, channels); rows and columns are halved five times.
+        dropout: share of units dropped after each of the two dense layers while training.
+
+    Returns:
+        A model from (B, rows, columns, channels) grey levels to (B, classes) shares that add up to 1.
+
+    Example:
+        >>> vgg16().count_params()
+        65061570
+    """
+    _check(classes, width)
+    if min(input_shape[:2]) < 32:
+        raise ValueError(f"input_shape: VGG16 halves an image five times; {tuple(input_shape)} is too small")
+    inputs, x = _scaled(input_shape)
+    for b, filters in enumerate(VGG16_BLOCKS, start=1):
+        for c, n in enumerate(filters, start=1):
+            x = layers.Conv2D(_wide(n, width), 3, padding="same", name=f"block{b}_conv{c}", **_RELU)(x)
+        x = layers.MaxPooling2D(2, name=f"block{b}_pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for d, n in enumerate(VGG16_DENSE, start=1):
+        x = layers.Dense(_wide(n, width), name=f"fc{d}", **_RELU)(x)
+        x = layers.Dropout(dropout, name=f"dropout{d}")(x)
+    return keras.Model(inputs, _answer(x, classes), name="vgg16")
+
+
+def cnni_bcc(
+    classes: int = 3,
+    layers_used: str = "full",
+    width: float = 1.0,
+    input_shape: Sequence[int] = (128, 128, 1),
+) -> keras.Model:
+    """Return CNNI-BCC: depthwise separable convolutions, one average pooling, one dense layer.
+
+    Known (section 3.1): 30 layers, namely 28 convolutions, 1 average pooling, 1 dense; it is "modified based on VGG16";
+    every convolution is depthwise separable. Not known: filters and strides. Our reading:
+
+    - A separable convolution, depthwise and pointwise together, counts as one convolution, as the paper speaks of
+      "the replacement of Conv2D layer with depthwise convolutional layer". (Counted as two, 14 of them would make 28.)
+    - VGG16's five blocks with its filters 64, 128, 256, 512, 512; the 28 convolutions lie on them in about VGG16's
+      proportions 2 : 2 : 3 : 3 : 3, as 4, 4, 6, 7, 7.
+    - There is one pooling layer, so VGG16's five halvings are done by strides: the first convolution of each block.
+    - The average is taken over the whole map, so the dense layer sees one number a filter.
+    - Initial weights are Keras's default, which a paper that names none will have had.
+
+    Args:
+        classes: 3 (normal, benign, malignant) or 2.
+        layers_used: "full", or "paper": the first four convolutions, the pooling and the dense layer, which the paper
+            calls 6-layer CNNI-BCC (Figure 7).
+        width: factor on the filters.
+        input_shape: (rows, columns, channels).
+
+    Returns:
+        A model from (B, rows, columns, channels) grey levels to (B, classes) shares that add up to 1.
+
+    Example:
+        >>> cnni_bcc().count_params(), cnni_bcc(layers_used="paper").count_params()
+        (4060748, 14540)
+    """
+    _check(classes, width)
+    if layers_used not in ("full", "paper"):
+        raise ValueError(f"layers_used: must be 'full' or 'paper', got {layers_used!r}")
+    inputs, x = _scaled(input_shape)
+    left = PAPER_LAYERS if layers_used == "paper" else sum(map(len, CNNI_BCC_BLOCKS))
+    for b, filters in enumerate(CNNI_BCC_BLOCKS, start=1):
+        for c, n in enumerate(filters[:left], start=1):
+            x = layers.SeparableConv2D(
+                _wide(n, width),
+                3,
+                strides=2 if c == 1 else 1,
+                padding="same",
+                activation="relu",
+                name=f"block{b}_conv{c}",
+            )(x)
+        left = max(0, left - len(filters))
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    return keras.Model(inputs, _answer(x, classes), name=f"cnni_bcc_{layers_used}")
+
+
+def counts(model: keras.Model) -> dict[str, int]:
+    """Count what a classifier consists of, as the paper counts it.
+
+    Returns:
+        layers (poolings count in CNNI-BCC's 30 and not in VGG16's 16), convolutions, poolings, dense, parameters,
+        input_side, input_channels, blocks, and convolutions_early and convolutions_late: of the first and last block.
+    """
+    kinds = [type(layer).__name__ for layer in model.layers]
+    convolutions = [layer for layer in model.layers if "Conv2D" in type(layer).__name__]
+    poolings = sum("Pooling" in kind for kind in kinds)
+    dense = kinds.count("Dense")
+    block = [layer.name.split("_")[0] for layer in convolutions]
+    counted = len(convolutions) + dense + (poolings if model.name.startswith("cnni") else 0)
+    return {
+        "layers": counted,
+        "convolutions": len(convolutions),
+        "poolings": poolings,
+        "dense": dense,
+        "parameters": model.count_params(),
+        "input_side": int(model.inputs[0].shape[1]),
+        "input_channels": int(model.inputs[0].shape[-1]),
+        "blocks": len(set(block)),
+        "convolutions_early": block.count(block[0]),
+        "convolutions_late": block.count(block[-1]),
+    }
+
+
+_RELU = {"activation": "relu", "kernel_initializer": "he_normal"}
+
+
+def _scaled(input_shape: Sequence[int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    inputs = keras.Input(tuple(input_shape), name="grey_levels")
+    return inputs, layers.Rescaling(1 / 255, name="scale")(inputs)
+
+
+def _answer(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    x = layers.Dense(classes, name="predictions")(x)
+    return layers.Activation("softmax", dtype="float32", name="softmax")(x)
+
+
+def _wide(n: int, width: float) -> int:
+    return max(1, round(n * width))
+
+
+def _check(classes: int, width: float) -> None:
+    if classes < 2:
+        raise ValueError(f"classes: at least 2 are needed, got {classes}")
+    if not width > 0:
+        raise ValueError(f"width: must be positive, got {width}")

@@ -1,0 +1,38 @@
+"""One way to train any model of this book, on any Keras backend.
+
+A training is data (`Settings`) plus a network, images and a loss. The same seed on the same machine and backend gives
+the same weights; a run that is killed continues to those same weights; a run whose loss explodes is a result.
+"""
+
+from __future__ import annotations
+
+from mammolib.training.checkpoint import Checkpoint, weights_digest
+from mammolib.training.export import export_weights, load_weights, read_weights
+from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot
+from mammolib.training.history import History
+from mammolib.training.loop import OutOfMemory, Run, out_of_memory, train
+from mammolib.training.schedule import Schedule
+from mammolib.training.settings import Execution, Settings, device_kind
+
+__all__ = [
+    "Checkpoint",
+    "Execution",
+    "History",
+    "Loss",
+    "OutOfMemory",
+    "Run",
+    "Samples",
+    "Schedule",
+    "Settings",
+    "accuracy",
+    "device_kind",
+    "epoch_order",
+    "epoch_plan",
+    "export_weights",
+    "load_weights",
+    "one_hot",
+    "out_of_memory",
+    "read_weights",
+    "train",
+    "weights_digest",
+]

@@ -1,0 +1,65 @@
+"""What a training saw, by update and by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass
+class History:
+    """Columns of numbers along two axes.
+
+    Attributes:
+        update: one value an update: "loss" (the total), its parts by name, "l2", the measures, "learning_rate", and
+            "gradient_norm" (and "gradient_norm/LAYER") where asked for. loss = sum of parts + l2.
+        epoch: one value an epoch: "epoch" and "update" (both counted from 1, at the epoch's end), "seconds" of
+            training, the mean of each column over the epoch's images, and the same of the validation set as "val_...";
+            not a number where an epoch was not validated.
+    """
+
+    update: dict[str, list[float]] = field(default_factory=dict)
+    epoch: dict[str, list[float]] = field(default_factory=dict)
+
+    def add_updates(self, columns: Mapping[str, ArrayLike]) -> None:
+        """Append one value or more to each column along updates."""
+        for name, values in columns.items():
+            self.update.setdefault(name, []).extend(np.asarray(values, float).tolist())
+
+    def add_epoch(self, row: Mapping[str, float]) -> None:
+        """Append a row along epochs; a column that is missing from it, or new, is filled with not-a-number."""
+        done = len(next(iter(self.epoch.values()), []))
+        for name in dict.fromkeys([*self.epoch, *row]):
+            self.epoch.setdefault(name, [float("nan")] * done).append(float(row.get(name, float("nan"))))
+
+    def for_record(self, rows: int = 600) -> dict[str, dict[str, list]]:
+        """Return plain data of at most `rows` points an axis: longer columns become means over blocks of equal length.
+
+        Values are rounded to six digits; one that is not finite becomes None. Along updates the column "update" says
+        where each block ends; "learning_rate" and "update" are the block's last value, not its mean.
+        """
+        n = len(self.update.get("loss", []))
+        updates = {"update": list(range(1, n + 1)), **self.update}
+        return {"epoch": _thin(self.epoch, rows), "update": _thin(updates, rows)}
+
+
+def _thin(columns: Mapping[str, Sequence[float]], rows: int) -> dict[str, list]:
+    n = len(next(iter(columns.values()), []))
+    size = max(1, -(-n // rows))
+    ends = [*range(size, n, size), n] if n else []
+    thin = {}
+    for name, values in columns.items():
+        last = size == 1 or name in ("update", "epoch", "learning_rate")
+        blocks = [values[e - 1] if last else float(np.mean(values[max(0, e - size) : e])) for e in ends]
+        thin[name] = [_plain(v, whole=name in ("update", "epoch")) for v in blocks]
+    return thin
+
+
+def _plain(value: Any, whole: bool) -> int | float | None:
+    if not np.isfinite(value):
+        return None
+    return int(value) if whole else float(f"{value:.6g}")

@@ -1,0 +1,396 @@
+"""The one way to train a model in this project: seeded, resumable, and honest about a loss that explodes."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from mammolib.training import checkpoint as saved
+from mammolib.training.export import fit_weights, load_weights, read_weights
+from mammolib.training.feed import Fed, HostBatches, Loss, Samples, epoch_plan
+from mammolib.training.history import History
+from mammolib.training.progress import Bar, Watch, wanted
+from mammolib.training.settings import Execution, Settings, device_kind
+
+CHECKPOINT = "checkpoint.npz"
+FINISHED = "finished"
+
+
+class OutOfMemory(ValueError):
+    """The batch does not fit; the message names it and suggests half."""
+
+
+@dataclass
+class Run:
+    """A training that ended.
+
+    Attributes:
+        model: the network: trained; after a divergence with the weights of the last finite checkpoint (where a folder
+            kept one).
+        history: what it saw.
+        outcome: "finished" or "diverged at update N", counted from 1.
+        updates: updates done.
+        seconds: training and validation together, resumed parts included.
+        images_per_second: training alone, without the first stretch, in which Keras compiles, where there is more.
+    """
+
+    model: keras.Model
+    history: History
+    outcome: str
+    updates: int
+    seconds: float
+    images_per_second: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss stopped being a number."""
+        return self.outcome != FINISHED
+
+
+def train(
+    build: Callable[[], keras.Model],
+    training: Samples,
+    validation: Samples | None = None,
+    *,
+    settings: Settings,
+    loss: str | Loss,
+    measures: Mapping[str, Loss] | None = None,
+    seed: int = 0,
+    execution: Execution | None = None,
+    folder: str | Path | None = None,
+    start: str | Path | Sequence[NDArray] | None = None,
+    about: Mapping[str, Any] | None = None,
+    title: str = "training",
+    watch: Callable[[int, keras.Model, History], None] | None = None,
+) -> Run:
+    """Train a network, or continue a training that was stopped.
+
+    Args:
+        build: makes the network; called once under the seed and the precision. It takes (B, H, W, channels) grey
+            levels from 0 to 255: scaling is the network's own business.
+        training: what it learns from.
+        validation: what it is judged on after each epoch; or None.
+        settings: what decides the weights.
+        loss: a loss of Keras by name, or a function, see `feed.Loss`. Regularisers of the model are added as "l2".
+        measures: further quantities to record, such as {"accuracy": training.accuracy}.
+        seed: of initial weights, order, mirroring and dropout; not negative.
+        execution: how to run.
+        folder: where the checkpoint lies; a training found there is continued. None: nothing is kept.
+        start: weights to begin with: a folder written by `export_weights`, or arrays in the model's order.
+        about: plain data that a checkpoint must share to be continued, such as the model's name.
+        title: what the progress bar says.
+        watch: called after each stretch between checkpoints with (updates done, network, history).
+
+    Returns:
+        The run. The same seed on the same machine and backend gives the same weights.
+
+    Raises:
+        ValueError: data that do not suit the network; a checkpoint that is damaged, or of another model, setting or
+            data set (it is left as it is).
+        OutOfMemory: names the batch size and suggests half.
+    """
+    execution = execution or Execution()
+    if seed < 0:
+        raise ValueError(f"seed: must not be negative, got {seed}")
+    trainer = None
+    try:
+        with _surroundings(seed, settings.precision):
+            network = build()
+        _check_images(network, training, "training")
+        if validation is not None:
+            _check_images(network, validation, "validation")
+        start_digest = _begin_from(network, start)
+        trainer = _Trainer(network, training, validation, settings, loss, dict(measures or {}), seed, execution)
+        trainer.identity |= {"about": dict(about or {}), "start": start_digest}
+        trainer.open(Path(folder) / CHECKPOINT if folder is not None else None)
+        return trainer.go(title, watch)
+    except Exception as err:
+        if out_of_memory(err):
+            half = max(1, settings.batch // 2)
+            size = "x".join(str(v) for v in training.images.shape[1:])
+            raise OutOfMemory(
+                f"batch: {settings.batch} images of {size} do not fit into the {device_kind()}'s memory; "
+                f"try a batch of {half}"
+            ) from err
+        raise
+
+
+class _Trainer:
+    """The state of one call of `train`."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        training: Samples,
+        validation: Samples | None,
+        settings: Settings,
+        loss: str | Loss,
+        measures: dict[str, Loss],
+        seed: int,
+        execution: Execution,
+    ) -> None:
+        self.network, self.settings, self.execution, self.seed = network, settings, execution, seed
+        self.training, self.validation = training, validation
+        self.steps = settings.steps_per_epoch or -(-len(training) // settings.batch)
+        self.total = min(settings.epochs * self.steps, settings.updates or settings.epochs * self.steps)
+        self.optimizer = settings.make_optimizer(self.steps)
+        self.optimizer.build(network.trainable_variables)
+        self.norms = None
+        if settings.gradient_norm != "off":
+            by_layer = settings.gradient_norm == "layer"
+            self.norms = _record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
+        self.validation_batch = _even_batch(len(validation), settings.batch) if validation is not None else 0
+        sets = [training] + ([validation] if validation is not None else [])
+        size = sum(a.nbytes for s in sets for a in (s.images, s.targets, s.mirrored) if a is not None)
+        resident = execution.resident if execution.resident is not None else size <= execution.resident_limit
+        rows = max(self.steps, -(-len(validation) // self.validation_batch) if validation is not None else 1)
+        loss_function = keras.losses.get(loss) if isinstance(loss, str) else loss
+        self.sets = sets
+        self.fed = Fed(network, loss_function, measures, rows, sets if resident else (), settings.flip)
+        single = keras.backend.backend() != "tensorflow"
+        self.fed.compile(
+            optimizer=self.optimizer,
+            jit_compile=execution.use_jit(),
+            steps_per_execution=1 if single else execution.steps_per_execution,
+        )
+        kept = {k: v for k, v in settings.as_data().items() if k not in ("epochs", "updates")}
+        self.identity: dict[str, Any] = {
+            "variables": saved.variables_of(network),
+            "settings": kept,
+            "seed": seed,
+            "data": hashlib.sha256("".join(s.digest() for s in sets).encode()).hexdigest(),
+            "backend": keras.backend.backend(),
+        }
+        self.history, self.update, self.path = History(), 0, None
+        self.clock = {"seconds": 0.0, "epoch_seconds": 0.0, "images": 0, "steady_seconds": 0.0}
+        self.last: saved.Checkpoint | None = None
+
+    def open(self, path: Path | None) -> None:
+        """Continue from the checkpoint at `path`, or write the first one there."""
+        self.path = path
+        if path is None:
+            return
+        if not path.exists():
+            self.save()
+            return
+        found = saved.load(path)
+        saved.compare(path, found.identity, self.identity)
+        if found.update > self.total:
+            raise ValueError(f"{path}: the checkpoint is at update {found.update}, this run ends at {self.total}")
+        if len(found.optimizer) != len(self.optimizer.variables) or len(found.model) != len(self.network.variables):
+            raise ValueError(f"{path}: the checkpoint is damaged (variables are missing); move it away to begin again")
+        saved.assign(self.network.variables, found.model)
+        saved.assign(self.optimizer.variables, found.optimizer)
+        self.update, self.history = found.update, History(**found.history)
+        self.clock, self.last = dict(found.extra), found
+
+    def save(self) -> bool:
+        """Write a checkpoint and say whether the weights are finite; those that are not are never written."""
+        model, optimizer = saved.to_numpy(self.network.variables), saved.to_numpy(self.optimizer.variables)
+        history = {"update": dict(self.history.update), "epoch": dict(self.history.epoch)}
+        state = saved.Checkpoint(self.update, self.identity, model, optimizer, history, dict(self.clock))
+        if not state.finite():
+            return False
+        if self.path is not None:
+            saved.save(state, self.path)
+            self.last = state
+        return True
+
+    def go(self, title: str, watch: Callable[[int, keras.Model, History], None] | None) -> Run:
+        """Train to the end."""
+        settings, first = self.settings, True
+        with Bar(wanted(self.execution.progress), title, self.total, self.update, settings.batch) as bar:
+            while self.update < self.total:
+                epoch, within = divmod(self.update, self.steps)
+                end = self.stretch_end(epoch)
+                plan = epoch_plan(
+                    len(self.training),
+                    self.seed,
+                    epoch,
+                    self.steps * settings.batch if settings.steps_per_epoch else None,
+                    settings.flip,
+                )[within * settings.batch : (end - epoch * self.steps) * settings.batch]
+                began = perf_counter()
+                eyes = [Watch(bar, self.update)]
+                self.fed.fit(**self.feed(plan, settings.batch), shuffle=False, verbose=0, callbacks=eyes)
+                table = self.fed.read()
+                self.count(perf_counter() - began, len(plan), first)
+                first = False
+                bad = self.take(table)
+                if bad is not None:
+                    return self.diverged(bad)
+                if self.update == min((epoch + 1) * self.steps, self.total):
+                    self.end_epoch(epoch)
+                if self.due() and not self.save():
+                    return self.diverged(self.update)
+                if watch is not None:
+                    watch(self.update, self.network, self.history)
+        return self.run(FINISHED)
+
+    def stretch_end(self, epoch: int) -> int:
+        """Return the update at which the next stretch ends: an epoch's end, a checkpoint, or the run's end."""
+        end = min((epoch + 1) * self.steps, self.total)
+        if self.path is not None and self.execution.checkpoint_unit == "update":
+            every = self.execution.checkpoint_every
+            end = min(end, (self.update // every + 1) * every)
+        return end
+
+    def due(self) -> bool:
+        """Say whether a checkpoint is due now; the end of the run always is one."""
+        every = self.execution.checkpoint_every * (self.steps if self.execution.checkpoint_unit == "epoch" else 1)
+        return self.update == self.total or (self.path is not None and self.update % every == 0)
+
+    def feed(self, plan: NDArray, batch: int) -> dict[str, Any]:
+        """Return what `fit` and `evaluate` take to show these rows."""
+        if self.fed.resident:
+            return {"x": plan, "batch_size": batch}
+        return {"x": HostBatches(plan, self.sets, batch)}
+
+    def count(self, seconds: float, images: int, first: bool) -> None:
+        """Add a stretch to the clock."""
+        self.clock["seconds"] += seconds
+        self.clock["epoch_seconds"] += seconds
+        if not first:
+            self.clock["images"] += images
+            self.clock["steady_seconds"] += seconds
+        elif not self.clock["images"]:
+            self.clock["first_images"], self.clock["first_seconds"] = images, seconds
+
+    def take(self, table: dict[str, NDArray]) -> int | None:
+        """Take a stretch's rows into the history; return the update (from 1) whose loss is no number, or None."""
+        bad = np.flatnonzero(~np.isfinite(table["loss"]))
+        n = int(bad[0]) + 1 if len(bad) else len(table["loss"])
+        updates = np.arange(self.update, self.update + n)
+        columns = {name: values[:n] for name, values in table.items()}
+        columns["learning_rate"] = self.settings.schedule.rates(updates, self.steps)
+        if self.norms is not None:
+            names, variable = self.norms
+            norms = ops.convert_to_numpy(variable).astype(float)[updates % self.steps]
+            columns["gradient_norm"] = np.sqrt((norms**2).sum(axis=1))
+            if self.settings.gradient_norm == "layer":
+                columns |= {f"gradient_norm/{name}": norms[:, i] for i, name in enumerate(names)}
+        self.history.add_updates(columns)
+        self.update += n
+        return self.update if len(bad) else None
+
+    def end_epoch(self, epoch: int) -> None:
+        """Close an epoch: its means over images, and the validation."""
+        first = epoch * self.steps
+        sizes = np.full(self.update - first, self.settings.batch)
+        if self.settings.steps_per_epoch is None and len(sizes) == self.steps:
+            sizes[-1] = len(self.training) - (self.steps - 1) * self.settings.batch
+        row: dict[str, float] = {"epoch": epoch + 1, "update": self.update, "seconds": self.clock["epoch_seconds"]}
+        row |= {name: float(np.average(v[first:], weights=sizes)) for name, v in self.history.update.items()}
+        self.clock["epoch_seconds"] = 0.0
+        last = self.update == self.total
+        if self.validation is not None and ((epoch + 1) % self.execution.validate_every == 0 or last):
+            began = perf_counter()
+            n, batch, after = len(self.validation), self.validation_batch, len(self.training)
+            plan = np.stack([np.arange(after, after + n), np.zeros(n, int)], axis=1).astype(np.int32)
+            self.fed.evaluate(**self.feed(plan, batch), verbose=0)
+            sizes = np.minimum(batch, n - batch * np.arange(-(-n // batch)))
+            row |= {f"val_{name}": float(np.average(v, weights=sizes)) for name, v in self.fed.read().items()}
+            self.clock["seconds"] += perf_counter() - began
+        self.history.add_epoch(row)
+
+    def diverged(self, update: int) -> Run:
+        """End a run whose loss exploded; the weights go back to the last finite checkpoint."""
+        if self.last is not None:
+            saved.assign(self.network.variables, self.last.model)
+        return self.run(f"diverged at update {update}")
+
+    def run(self, outcome: str) -> Run:
+        """Return what the caller gets."""
+        clock = self.clock
+        images, seconds = clock["images"], clock["steady_seconds"]
+        if not images:
+            images, seconds = clock.get("first_images", 0), clock.get("first_seconds", 1.0)
+        return Run(self.network, self.history, outcome, self.update, clock["seconds"], images / seconds)
+
+
+def out_of_memory(err: BaseException) -> bool:
+    """Say whether an exception of any backend means that memory ran out."""
+    text = f"{type(err).__name__} {err}".lower()
+    signs = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory", "can't allocate memory")
+    return isinstance(err, MemoryError) or any(sign in text for sign in signs)
+
+
+@contextmanager
+def _surroundings(seed: int, precision: str) -> Iterator[None]:
+    """Seed everything and set the precision; afterwards the old precision and random states return."""
+    policy, python, numbers = keras.config.dtype_policy(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        keras.utils.set_random_seed(seed)
+        keras.config.set_dtype_policy(precision)
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        random.setstate(python)
+        np.random.set_state(numbers)  # noqa: NPY002
+
+
+def _check_images(network: keras.Model, samples: Samples, name: str) -> None:
+    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
+        raise ValueError("build: the network must take one input of (B, H, W, channels)")
+    wanted_shape, got = network.inputs[0].shape[1:3], samples.images.shape[1:]
+    if any(w is not None and w != g for w, g in zip(wanted_shape, got, strict=True)):
+        raise ValueError(f"{name}.images: the network takes {wanted_shape[0]}x{wanted_shape[1]}, got {got[0]}x{got[1]}")
+
+
+def _begin_from(network: keras.Model, start: str | Path | Sequence[NDArray] | None) -> str | None:
+    if start is None:
+        return None
+    if isinstance(start, str | Path):
+        load_weights(network, start)
+        values = [value for _, value in read_weights(start)]
+    else:
+        values = [np.asarray(value, np.float32) for value in start]
+        fit_weights(network, [(f"array {i}", v) for i, v in enumerate(values)], "start")
+        saved.assign(network.weights, values)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(v).tobytes() for v in values)).hexdigest()
+
+
+def _even_batch(n: int, batch: int) -> int:
+    """Return the largest batch of at most `batch` into which n images divide evenly, unless that is under a quarter."""
+    even = next(b for b in range(min(n, batch), 0, -1) if n % b == 0)
+    return even if 4 * even >= min(n, batch) else min(n, batch)
+
+
+def _record_gradient_norms(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[Any], rows: int, by_layer: bool
+) -> tuple[list[str], Any]:
+    """Make an optimizer write each update's gradient norms, before clipping, into a variable of its own.
+
+    `apply` is replaced on the instance: PyTorch's optimizers are chosen by their exact class, so a subclass would get
+    the slow ones.
+    """
+    layer = [v.path.rsplit("/", 1)[0] if by_layer else "all" for v in variables]
+    names = list(dict.fromkeys(layer))
+    table = optimizer.add_variable((rows, len(names)), name="gradient_norms", dtype="float32")
+    inner = optimizer.apply
+
+    def apply(grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        grads = list(grads)
+        squares: dict[str, Any] = {}
+        for name, g in zip(layer, grads, strict=True):
+            if g is not None:
+                squares[name] = squares.get(name, 0.0) + ops.sum(ops.square(ops.cast(g, "float32")))
+        row = ops.sqrt(ops.stack([squares.get(name, ops.zeros(())) for name in names]))
+        place = ops.cast(ops.mod(optimizer.iterations, rows), "int32")
+        here = ops.arange(rows, dtype="int32")[:, None] == place
+        table.assign(ops.where(here, row[None], table.value))
+        inner(grads, trainable_variables)
+
+    optimizer.apply = apply
+    return names, table

@@ -1,0 +1,152 @@
+"""What a training run is told, as plain data: what decides the weights, and what only decides how fast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from mammolib.training.schedule import Schedule
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+GRADIENT_NORMS = ("off", "total", "layer")
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "Nadam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the weights that a training ends with, beside the model, the data and the seed.
+
+    Attributes:
+        epochs: how many.
+        batch: images an update.
+        steps_per_epoch: updates an epoch; the data then come as one endless shuffled stream. None: an epoch is one
+            pass over the data, whose last batch may be smaller.
+        updates: stop after this many, whatever `epochs` says; None for all.
+        optimizer: one of `OPTIMIZERS`.
+        options: the optimizer's further arguments, such as {"momentum": 0.9}.
+        schedule: the learning rate.
+        clip: the norm to which the whole gradient is cut, or None.
+        precision: "float32" or "mixed_bfloat16" (layers compute in bfloat16, weights stay in float32).
+        flip: mirror each training image left to right with probability one half.
+        gradient_norm: record the gradient's norm before clipping: "off", "total" or "layer" (each layer's and total).
+
+    Raises:
+        ValueError: names the field and the value.
+    """
+
+    epochs: int
+    batch: int
+    steps_per_epoch: int | None = None
+    updates: int | None = None
+    optimizer: str = "sgd"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule = Schedule()
+    clip: float | None = None
+    precision: str = "float32"
+    flip: bool = False
+    gradient_norm: str = "off"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "steps_per_epoch", "updates"):
+            value = getattr(self, name)
+            if value is None and name in ("steps_per_epoch", "updates"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"settings.{name}: must be a whole number of at least 1, got {value!r}")
+        for name, choices in (
+            ("optimizer", OPTIMIZERS),
+            ("precision", PRECISIONS),
+            ("gradient_norm", GRADIENT_NORMS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"settings.{name}: {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"settings.clip: must be positive, got {self.clip}")
+        try:
+            json.dumps(dict(self.options))
+        except TypeError as err:
+            raise ValueError(f"settings.options: must be plain data: {err}") from None
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the settings as plain JSON data, for a record."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain["options"] = dict(self.options)
+        schedule = asdict(self.schedule)
+        plain["schedule"] = {k: list(v) if isinstance(v, tuple) else v for k, v in schedule.items()}
+        return plain
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Settings:
+        """Return the settings that `as_data` wrote."""
+        return cls(**{**data, "schedule": Schedule(**data["schedule"])})
+
+    def make_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+        """Return the optimizer, not yet built."""
+        make = getattr(keras.optimizers, OPTIMIZERS[self.optimizer])
+        try:
+            return make(self.schedule.for_optimizer(steps_per_epoch), global_clipnorm=self.clip, **self.options)
+        except (TypeError, ValueError) as err:
+            raise ValueError(f"settings.options: {self.optimizer} does not take {dict(self.options)}: {err}") from None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a training runs on this machine; nothing here changes what is learnt, rounding apart.
+
+    Attributes:
+        jit: compile with XLA. None: yes with JAX, and with TensorFlow on a GPU (on a CPU it is slower); else no.
+        steps_per_execution: updates between two returns to Python (TensorFlow only; the others ignore it).
+        resident: hold all images on the device. None: when they fit into `resident_limit`.
+        resident_limit: in bytes.
+        checkpoint_every: how often a checkpoint is written, in `checkpoint_unit`; also at the end.
+        checkpoint_unit: "epoch" or "update".
+        validate_every: epochs between validations; the last epoch always ends in one.
+        progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
+            terminal or a live notebook.
+    """
+
+    jit: bool | None = None
+    steps_per_execution: int = 1
+    resident: bool | None = None
+    resident_limit: int = 8 * 2**30
+    checkpoint_every: int = 10
+    checkpoint_unit: str = "epoch"
+    validate_every: int = 1
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps_per_execution", "checkpoint_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"execution.{name}: must be at least 1, got {getattr(self, name)}")
+        if self.checkpoint_unit not in ("epoch", "update"):
+            raise ValueError(f"execution.checkpoint_unit: {self.checkpoint_unit!r} is not one of epoch, update")
+
+    def use_jit(self) -> bool:
+        """Decide whether XLA compiles the training step on this backend and machine."""
+        if self.jit is not None:
+            return self.jit
+        backend = keras.backend.backend()
+        return backend == "jax" or (backend == "tensorflow" and device_kind() != "cpu")
+
+
+def device_kind() -> str:
+    """Return "cpu", "gpu" or "tpu": the fastest kind of device that the backend sees."""
+    if keras.backend.backend() == "torch":
+        where = str(keras.ops.zeros(1).device)
+        return "gpu" if where.startswith(("cuda", "mps", "xpu")) else "cpu"
+    kinds = {name.split(":")[0].lower() for name in keras.distribution.list_devices()}
+    return next((kind for kind in ("tpu", "gpu", "cuda") if kind in kinds), "cpu").replace("cuda", "gpu")
