@@ -1,4 +1,4 @@
-"""The pipeline: what executes, what is not executed again, what fails and how it says so, and the traps of the tools."""
+"""The pipeline: what is executed, what is not executed again, what fails and how it says so, the traps of the tools."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mammolib.book.sources import install_cell
 START = "from mammolib import book\nrun = book.start(profile, seed, data)"
 NOISE = "import os\nos.write(2, b'noise of native code')\nos.system('echo noise of a child >&2');"
 WIDGET = "import ipywidgets\nipywidgets.interact(lambda x: print(x), x=(0, 3));"
+PREFIX = "import os\nos.environ['MAMMOLIB_PREFIX']"
 RECORD = "run.record('count', {'films': len(run.films)}).file_name"
 
 
@@ -36,7 +37,7 @@ def films(tmp_path_factory) -> Path:
 def ran(project, films, tmp_path_factory):
     """Good and bad chapters, executed once, on a machine with a kernelspec that would run something else."""
     root = project(
-        c01_good=chapter(START, NOISE, WIDGET, RECORD, "import os\nos.environ['MAMMOLIB_PREFIX']", "import sys\nsys.prefix"),
+        c01_good=chapter(START, NOISE, WIDGET, RECORD, PREFIX, "import sys\nsys.prefix"),
         c02_bad=chapter("x = 1", "# a comment first\ny = 1 / 0\nx"),
         c03_slow=chapter("import time\ntime.sleep(60)"),
         c04_dead=chapter("import os\nos._exit(1)"),

@@ -17,9 +17,9 @@ def refresh(
 ) -> list[Path]:
     """Execute chapters on phantoms and store in their sources the outputs that nbval compares, and no other.
 
-    Those are the outputs of cells tagged ``nbval-check-output``, which keep their execution count: nbval compares nothing
-    in a cell without one. Everything else is emptied and the metadata are made the same on every machine. If _config.yml names a repository, each chapter gets the cell that installs mammolib on
-    Colab; if not, it loses it.
+    Those are the outputs of cells tagged ``nbval-check-output``, which keep their execution count: nbval compares
+    nothing in a cell without one. Everything else is emptied and the metadata are made the same on every machine. If
+    _config.yml names a repository, each chapter gets the cell that installs mammolib on Colab; if not, it loses it.
 
     Args:
         asked: which chapters, as in `chapters`; all if empty.
