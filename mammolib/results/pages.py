@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from .claims import sections
+from .claims import claims, sections
 from .comparison import COLUMNS, SETTING_VERDICTS, VERDICTS, Row, judge
 from .record import Record
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 MARKS = dict(zip((*VERDICTS, *SETTING_VERDICTS), "✓↗✗?=≠·", strict=True))
 """A sign before each verdict, so that a table can be read at a glance and without colour."""
+
+
+LESSER = ("setting", "context")
+"""Kinds of claims that no run can show to be true: what was asked for, and background."""
 
 
 class Shown:
@@ -38,17 +43,14 @@ class Shown:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th {_LEFT}>{h}</th>" for h in ("Claim", "Paper", "Ours", "Verdict"))
-        body = "".join(
-            f"<tr><td {_LEFT}>{_text(r.claim)}{_small('section ' + r.section)}</td><td {_LEFT}>{_text(r.paper)}</td>"
-            f"<td {_LEFT}>{_text(r.ours)}{_small(r.interval)}</td>"
-            f"<td {_LEFT}><b>{MARKS.get(r.verdict, '')} {_text(r.verdict)}</b>{_small(r.why)}{_small(r.run)}</td></tr>"
-            for r in self.table.itertuples()
-        )
-        return (
-            '<div style="overflow-x:auto"><table style="width:100%;font-size:0.9em">'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
+        lesser = {c.id for c in claims() if c.kind in LESSER}
+        first = self.table[~self.table.index.isin(lesser)]
+        rest = self.table[self.table.index.isin(lesser)]
+        parts = [_html(first)] if len(first) else []
+        if len(rest):
+            summary = f"Settings and background ({rest.index.nunique()})"
+            parts.append(f"<details><summary>{summary}</summary>{_html(rest)}</details>")
+        return "".join(parts)
 
 
 def show(table: pd.DataFrame) -> Shown:
@@ -64,28 +66,29 @@ def results_page(records: Iterable[Record]) -> str:
     """
     records = list(records)
     best, every = judge(None, records, every=False), judge(None, records)
-    found = [r for r in best if r.claim.kind not in ("setting", "context")]
+    found = [r for r in best if r.claim.kind not in LESSER]
     rest = Counter(r.verdict for r in best if r.claim.kind == "setting")
     counts = Counter(r.verdict for r in found)
     page = [
         "# Every claim of the paper, and ours",
         "This page is written by code from the records of our runs in `book/results/`; no number on it is typed. "
-        "A claim whose run is missing, was made on phantoms, or was smaller than the paper's cannot be decided by it; "
-        "the table says which of these it is. Where several seeds were run, the value is their mean, and the interval "
-        "is the one in which one more run would be expected, since the paper reports one run.",
+        "A claim whose run is missing or was made on phantoms cannot be decided; a run smaller than the paper's "
+        "decides at most in which direction a number moves, and only where both sides were made smaller alike. "
+        "Where several seeds were run, the value is their mean, and the interval is the one in which one more run "
+        "would be expected, since the paper reports one run.",
         f"The paper states {len(found)} results that a run could show:",
         _table(["Verdict", "Results"], [[f"{MARKS[v]} {v}", str(counts[v])] for v in VERDICTS]),
-        "Beside them stand the paper's settings. "
-        + ", ".join(f"{v}: {rest[v]}" for v in (*SETTING_VERDICTS, VERDICTS[-1]))
-        + ".",
+        f"Beside them stand {rest.total()} settings of its runs: "
+        + ", ".join(f"{rest[v]} {v}" for v in SETTING_VERDICTS)
+        + f", {rest[VERDICTS[-1]]} without a run that tells.",
     ]
     for number, title in sections().items():
         rows = [r for r in best if r.claim.section == number]
         shown = {(r.claim.id, r.runs) for r in rows}
         others = [r for r in every if r.claim.section == number and (r.claim.id, r.runs) not in shown]
         page.append(f"## {number} {title}")
-        results = [r for r in rows if r.claim.kind not in ("setting", "context")]
-        settings = [r for r in rows if r.claim.kind in ("setting", "context")]
+        results = [r for r in rows if r.claim.kind not in LESSER]
+        settings = [r for r in rows if r.claim.kind in LESSER]
         if results:
             page.append(_lines(results))
         if settings:
@@ -109,14 +112,35 @@ def _small(text: str) -> str:
     return f'<br><span style="font-size:0.85em;opacity:0.8">{_text(text)}</span>' if text else ""
 
 
+def _html(table: pd.DataFrame) -> str:
+    """Write rows as HTML; a claim with several runs is named once."""
+    head = "".join(f"<th {_LEFT}>{h}</th>" for h in ("Claim", "Paper", "Ours", "Verdict"))
+    body = []
+    for _, group in itertools.groupby(table.itertuples(), key=lambda row: row.Index):
+        rows = list(group)
+        span = f'rowspan="{len(rows)}" {_LEFT}'
+        line = f"<td {span}>{_text(rows[0].claim)}{_small('section ' + rows[0].section)}</td>"
+        line += f"<td {span}>{_text(rows[0].paper)}</td>"
+        for row in rows:
+            verdict = f"<b>{MARKS.get(row.verdict, '')} {_text(row.verdict)}</b>"
+            line += f"<td {_LEFT}>{_text(row.ours)}{_small(row.interval)}</td>"
+            body.append(f"<tr>{line}<td {_LEFT}>{verdict}{_small(row.why)}{_small(row.run)}</td></tr>")
+            line = ""
+    return (
+        '<div style="overflow-x:auto"><table style="width:100%;font-size:0.9em">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
 def _lines(rows: Sequence[Row]) -> str:
-    """Write rows as a Markdown table of six columns, the run with the reason."""
+    """Write rows as a Markdown table of four columns, narrow enough for a telephone."""
     cells = []
     for row in rows:
-        claim, section, paper, ours, interval, verdict, why, run = row.cells()
+        claim, _, paper, ours, interval, verdict, why, run = row.cells()
+        place = f" ({row.claim.where})" if row.claim.where else ""
         ours = f"{ours} ({interval})" if interval else ours
-        cells.append([claim, section, paper, ours, f"{MARKS[verdict]} {verdict}", f"{why}. {run}" if run else why])
-    return _table(["Claim", "Section", "Paper", "Ours (95 % interval)", "Verdict", "Why, and by which run"], cells)
+        cells.append([claim + place, paper, ours, f"{MARKS[verdict]} {verdict}: {why}" + (f". {run}" if run else "")])
+    return _table(["Claim", "Paper", "Ours (95 % interval)", "Verdict, why, and by which run"], cells)
 
 
 def _runs(records: Sequence[Record]) -> str:

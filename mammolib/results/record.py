@@ -79,6 +79,9 @@ class Record:
         """First 12 hex digits of the SHA-256 of what was asked: name, settings, data digest, seed, split."""
         return _hash(self.name, self.settings, self.data["digest"], self.split, self.seed)
 
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
     @property
     def series(self) -> str:
         """The same without the seed: runs that differ in their seed only share it."""
@@ -197,7 +200,7 @@ def load_all(folder: str | os.PathLike[str], name: str | None = None) -> list[Re
     Raises:
         ValueError: a file is damaged; see `load`.
     """
-    records = [load(path) for path in sorted(Path(folder).glob("*.json"))]
+    records = [load(path) for path in sorted(Path(folder).glob("*.json" if name is None else f"{name}-*.json"))]
     return sorted((r for r in records if name in (None, r.name)), key=lambda r: (r.name, r.split, r.seed, r.hash))
 
 

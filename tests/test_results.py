@@ -1,0 +1,331 @@
+"""Records: what may stand in them, their hash, and how they are kept on disk."""
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from mammolib import results
+from mammolib.experiments import PROFILES, Profile, profile
+from mammolib.results import NO_DATA, Record, metric
+
+REAL = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
+PHANTOM = {"name": "phantom", "digest": "cd" * 32, "films": 160}
+
+
+def run(name="A", seed=0, data=REAL, split="image", settings=None, outcome="finished", **metrics):
+    metrics = {key.replace("__", "@"): value for key, value in metrics.items()}
+    return Record(name, settings or {"width": 1.0}, data, seed, split, metrics, outcome=outcome)
+
+
+# Records ------------------------------------------------------------------------------------------
+
+
+def test_a_record_comes_back_as_it_was_saved(tmp_path):
+    history = {"update": {"loss": np.linspace(9, 1, 50), "l2": [8.4] * 50}, "epoch": {"val_loss": [3.0, 2.5]}}
+    made = Record(
+        name="C-300x2",
+        settings={"batch": 300, "rates": (1e-3, 1e-4), "reduced": False, "note": None},
+        data=REAL,
+        seed=7,
+        split="woman",
+        metrics={"map": metric(0.84, 0.59, 0.95, n=15), "seconds_per_epoch": 12.5},
+        history=history,
+        outputs={"pr": np.array([[0.1, 1 / 3]]), "hit": [True, False]},
+        machine=results.machine(),
+    )
+    path = results.save(made, tmp_path / "new" / "folder")
+    assert path.name == f"C-300x2-{made.hash}.json" == made.file_name
+    back = results.load(path)
+    assert back == made and back.hash == made.hash
+    assert back.settings["rates"] == [1e-3, 1e-4] and back.outputs["pr"] == [[0.1, 0.333333]]
+    assert back.history["epoch"]["epoch"] == [1, 2] and back.history["update"]["update"][-1] == 50
+    assert results.load_all(path.parent) == [made] == results.load_all(path.parent, "C-300x2")
+    assert results.load_all(path.parent, "C") == [] == results.load_all(tmp_path / "nowhere")
+    assert os.listdir(path.parent) == [path.name]  # no temporary file stays
+
+
+def test_the_hash_covers_what_was_asked_and_nothing_else():
+    one = run(map=0.5)
+    assert len(one.hash) == 12 and int(one.hash, 16) >= 0
+    assert dataclasses.replace(one, metrics={}, machine={"gpu": "x"}, outcome="diverged at update 3").hash == one.hash
+    assert dataclasses.replace(one, data={**REAL, "name": "copy"}).hash == one.hash
+    asked = [
+        dataclasses.replace(one, name="B"),
+        dataclasses.replace(one, settings={"width": 0.5}),
+        dataclasses.replace(one, data=PHANTOM),
+        dataclasses.replace(one, seed=1),
+        dataclasses.replace(one, split="woman"),
+    ]
+    assert len({r.hash for r in (one, *asked)}) == 6
+    assert {r.series == one.series for r in asked if r.seed == 1} == {True}
+    assert (
+        dataclasses.replace(one, settings={"b": 1, "a": 2}).hash
+        == dataclasses.replace(one, settings={"a": 2, "b": 1}).hash
+    )
+
+
+def test_the_hash_is_the_same_in_another_process_and_year():
+    """A change of this value orphans every record that was ever committed."""
+    fixed = Record("A", {"batch": 100, "rates": [1e-3], "flip": True}, REAL, 3, "woman")
+    assert fixed.hash == "45be06416313"
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"name": "A/B"}, "name"),
+        ({"name": ""}, "name"),
+        ({"settings": {"rate": np.float32(0.1)}}, "settings.rate"),
+        ({"settings": {"rates": [1.0, math.nan]}}, "settings.rates[1]"),
+        ({"settings": {"reduced": 1}}, "settings.reduced"),
+        ({"settings": {"changed": "adam"}}, "settings.changed"),
+        ({"settings": {3: 1}}, "settings"),
+        ({"settings": [1]}, "settings"),
+        ({"data": {"name": "x"}}, "data"),
+        ({"data": {**REAL, "films": "322"}}, "data.films"),
+        ({"seed": 1.0}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"split": "by woman"}, "split"),
+        ({"outcome": "crashed"}, "outcome"),
+        ({"metrics": {"val loss": 1}}, "metrics"),
+        ({"metrics": {"map": "high"}}, "metrics.map.value"),
+        ({"metrics": {"map": True}}, "metrics.map.value"),
+        ({"metrics": {"map": {"value": 1, "sd": 2}}}, "metrics.map"),
+        ({"metrics": {"map": {"value": 1, "low": 2, "high": 0}}}, "metrics.map"),
+        ({"metrics": {"map": {"value": 1, "n": -1}}}, "metrics.map.n"),
+        ({"metrics": {"map": None}}, "metrics.map"),
+        ({"history": {"step": {}}}, "history.step"),
+        ({"history": {"epoch": {"a": [1, 2], "b": [1]}}}, "history.epoch"),
+        ({"history": {"epoch": {"a": 3}}}, "history.epoch.a"),
+        ({"history": {"epoch": {"a": [1, "x"]}}}, "history.epoch.a[1]"),
+        ({"outputs": {"boxes": {1, 2}}}, "outputs.boxes"),
+        ({"machine": {"gpu": object()}}, "machine.gpu"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_in_one_line_that_names_the_field(change, names):
+    with pytest.raises(ValueError) as err:
+        Record(**{"name": "A", "settings": {}, "data": REAL, "seed": 0, **change})
+    assert str(err.value).startswith(names) and "\n" not in str(err.value)
+
+
+def test_what_is_not_finite_becomes_null_with_a_reason(tmp_path):
+    made = Record(
+        "B",
+        {},
+        REAL,
+        0,
+        metrics={"val_loss": math.inf, "map": metric(math.nan, n=0), "ap": metric(0.5, math.nan, 0.9)},
+        history={"update": {"loss": [1.0, math.inf, math.nan, math.nan], "rate": [1e-3] * 4}},
+        outputs={"curve": [0.5, math.nan]},
+        outcome="diverged at update 2",
+    )
+    path = results.save(made, tmp_path)
+    strict = json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} in the file"))
+    assert strict["metrics"]["val_loss"] == {"value": None, "low": None, "high": None, "n": None, "reason": "infinite"}
+    assert made.metrics["map"]["reason"] == "not a number" and made.metrics["ap"]["low"] is None
+    assert made.history["update"]["loss"] == [1.0, None, None, None]
+    assert made.history["not_finite"] == {"update.loss": "infinite at 1, not a number at 2 to 3"}
+    assert made.outputs == {"curve": [0.5, None], "not_finite": {"curve[1]": "not a number"}}
+    assert results.load(path) == made and made.complete
+
+
+def test_a_long_history_stays_small_and_keeps_its_ends(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 48_000
+    series = {name: rng.lognormal(size=n) for name in ("loss", "localisation", "confidence", "l2", "norm", "rate")}
+    made = Record("A", {}, REAL, 0, history={"update": series})
+    kept = made.history["update"]
+    assert kept["update"][0] == 1 and kept["update"][-1] == n and len(kept["loss"]) == 2000
+    assert kept["update"] == sorted(set(kept["update"]))
+    at = np.array(kept["update"]) - 1
+    np.testing.assert_allclose(kept["norm"], series["norm"][at], rtol=5e-6)
+    assert results.save(made, tmp_path).stat().st_size < 300_000
+
+
+def test_a_folder_is_named_without_its_path():
+    assert run(data={**REAL, "name": "/home/someone/films/"}).data["name"] == "films"
+    assert run(data={**REAL, "name": "C:\\films"}).data["name"] == "films"
+
+
+def test_a_finished_record_is_not_overwritten_unless_told(tmp_path):
+    first = run(map=0.8)
+    path = results.save(first, tmp_path)
+    before = path.stat().st_mtime_ns
+    assert results.save(first, tmp_path) == path and path.stat().st_mtime_ns == before
+    other = run(map=0.1)
+    with pytest.raises(FileExistsError, match=path.name):
+        results.save(other, tmp_path)
+    assert results.load(path) == first
+    results.save(other, tmp_path, replace=True)
+    assert results.load(path) == other
+
+
+def test_a_stopped_or_damaged_record_gives_way(tmp_path):
+    stopped = run(outcome="stopped at update 40")
+    path = results.save(stopped, tmp_path)
+    assert results.find(tmp_path, "A", stopped.settings, REAL, 0, "image") is None
+    results.save(run(map=0.8), tmp_path)
+    assert results.find(tmp_path, "A", stopped.settings, REAL, 0, "image") == run(map=0.8)
+    assert results.find(tmp_path, "A", stopped.settings, REAL, 1, "image") is None
+    assert results.find(tmp_path, "A", {"width": 0.5}, REAL, 0, "image") is None
+    assert results.find(tmp_path / "nowhere", "A", {}, REAL, 0) is None
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(ValueError, match=path.name):
+        results.find(tmp_path, "A", stopped.settings, REAL, 0, "image")
+    results.save(run(map=0.7), tmp_path)
+    assert results.load(path).metrics["map"]["value"] == 0.7
+
+
+def test_a_failed_write_leaves_the_old_record_and_no_rubbish(tmp_path, monkeypatch):
+    path = results.save(run(map=0.8), tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as err:
+        results.save(run(map=0.1), tmp_path, replace=True)
+    assert err.value.filename == str(path) and os.listdir(tmp_path) == [path.name]
+    assert results.load(path) == run(map=0.8)
+
+
+def _without(text, key):
+    content = json.loads(text)
+    del content[key]
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "cut short"),
+        (lambda text: "", "cut short"),
+        (lambda text: text.replace("0.8", "NaN"), "NaN"),
+        (lambda text: "[" * 100_000, "damaged"),
+        (lambda text: "\x00" + text, "damaged"),
+        (lambda text: text.replace('"format": 1', '"format": 9'), "format"),
+        (lambda text: "[1]", "format"),
+        (lambda text: _without(text, "outputs"), "outputs"),
+        (lambda text: text.replace('"seed": 0', '"seed": 1'), "hash"),
+        (lambda text: text.replace('"seed": 0', '"seed": "0"'), "seed"),
+        (lambda text: text.replace("0.8", "0.9"), "checksum"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(tmp_path, damage, says):
+    path = results.save(run(map=0.8), tmp_path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ValueError) as err:
+        results.load(path)
+    assert str(path) in str(err.value) and says in str(err.value) and "\n" not in str(err.value)
+    with pytest.raises(ValueError):
+        results.load_all(tmp_path)
+
+
+def test_missing_and_renamed_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone.json"):
+        results.load(tmp_path / "gone.json")
+    path = results.save(run(map=0.8), tmp_path)
+    path.rename(tmp_path / "A-0.json")
+    with pytest.raises(ValueError, match="rename"):
+        results.load(tmp_path / "A-0.json")
+
+
+# Where and on what --------------------------------------------------------------------------------
+
+
+def test_the_root_is_found_from_below_and_not_in_a_staged_copy(tmp_path, monkeypatch):
+    stage = tmp_path / "_build" / "stage"
+    for folder in (tmp_path, stage):
+        (folder / "chapters").mkdir(parents=True)
+        (folder / "_toc.yml").write_text("")
+    for inside in (tmp_path, tmp_path / "chapters", stage, stage / "chapters"):
+        monkeypatch.chdir(inside)
+        assert results.root() == tmp_path
+    assert results.RECORDED == tmp_path / "book" / "results"
+    assert results.run_store() == tmp_path / "_build" / "runs"
+    with pytest.raises(FileNotFoundError, match="_toc.yml"):
+        results.root("/")
+
+
+def test_the_machine_is_described_without_importing_a_backend():
+    code = (
+        "import json, sys; from mammolib import results; print(json.dumps(results.machine())); "
+        "assert not {'keras', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["processor"] and found["cores"] >= 1 and found["memory_gib"] > 0.5
+    assert found["backend"] is None and found["gpu"] is None and set(found["versions"]) == {"mammolib"}
+    assert found["commit"] and found["date"].endswith("+00:00")
+    assert "numpy" in results.machine()["versions"]
+    Record("A", {}, NO_DATA, 0, machine=found)
+
+
+def _device(**fields):
+    return types.SimpleNamespace(**fields)
+
+
+LIBRARIES = {
+    "jax": _device(devices=lambda: [_device(platform="gpu", device_kind="NVIDIA H200")] * 2),
+    "torch": _device(cuda=_device(is_available=lambda: False)),
+    "tensorflow": _device(
+        config=_device(
+            list_physical_devices=lambda kind: [_device(name="/device:GPU:0")],
+            experimental=_device(get_device_details=lambda device: {"device_name": "NVIDIA H200"}),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("backend", "gpu"), [("jax", "2 x NVIDIA H200"), ("torch", None), ("tensorflow", "NVIDIA H200")]
+)
+def test_the_gpu_is_the_one_keras_backend_sees(monkeypatch, backend, gpu):
+    keras = _device(backend=_device(backend=lambda: backend), __version__="3")
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setitem(sys.modules, backend, LIBRARIES[backend])
+    found = results.machine()
+    assert (found["backend"], found["gpu"]) == (backend, gpu) and "keras" in found["versions"]
+
+
+def test_a_driver_that_fails_does_not_cost_the_record(monkeypatch):
+    keras = _device(backend=_device(backend=lambda: "jax"))
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setitem(sys.modules, "jax", _device(devices=lambda: 1 / 0))
+    assert results.machine()["gpu"] is None
+
+
+def test_a_commit_can_be_told_where_there_is_no_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("MAMMOLIB_COMMIT", raising=False)
+    assert results.commit() == "unknown"
+    monkeypatch.setenv("MAMMOLIB_COMMIT", "0123456789ab")
+    assert results.commit() == "0123456789ab"
+
+
+def test_committed_records_are_sound_and_small():
+    """Every record in the book loads, stays small, and was not made on phantoms."""
+    folder = results.root(os.path.dirname(__file__)) / "book" / "results"
+    for path in sorted(folder.glob("*.json")):
+        record = results.load(path)
+        assert path.stat().st_size < 300_000, path.name
+        assert record.complete and record.data["name"] in ("mini-MIAS", "none"), path.name
+
+
+# Profiles -----------------------------------------------------------------------------------------
+
+
+def test_profiles():
+    assert PROFILES["quick"].reduced and not PROFILES["paper"].reduced
+    assert profile("paper") is PROFILES["paper"] and all(p.name == name for name, p in PROFILES.items())
+    with pytest.raises(ValueError, match="'fast' is not one of quick, paper"):
+        profile("fast")
+    with pytest.raises(ValueError, match="width"):
+        Profile("wide", women=2, width=2.0)
