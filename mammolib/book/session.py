@@ -92,11 +92,13 @@ class Run:
     def compare(self, *records: results.Record) -> Any:
         """Set the paper beside these records and beside the committed ones of the same name.
 
+        Committed records of other names take part where a claim is about two runs, such as "slower than A".
+
         Returns:
             The table of `results.paper_beside_ours` for the claims that these records answer.
         """
         names = {record.name for record in records}
-        kept = [r for name in sorted(names) for r in self.all_recorded(name)]
+        kept = results.load_all(self.recordings)
         about = [claim for claim in results.claims() if claim.record in names]
         return results.paper_beside_ours(about, [*records, *kept])
 
