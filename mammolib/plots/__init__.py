@@ -7,6 +7,7 @@ colour-blind readers can tell apart; lines differ in dash as well, for print in 
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -27,6 +28,15 @@ STYLE: dict[str, Any] = {
 }
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows as a picture without pyplot, and so exactly once."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=STYLE["savefig.dpi"], metadata={"Software": None})
+        return buffer.getvalue()
+
+
 def figure(rows: int = 1, columns: int = 1, width: float = 7.0, height: float = 3.2, **options: Any) -> Figure:
     """Return an empty figure with `rows` x `columns` axes; `width` and `height` in inches.
 
@@ -35,7 +45,7 @@ def figure(rows: int = 1, columns: int = 1, width: float = 7.0, height: float = 
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        fig = Figure(figsize=(width, height), layout="constrained")
+        fig = Drawing(figsize=(width, height), layout="constrained")
         fig.subplots(rows, columns, **options)
     return fig
 
