@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,23 @@ class Run:
             A pandas table with a row for each metric: its name in words, this run, the recorded run; a dash where
             there is none.
         """
+        kept = self.recorded(record.name, **filters)
+        names = list(record.metrics) + [n for n in (kept.metrics if kept else ()) if n not in record.metrics]
+        return self.table({f"this run ({self.data_name})": record, "recorded on mini-MIAS": kept}, names)
+
+    def table(self, records: Mapping[str, results.Record | None], names: Sequence[str]) -> Any:
+        """Set some numbers of several runs side by side.
+
+        Args:
+            records: the runs, by the head of their column.
+            names: metrics; one that a run does not have is shown as a dash.
+
+        Returns:
+            A pandas table with a row for each metric, intervals in brackets.
+        """
         import pandas as pd
 
-        kept = self.recorded(record.name, **filters)
-        columns = {f"this run ({self.data_name})": record, "recorded on mini-MIAS": kept}
-        names = list(record.metrics) + [n for n in (kept.metrics if kept else ()) if n not in record.metrics]
-        rows = [{"metric": n.replace("_", " ")} | {c: _shown(r, n) for c, r in columns.items()} for n in names]
+        rows = [{"metric": n.replace("_", " ")} | {c: _shown(r, n) for c, r in records.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
     def recorded(self, name: str, **filters: Any) -> results.Record | None:

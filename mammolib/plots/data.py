@@ -47,7 +47,7 @@ def pair(films: Sequence[mias.Film]) -> Figure:
 
 def origin(shown: mias.Film) -> Figure:
     """Draw a lesion's box twice: with the origin where it is, and with the origin taken for the top-left corner."""
-    fig = figure(width=4.2, height=4.2)
+    fig = figure(width=7.0, height=3.8)
     ax = show_pixels(fig.axes[0], shown.pixels())
     (lesion,) = (s for s in shown.lesions if s.located)
     x1, y1, x2, y2 = lesion.box
@@ -136,7 +136,7 @@ def survivors_on_film(shown: mias.Film, dark: int = patches.DARK, at_most: float
     pixels = shown.pixels()
     kept = patches.dark_fraction(patches.grid(pixels), dark) <= at_most
     centre = patches.grid_origins(pixels.shape) + 64
-    fig = figure(width=4.2, height=4.4)
+    fig = figure(width=7.0, height=4.0)
     ax = show_pixels(fig.axes[0], pixels, f"{int(kept.sum())} of {kept.size} patches survive")
     ax.scatter(centre[~kept][:, 1], centre[~kept][:, 0], s=14, fc="none", ec="#9A9A9A", lw=0.8)
     ax.scatter(centre[kept][:, 1], centre[kept][:, 0], s=16, fc=BRIGHT["malignant"], ec="black", lw=0.4)
@@ -186,7 +186,7 @@ def centre_heat_map(crops: Crops, bins: int = 16) -> Figure:
     size = crops.images.shape[1]
     x, y = ((crops.truths.box[:, i] + crops.truths.box[:, i + 2]) / 2 for i in (0, 1))
     count, _, _ = np.histogram2d(y, x, bins=bins, range=[[0, size], [0, size]])
-    fig = figure(width=4.4, height=3.6)
+    fig = figure(width=7.0, height=3.4)
     ax = fig.axes[0]
     image = ax.imshow(count, extent=(0, size, size, 0), cmap="cividis", interpolation="nearest")
     ax.plot(size / 2, size / 2, "+", color=ACCENT, ms=12, mew=2)
