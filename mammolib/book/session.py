@@ -132,6 +132,30 @@ class Run:
         rows = [{"metric": n.replace("_", " ")} | {c: _shown(r, n) for c, r in records.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
+    def recorded_table(self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any) -> Any:
+        """Sum up the committed runs of an experiment: a column for each protocol, over its seeds.
+
+        Args:
+            name: the experiment's name.
+            names: metrics.
+            by: the fields or settings that make a column, such as ("split", "reading").
+            **filters: which runs, as in `recorded`.
+
+        Returns:
+            A pandas table with a row for each metric: the mean over seeds, and in brackets the lowest and the highest.
+        """
+        import pandas as pd
+
+        groups: dict[str, list[results.Record]] = {}
+        for record in self.all_recorded(name, **filters):
+            head = ", ".join(str(_field(record, key)) for key in by) + (", reduced" if record.reduced else "")
+            groups.setdefault(head, []).append(record)
+        if not groups:
+            return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
+        heads = {h: f"{h} ({len(g)} seed{'s' if len(g) > 1 else ''})" for h, g in groups.items()}
+        rows = [{"metric": n.replace("_", " ")} | {heads[h]: _spread(g, n) for h, g in groups.items()} for n in names]
+        return pd.DataFrame(rows).set_index("metric").rename_axis(None)
+
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
 
@@ -146,12 +170,8 @@ class Run:
 
     def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
         """Return every complete committed record of that name that passes the filters; see `recorded`."""
-
-        def value(record: results.Record, key: str) -> Any:
-            return getattr(record, key) if hasattr(record, key) else record.settings.get(key)
-
         records = results.load_all(self.recordings, name)
-        return [r for r in records if r.complete and all(value(r, k) == v for k, v in filters.items())]
+        return [r for r in records if r.complete and all(_field(r, k) == v for k, v in filters.items())]
 
 
 def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
@@ -226,6 +246,21 @@ def _versions() -> str:
     if "keras" in sys.modules:
         parts[-1] += f" on {sys.modules['keras'].backend.backend()}"
     return ", ".join(parts)
+
+
+def _field(record: results.Record, key: str) -> Any:
+    """Return a field of a record, or else one of its settings."""
+    return getattr(record, key) if hasattr(record, key) else record.settings.get(key)
+
+
+def _spread(records: Sequence[results.Record], name: str) -> str:
+    """Return the mean of a metric over some runs, with the lowest and the highest where there are several."""
+    found = [r.metrics[name]["value"] for r in records if name in r.metrics]
+    values = [v for v in found if v is not None]
+    if not values:
+        return "-"
+    mean = f"{sum(values) / len(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} [{min(values):.3f}, {max(values):.3f}]"
 
 
 def _shown(record: results.Record | None, name: str) -> str:
