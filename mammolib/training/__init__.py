@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mammolib.training.checkpoint import Checkpoint, weights_digest
 from mammolib.training.export import export_weights, load_weights, read_weights
-from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot
+from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict
 from mammolib.training.history import History
 from mammolib.training.loop import OutOfMemory, Run, out_of_memory, train
 from mammolib.training.schedule import Schedule
@@ -32,6 +32,7 @@ __all__ = [
     "load_weights",
     "one_hot",
     "out_of_memory",
+    "predict",
     "read_weights",
     "train",
     "weights_digest",

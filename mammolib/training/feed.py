@@ -226,6 +226,21 @@ def _held(values: NDArray, name: str) -> keras.Variable:
     return keras.Variable(values if dtype is None else values.astype(dtype), trainable=False, name=name)
 
 
+def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.floating]:
+    """Return a network's outputs for (N, H, W) grey levels, as `train` shows them; (N, ...) single precision.
+
+    Raises:
+        ValueError: the images do not suit the network.
+    """
+    samples = Samples(images, np.zeros(len(images), np.uint8))
+    channels = model.inputs[0].shape[-1]
+    chunks = [
+        model.predict(np.repeat(chunk[..., None], channels, axis=-1).astype(np.float32), batch_size=batch, verbose=0)
+        for chunk in np.array_split(samples.images, -(-len(images) // (16 * batch)))
+    ]
+    return np.concatenate(chunks).astype(np.float32)
+
+
 def one_hot(labels: NDArray[np.integer], classes: int, name: str = "labels") -> NDArray[np.float32]:
     """Turn (N,) labels 0 to classes - 1 into (N, classes) zeros and ones.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,8 +38,8 @@ class History:
     def for_record(self, rows: int = 600) -> dict[str, dict[str, list]]:
         """Return plain data of at most `rows` points an axis: longer columns become means over blocks of equal length.
 
-        Values are rounded to six digits; one that is not finite becomes None. Along updates the column "update" says
-        where each block ends; "learning_rate" and "update" are the block's last value, not its mean.
+        Along updates the column "update" says where each block ends; it and "learning_rate" are the block's last value,
+        not its mean. What is not finite stays so: a record says where and why.
         """
         n = len(self.update.get("loss", []))
         updates = {"update": list(range(1, n + 1)), **self.update}
@@ -51,15 +50,10 @@ def _thin(columns: Mapping[str, Sequence[float]], rows: int) -> dict[str, list]:
     n = len(next(iter(columns.values()), []))
     size = max(1, -(-n // rows))
     ends = [*range(size, n, size), n] if n else []
+    starts = [0, *ends[:-1]]
     thin = {}
     for name, values in columns.items():
         last = size == 1 or name in ("update", "epoch", "learning_rate")
-        blocks = [values[e - 1] if last else float(np.mean(values[max(0, e - size) : e])) for e in ends]
-        thin[name] = [_plain(v, whole=name in ("update", "epoch")) for v in blocks]
+        blocks = [values[b - 1] if last else float(np.mean(values[a:b])) for a, b in zip(starts, ends, strict=False)]
+        thin[name] = [int(v) for v in blocks] if name in ("update", "epoch") else blocks
     return thin
-
-
-def _plain(value: Any, whole: bool) -> int | float | None:
-    if not np.isfinite(value):
-        return None
-    return int(value) if whole else float(f"{value:.6g}")

@@ -222,7 +222,7 @@ class _Trainer:
                     settings.flip,
                 )[within * settings.batch : (end - epoch * self.steps) * settings.batch]
                 began = perf_counter()
-                eyes = [Watch(bar, self.update)]
+                eyes = [Watch(bar, self.fed, self.update)]
                 self.fed.fit(**self.feed(plan, settings.batch), shuffle=False, verbose=0, callbacks=eyes)
                 table = self.fed.read()
                 self.count(perf_counter() - began, len(plan), first)

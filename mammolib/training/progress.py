@@ -60,18 +60,19 @@ class Watch(keras.callbacks.Callback):
     """Moves the bar after each execution and stops the fit once the loss is no number.
 
     The logs are on the host already with TensorFlow and PyTorch; with JAX Keras calls this from threads of its own, so
-    that neither waits for the device.
+    that neither waits for the device. There the callback's own `model` must be left alone: looking at it makes Keras
+    copy the state that the running step is about to give away.
     """
 
     async_safe = True
 
-    def __init__(self, bar: Bar, update: int) -> None:
+    def __init__(self, bar: Bar, fitted: keras.Model, update: int) -> None:
         super().__init__()
-        self.bar, self.update, self.lock = bar, update, Lock()
+        self.bar, self.fitted, self.update, self.lock = bar, fitted, update, Lock()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss")
         with self.lock:
             self.bar.show_at(self.update + batch + 1, loss)
         if loss is not None and not np.isfinite(loss):
-            self.model.stop_training = True
+            self.fitted.stop_training = True

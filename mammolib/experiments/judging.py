@@ -1,0 +1,189 @@
+"""What a classifier's answers are worth: metrics with intervals over women, and what its figures need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib.metrics import classification as judge
+from mammolib.metrics.intervals import bootstrap
+
+if TYPE_CHECKING:
+    from mammolib.experiments.classification import Classification
+    from mammolib.patches import Patches
+    from mammolib.splits import Split
+    from mammolib.training import Run
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A trained network's answers: (N, classes) shares for the validation and for the test patches."""
+
+    validation: NDArray[np.floating]
+    test: NDArray[np.floating]
+
+
+def metrics_of(
+    experiment: Classification,
+    patches: Patches,
+    parts: Sequence[Split],
+    runs: Sequence[Run],
+    answers: Sequence[Answers],
+) -> dict[str, Any]:
+    """Return a record's metrics.
+
+    Of the training: train_loss, train_accuracy, val_loss, val_accuracy (means over the last eighth of the epochs),
+    train_loss@epoch1 and @last, train_accuracy@epoch76 and val_accuracy@epoch76 where there are so many. Of the test
+    patches, all folds together, with intervals over women: test_accuracy, balanced_accuracy, majority_accuracy (always
+    the largest class of the training patches), sensitivity and specificity (any abnormal answer against normal), the
+    same at the threshold chosen on the validation patches, auc, brier, calibration_error; accuracy by tissue,
+    sensitivity by class of lesion. And majority_share (of the training patches) and women_seen (share of the test
+    patches whose woman is in training too: the leak).
+    """
+    found = _training_metrics(runs)
+    found["women_seen"] = float(
+        np.mean(np.concatenate([np.isin(patches.woman[p.test], patches.woman[p.training]) for p in parts]))
+    )
+    train = np.concatenate([p.training for p in parts])
+    largest = [np.bincount(patches.label[p.training]).argmax() for p in parts]
+    share = np.concatenate([patches.label[p.training] == n for p, n in zip(parts, largest, strict=True)])
+    found["majority_share"] = _interval(lambda w: _mean(w, share), patches.woman[train])
+    if any(run.diverged for run in runs):
+        return found
+    rows = np.concatenate([p.test for p in parts])
+    label, woman = patches.label[rows], patches.woman[rows]
+    score = np.concatenate([a.test for a in answers])
+    answer, abnormal = score.argmax(axis=1), (label > 0).astype(int)
+    constant = np.repeat(largest, [len(p.test) for p in parts])
+    suspicion = _suspicion(score)
+
+    def of(statistic: Callable[[NDArray], NDArray], which: NDArray | None = None) -> dict[str, Any]:
+        chosen = np.ones(len(rows), bool) if which is None else which
+        return _interval(lambda w: statistic(_spread(w, chosen)), woman[chosen])
+
+    said = (answer > 0).astype(float)
+    found |= {
+        "test_accuracy": of(lambda w: judge.accuracy(label, answer, w)),
+        "majority_accuracy": of(lambda w: judge.accuracy(label, constant, w)),
+        "above_majority": of(lambda w: judge.accuracy(label, answer, w) - judge.accuracy(label, constant, w)),
+        "balanced_accuracy": of(lambda w: _balanced(label, answer, experiment.classes, w)),
+        "sensitivity": of(lambda w: judge.rates(abnormal, said, weights=w)["sensitivity"]),
+        "specificity": of(lambda w: judge.rates(abnormal, said, weights=w)["specificity"]),
+        "auc": of(lambda w: judge.auc(abnormal, suspicion, w)),
+        "brier": of(lambda w: judge.brier(abnormal, suspicion, w)),
+        "calibration_error": judge.reliability(abnormal, suspicion).expected_error,
+        "val_auc": _validation_auc(patches, parts, answers),
+    }
+    chosen = _chosen_threshold(patches, parts, answers)
+    if chosen is not None:
+        above = (suspicion >= np.repeat(chosen, [len(p.test) for p in parts])).astype(float)
+        for name in ("sensitivity", "specificity"):
+            found[f"{name}_chosen"] = of(lambda w, name=name: judge.rates(abnormal, above, weights=w)[name])
+    for tissue in np.unique(patches.tissue[rows]):
+        which = patches.tissue[rows] == tissue
+        found[f"test_accuracy_{tissue}"] = of(lambda w: judge.accuracy(label, answer, w), which)
+    for kind in np.setdiff1d(patches.kind[rows], ["NORM"]):
+        which = (patches.kind[rows] == kind) & (label > 0)
+        if which.any():
+            found[f"sensitivity_{kind}"] = of(lambda w: _mean(w, answer > 0), which)
+    return found
+
+
+def outputs_of(
+    experiment: Classification, patches: Patches, parts: Sequence[Split], answers: Sequence[Answers], digest: str
+) -> dict[str, Any]:
+    """Return what figures need: label, scores and group of every test patch in an order that says nothing of films.
+
+    Groups are numbers of women in a random order that only the data's digest gives; no film is named.
+    """
+    from mammolib.experiments.classification import CLASS_NAMES
+
+    rows = np.concatenate([p.test for p in parts])
+    score = np.concatenate([a.test for a in answers])
+    rng = np.random.default_rng(int(digest[:16] or "0", 16))
+    _, group = np.unique(patches.woman[rows], return_inverse=True)
+    group = rng.permutation(group.max() + 1)[group]
+    order = rng.permutation(len(rows))
+    finite = bool(np.isfinite(score).all())
+    label = patches.label[rows]
+    return {
+        "classes": list(CLASS_NAMES[experiment.classes]),
+        "sizes": [int(n) for n in parts[0].sizes] if len(parts) == 1 else [len(p.test) for p in parts],
+        "test_label": label[order].tolist(),
+        "test_score": score[order].astype(float).tolist() if finite else [],
+        "test_group": group[order].tolist(),
+        "confusion": judge.confusion(label, score.argmax(axis=1), experiment.classes).tolist() if finite else [],
+    }
+
+
+def _training_metrics(runs: Sequence[Run]) -> dict[str, float]:
+    epochs = [run.history.epoch for run in runs]
+    found: dict[str, float] = {
+        "parameters": runs[0].model.count_params(),
+        "seconds": sum(run.seconds for run in runs),
+        "images_per_second": float(np.mean([run.images_per_second for run in runs])),
+    }
+    n = min(len(e.get("epoch", [])) for e in epochs)
+    if not n:
+        return found
+    last = slice(n - max(1, n // 8), n)
+    found["seconds_per_epoch"] = float(np.mean([np.mean(e["seconds"]) for e in epochs]))
+    for name, column in (("loss", "loss"), ("accuracy", "accuracy")):
+        for side, prefix in (("train", ""), ("val", "val_")):
+            values = np.mean([e[prefix + column][:n] for e in epochs], axis=0)
+            found[f"{side}_{name}"] = float(np.mean(values[last]))
+            found[f"{side}_{name}@epoch1"], found[f"{side}_{name}@last"] = float(values[0]), float(values[-1])
+            if n >= 76:
+                found[f"{side}_{name}@epoch76"] = float(values[75])
+    return found
+
+
+def _interval(statistic: Callable[[NDArray], NDArray], groups: NDArray) -> dict[str, Any]:
+    found = bootstrap(statistic, groups).to_dict()
+    if not np.isfinite([found["low"], found["high"]]).all():
+        found |= {"low": None, "high": None, "reason": "too few women for an interval"}
+    return found
+
+
+def _mean(weights: NDArray, values: NDArray) -> NDArray:
+    total = weights.sum(axis=-1)
+    return np.divide(weights @ values.astype(float), total, out=np.full(np.shape(total), np.nan), where=total > 0)
+
+
+def _spread(weights: NDArray, chosen: NDArray) -> NDArray:
+    """Give weights of the chosen patches a place among all; the others count nothing."""
+    wide = np.zeros((*weights.shape[:-1], len(chosen)))
+    wide[..., chosen] = weights
+    return wide
+
+
+def _balanced(label: NDArray, answer: NDArray, classes: int, weights: NDArray) -> NDArray:
+    """Return the mean over classes of the share of their patches that are answered rightly."""
+    return np.mean([_mean(weights * (label == c), answer == label) for c in np.unique(label) if c < classes], axis=0)
+
+
+def _suspicion(score: NDArray) -> NDArray:
+    """Return the probability of not being normal; rounding may not take it out of [0, 1]."""
+    return np.clip(1 - score[:, 0].astype(float), 0, 1)
+
+
+def _validation_auc(patches: Patches, parts: Sequence[Split], answers: Sequence[Answers]) -> dict[str, Any]:
+    rows = np.concatenate([p.validation for p in parts])
+    suspicion = _suspicion(np.concatenate([a.validation for a in answers]))
+    truth = (patches.label[rows] > 0).astype(int)
+    return _interval(lambda w: judge.auc(truth, suspicion, w), patches.woman[rows])
+
+
+def _chosen_threshold(patches: Patches, parts: Sequence[Split], answers: Sequence[Answers]) -> list[float] | None:
+    """Return each part's threshold with the largest sensitivity + specificity on its validation patches, if any."""
+    chosen = []
+    for part, answer in zip(parts, answers, strict=True):
+        truth = (patches.label[part.validation] > 0).astype(int)
+        if truth.all() or not truth.any():
+            return None
+        chosen.append(judge.choose_threshold(truth, _suspicion(answer.validation)))
+    return chosen

@@ -1,0 +1,177 @@
+"""How a training went: losses against epochs and updates, split into their parts; accuracies beside the paper's ends.
+
+These are the paper's Figures 7, 8, 11 and 18 in form. The paper's curves survive only as end points, which are drawn as
+points and never joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, NORMAL, PAPER, figure
+
+History = Mapping[str, Mapping[str, Sequence[float | None]]]
+"""A record's history: "epoch" and "update", each columns of one length."""
+
+TRAINING, VALIDATION = BENIGN, MALIGNANT
+PART_STYLES = ((NORMAL, "--"), (ACCENT, "-."), ("#E69F00", (0, (5, 1))), ("#56B4E9", (0, (1, 1))))
+OTHERS = {"loss", "epoch", "update", "seconds", "learning_rate", "accuracy", "images"}
+
+
+def loss_curves(
+    history: History,
+    points: Sequence[tuple[float, float]] = (),
+    by: str = "epoch",
+    parts: bool = True,
+    log: bool = False,
+    title: str = "",
+) -> Figure:
+    """Draw the loss of a training and of its validation, and the parts the loss consists of.
+
+    Args:
+        history: of a record.
+        points: (epoch or update, validation loss) that the paper states.
+        by: the axis, "epoch" or "update"; along updates the training loss is there for every one.
+        parts: draw the parts of the validation loss in a second panel (of the training loss where there is none).
+        log: a logarithmic loss axis, for a run that explodes.
+        title: above the figure.
+
+    Raises:
+        ValueError: `by` is no axis of the history.
+    """
+    if by not in ("epoch", "update") or not history.get("epoch"):
+        raise ValueError(f"by: {by!r} is not an axis of this history, which has {sorted(history)}")
+    columns = history["epoch"]
+    x = _numbers(columns["update"] if by == "update" else columns["epoch"])
+    names = part_names(history) if parts else []
+    fig = figure(1, 2 if len(names) > 1 else 1, height=3.2, squeeze=False)
+    ax = fig.axes[0]
+    if by == "update" and "update" in history:
+        updates = history["update"]
+        ax.plot(_numbers(updates["update"]), _numbers(updates["loss"]), color=TRAINING, lw=0.6, alpha=0.35)
+    ax.plot(x, _numbers(columns["loss"]), color=TRAINING, label="training")
+    if "val_loss" in columns:
+        ax.plot(x, _numbers(columns["val_loss"]), "--", color=VALIDATION, label="validation")
+    if points:
+        ax.plot(*zip(*points, strict=True), "*", color=PAPER, ms=10, ls="", label="the paper, validation")
+    ax.set(xlabel=f"{by}s", ylabel="loss", title=title)
+    if len(names) > 1:
+        _parts(fig.axes[1], columns, x, names)
+        fig.axes[1].set_xlabel(f"{by}s")
+    for one in fig.axes:
+        if log:
+            one.set_yscale("log")
+        one.legend()
+    return fig
+
+
+def accuracy_curves(
+    history: History,
+    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    majority: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw loss and accuracy of a classifier's training and validation against epochs: Figures 7 and 8 of the paper.
+
+    Args:
+        history: of a record.
+        points: name -> (epoch, accuracy) that the paper states, such as ``{"training, 89.40 %": [(76, 0.894)]}``.
+        majority: accuracy of always answering the largest class, drawn as a line.
+        title: above the left panel.
+    """
+    columns = history["epoch"]
+    x = _numbers(columns["epoch"])
+    fig = figure(1, 2, height=3.2)
+    for ax, name in zip(fig.axes, ("loss", "accuracy"), strict=True):
+        ax.plot(x, _numbers(columns[name]), color=TRAINING, label="training")
+        if f"val_{name}" in columns:
+            ax.plot(x, _numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
+        ax.set(xlabel="epochs", ylabel=name)
+    right = fig.axes[1]
+    if majority is not None:
+        right.axhline(majority, color=GREY, ls=":", label="always the largest class")
+    for marker, (name, values) in zip("*Dsv", (points or {}).items(), strict=False):
+        right.plot(*zip(*values, strict=True), marker, color=PAPER, ls="", label=f"the paper: {name}")
+    right.set_ylim(0, 1)
+    fig.axes[0].set_title(title)
+    for ax in fig.axes:
+        ax.legend(fontsize=8)
+    return fig
+
+
+def compare_losses(
+    runs: Mapping[str, History],
+    column: str = "val_loss",
+    by: str = "update",
+    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    log: bool = False,
+) -> Figure:
+    """Draw one column of several trainings over the same axis: which comparison is fair is a question of the axis.
+
+    Args:
+        runs: name -> history.
+        column: of the epochs' columns, such as "val_loss" or "val_l2".
+        by: "epoch" or "update".
+        points: name -> (x, loss) that the paper states, in the colour of the run of that name.
+        log: a logarithmic loss axis.
+    """
+    fig = figure(height=3.6)
+    (ax,) = fig.axes
+    colours = [BENIGN, MALIGNANT, NORMAL, ACCENT, "#E69F00", "#56B4E9", GREY]
+    for i, (name, history) in enumerate(runs.items()):
+        x = _numbers(history["epoch"][by])
+        colour, dash = colours[i % len(colours)], ("-", "--", "-.", ":")[i % 4]
+        ax.plot(x, _numbers(history["epoch"][column]), dash, color=colour, label=name)
+        if points and name in points:
+            ax.plot(*zip(*points[name], strict=True), "*", ls="", ms=10, color=colour, label=f"the paper: {name}")
+    ax.set(xlabel=f"{by}s", ylabel=column.replace("val_", "validation ").replace("_", " "))
+    if log:
+        ax.set_yscale("log")
+    ax.legend()
+    return fig
+
+
+def gradient_norms(history: History, log: bool = True) -> Figure:
+    """Draw the norm of the gradient before clipping against updates, in total and of each layer where it is known."""
+    columns = history["update"]
+    if "gradient_norm" not in columns:
+        raise ValueError("history: holds no gradient norms; train with gradient_norm='total' or 'layer'")
+    x = _numbers(columns["update"])
+    fig = figure(height=3.4)
+    (ax,) = fig.axes
+    layers = [name for name in columns if name.startswith("gradient_norm/")]
+    for i, name in enumerate(layers):
+        shade = 0.15 + 0.75 * i / max(1, len(layers) - 1)  # first layers light, last ones dark
+        label = name.split("/", 1)[1] if i in (0, len(layers) - 1) else None
+        ax.plot(x, _numbers(columns[name]), color=str(1 - shade), lw=0.8, label=label)
+    ax.plot(x, _numbers(columns["gradient_norm"]), color=MALIGNANT, label="all layers")
+    ax.set(xlabel="updates", ylabel="norm of the gradient")
+    if log:
+        ax.set_yscale("log")
+    ax.legend()
+    return fig
+
+
+def part_names(history: History) -> list[str]:
+    """Return the columns of the epochs that add up to the loss: its parts and, where it is not always 0, "l2"."""
+    columns = history["epoch"]
+    names = [n for n in columns if n not in OTHERS and not n.startswith(("val_", "gradient_norm"))]
+    parts = names[: names.index("l2") + 1] if "l2" in names else names  # "l2" closes the parts; measures follow
+    return [name for name in parts if np.nanmax(np.abs(_numbers(columns[name])), initial=0) > 0]
+
+
+def _parts(ax: Axes, columns: Mapping[str, Any], x: NDArray, names: Sequence[str]) -> None:
+    prefix = "val_" if "val_loss" in columns else ""
+    for name, (colour, dash) in zip(names, PART_STYLES * 3, strict=False):
+        ax.plot(x, _numbers(columns[prefix + name]), color=colour, ls=dash, label="L2" if name == "l2" else name)
+    ax.set(ylabel="part of the loss", title="validation" if prefix else "training")
+
+
+def _numbers(values: Sequence[float | None]) -> NDArray[np.floating]:
+    return np.array([np.nan if v is None else v for v in values], float)

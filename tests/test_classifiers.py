@@ -1,0 +1,123 @@
+"""The two classifiers: every parameter counted by hand, every map's side."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from mammolib import classifiers
+from mammolib.classifiers import cnni_bcc, counts, vgg16
+
+
+def _convolution(given: int, made: int) -> int:
+    return (9 * given + 1) * made
+
+
+def _separable(given: int, made: int) -> int:
+    return 9 * given + (given + 1) * made
+
+
+def test_vgg16_has_the_parameters_of_its_definition():
+    filters = [1, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    convolutions = sum(_convolution(a, b) for a, b in zip(filters, filters[1:], strict=False))
+    dense = (4 * 4 * 512 + 1) * 4096 + 4097 * 4096
+    assert convolutions == 14_713_536
+    assert vgg16().count_params() == convolutions + dense + 4097 * 2 == 65_061_570
+    assert vgg16(classes=3).count_params() == convolutions + dense + 4097 * 3 == 65_065_667
+
+
+def test_the_convolutions_are_those_of_keras_own_vgg16():
+    """Keras's has three channels in front: 64 x 9 x 2 weights more."""
+    theirs = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3)).count_params()
+    ours = sum(layer.count_params() for layer in vgg16().layers if isinstance(layer, layers.Conv2D))
+    assert theirs - ours == 64 * 9 * 2
+
+
+def test_cnni_bcc_has_the_parameters_of_its_reading():
+    filters = [1] + [64] * 4 + [128] * 4 + [256] * 6 + [512] * 14
+    convolutions = [_separable(a, b) for a, b in zip(filters, filters[1:], strict=False)]
+    assert len(convolutions) == 28
+    assert cnni_bcc().count_params() == sum(convolutions) + 513 * 3 == 4_060_748
+    assert cnni_bcc(layers_used="paper").count_params() == sum(convolutions[:4]) + 65 * 3 == 14_540
+    assert cnni_bcc(2, "paper").count_params() == sum(convolutions[:4]) + 65 * 2
+
+
+def test_the_layers_are_counted_as_the_paper_counts_them():
+    full, six, vgg = counts(cnni_bcc()), counts(cnni_bcc(layers_used="paper")), counts(vgg16())
+    assert (full["layers"], full["convolutions"], full["poolings"], full["dense"]) == (30, 28, 1, 1)
+    assert (six["layers"], six["convolutions"]) == (6, 4)
+    assert (vgg["layers"], vgg["convolutions"], vgg["dense"], vgg["poolings"], vgg["blocks"]) == (16, 13, 3, 5, 5)
+    assert (vgg["convolutions_early"], vgg["convolutions_late"]) == (2, 3)
+    assert (vgg["input_side"], vgg["input_channels"]) == (128, 1)
+    assert full["parameters"] < vgg["parameters"]
+
+
+def test_every_convolution_of_cnni_bcc_is_separable_and_none_of_vgg16():
+    kinds = {type(layer) for layer in cnni_bcc().layers if "Conv" in type(layer).__name__}
+    assert kinds == {layers.SeparableConv2D}
+    assert {type(layer) for layer in vgg16().layers if "Conv" in type(layer).__name__} == {layers.Conv2D}
+
+
+@pytest.mark.parametrize("model", [vgg16(width=0.05), cnni_bcc(width=0.05)], ids=lambda m: m.name)
+def test_blocks_halve_the_map_five_times(model):
+    last = [layer for layer in model.layers if layer.name.startswith("block5")][-1]
+    assert last.output.shape[1:3] == (4, 4)
+
+
+def test_the_paper_s_part_is_the_first_block():
+    part, whole = cnni_bcc(layers_used="paper"), cnni_bcc()
+    names = [layer.name for layer in part.layers if layer.name.startswith("block")]
+    assert names == [f"block1_conv{i}" for i in range(1, 5)]
+    assert [part.get_layer(n).count_params() for n in names] == [whole.get_layer(n).count_params() for n in names]
+    assert part.get_layer("average").output.shape == (None, 64)
+
+
+@pytest.mark.parametrize("build", [vgg16, cnni_bcc])
+def test_answers_are_shares_and_grey_levels_are_scaled_inside(build):
+    model = build(3, width=0.05)
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 1))
+    answer = keras.ops.convert_to_numpy(model(images.astype(np.float32)))
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+    assert answer.shape == (2, 3)
+    scale = keras.ops.convert_to_numpy(model.get_layer("scale")(np.full((1, 1, 1, 1), 255.0)))
+    assert scale == pytest.approx(1)
+
+
+def test_the_softmax_stays_in_single_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = vgg16(width=0.05)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+
+
+def test_width_scales_filters_and_units():
+    narrow = vgg16(width=1 / 8)
+    assert narrow.get_layer("block5_conv3").filters == 64 and narrow.get_layer("fc1").units == 512
+    assert cnni_bcc(width=1 / 8).get_layer("block1_conv1").filters == 8
+    assert vgg16(width=1e-6).get_layer("fc1").units == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: vgg16(classes=1), "classes: at least 2 are needed, got 1"),
+        (lambda: vgg16(width=0), "width: must be positive, got 0"),
+        (lambda: vgg16(input_shape=(16, 16, 1)), "input_shape: VGG16 halves an image five times"),
+        (lambda: cnni_bcc(layers_used="half"), "layers_used: must be 'full' or 'paper', got 'half'"),
+    ],
+)
+def test_what_makes_no_network_is_refused(make, part):
+    with pytest.raises(ValueError, match=re.escape(part)):
+        make()
+
+
+def test_the_blocks_hold_28_convolutions():
+    assert sum(map(len, classifiers.CNNI_BCC_BLOCKS)) == 28

@@ -1,0 +1,263 @@
+"""The paper's classifiers as data and as runs: sizes, splits, records, and what a second call does."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import QUIET
+
+from mammolib import results, training
+from mammolib.experiments import classification as c
+from mammolib.experiments import judging
+from mammolib.experiments.profiles import PROFILES
+from mammolib.mias import Film, Lesion
+
+DATA = {"name": "grey", "digest": "5" * 64, "films": 48}
+
+
+@dataclass(frozen=True)
+class Grey(Film):
+    """A film in memory: bright noise, brighter where the lesion is and brighter everywhere if it is malignant."""
+
+    def pixels(self) -> np.ndarray:
+        rng = np.random.default_rng(self.number)
+        pixels = rng.integers(40, 120, (1024, 1024), dtype=np.uint8)
+        for lesion in self.lesions:
+            pixels += np.uint8(40 * lesion.label)
+            row, column = int(lesion.row), int(lesion.column)
+            pixels[row - 40 : row + 40, column - 40 : column + 40] = 250
+        return pixels
+
+
+def _film(number: int) -> Grey:
+    woman = (number + 1) // 2
+    lesion = Lesion("CALC" if woman % 2 else "MISC", "BM"[woman % 3 - 1], 300 + 20 * woman % 400, 500, 60)
+    lesions = () if woman % 3 == 0 or number % 2 else (lesion,)
+    return Grey(f"mdb{number:03}", "FGD"[woman % 3], lesions, Path("nowhere"))
+
+
+FILMS = [_film(n) for n in range(1, 49)]
+SMALL = {
+    "cnni-bcc": c.CNNI_BCC.but(patches=200, epochs=2, schedule=0.05),
+    "vgg16": c.VGG16.but(patches=120, epochs=1, batch=30),
+}
+
+
+def _run(name: str, store: Path, split: str = "woman", **options: object) -> results.Record:
+    width = 1 / 32 if name == "vgg16" else 1 / 16
+    settings = {"store": store, "width": width, "data": DATA, "execution": QUIET} | options
+    return c.run(SMALL[name], FILMS, 0, split, **settings)
+
+
+# the paper's settings
+
+
+def test_the_sizes_are_the_papers():
+    assert c.CNNI_BCC.sizes == (1269, 141, 157)
+    assert c.VGG16.sizes == (2520, 280, 311)
+
+
+def test_the_settings_are_the_papers():
+    said = c.CNNI_BCC.as_data()
+    wanted = {"epochs": 10, "batch": 20, "rate": 0.002, "optimizer": "SGD", "loss": "mean squared error", "classes": 3}
+    assert {k: said[k] for k in wanted} == wanted
+    assert said["convolutions"] == 4 and said["layers"] == 6 and not said["reduced"] and not said["changed"]
+    vgg = c.VGG16.as_data()
+    assert (vgg["epochs"], vgg["classes"], vgg["train_images"], vgg["balanced"]) == (80, 2, 2520, True)
+    assert {"optimizer", "rate", "batch", "loss"} <= set(vgg["open"])
+    json.dumps([said, vgg])
+
+
+@pytest.mark.parametrize("name", ["cnni-bcc", "vgg16"])
+def test_every_setting_the_paper_states_is_in_the_record(name):
+    """The claims' comparison finds them by these names, and none differs."""
+    said = c.EXPERIMENTS[name].as_data()
+    for claim in results.claims(record=name):
+        if claim.kind == "setting":
+            assert claim.metric in said, claim.id
+            if claim.value is not None and not claim.open:
+                assert said[claim.metric] == pytest.approx(claim.value), claim.id
+
+
+def test_a_change_is_written_into_the_record():
+    changed = c.VGG16.but(epochs=8, schedule=1e-3, classes=3)
+    assert changed.settings.epochs == 8 and changed.classes == 3
+    said = changed.as_data(width=0.125)
+    assert said["reduced"] and said["epochs"] == 8 and said["rate"] == 1e-3
+    assert said["changed"] == {"epochs": 8, "classes": 3, "schedule": changed.settings.as_data()["schedule"]}
+    assert not c.VGG16.but(optimizer="sgd").as_data()["reduced"]
+    with pytest.raises(ValueError, match="experiment 'vgg16': it has no setting 'colour'"):
+        c.VGG16.but(colour="red")
+
+
+def test_the_quick_profile_is_small_and_the_paper_s_is_the_paper_s():
+    for experiment in c.EXPERIMENTS.values():
+        assert experiment.for_profile(PROFILES["paper"]) is experiment
+        quick = experiment.for_profile(PROFILES["quick"])
+        assert quick.name == experiment.name and quick.as_data()["reduced"]
+
+
+# drawing and splitting
+
+
+def test_classes_are_as_they_come_or_balanced():
+    cnni = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
+    assert len(cnni) == 200 and set(np.unique(cnni.label)) == {0, 1, 2}
+    vgg = c.draw(SMALL["vgg16"], FILMS, 0, "film")
+    assert np.bincount(vgg.label).tolist() == [60, 60]
+    lesion = c.draw(SMALL["vgg16"], FILMS, 0, "lesion")
+    np.testing.assert_array_equal(lesion.label == 1, lesion.has_lesion)
+    assert len(np.unique(lesion.view)) == 8 and set(cnni.view) == {0}
+
+
+def test_the_paper_s_split_leaks_and_those_by_woman_do_not():
+    patches = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
+    (image,) = c.divide(SMALL["cnni-bcc"], patches, "image", 0)
+    assert image.sizes == (162, 18, 20) == SMALL["cnni-bcc"].sizes
+    assert len(image.shared(patches.woman)) > 0
+    (woman,) = c.divide(SMALL["cnni-bcc"], patches, "woman", 0)
+    assert len(woman.shared(patches.woman)) == 0
+    folds = c.divide(SMALL["cnni-bcc"], patches, "folds", 0, folds=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate([f.test for f in folds])), np.arange(200))
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: c.draw(SMALL["vgg16"], FILMS, 0, "patch"), "reading: 'patch' is not one of film, lesion"),
+        (lambda: c.draw(c.VGG16.but(patches=10**6), FILMS, 0, "film"), "are to be drawn, but there are"),
+        (lambda: c.run(c.VGG16, FILMS, store="s", split="random"), "split: 'random' is not one of image, woman, folds"),
+        (lambda: c.divide(SMALL["vgg16"], _normal_only(), "image", 0), "no training patch is abnormal (class 1)"),
+        (lambda: c.Classification("x", "resnet", 2, 10, True, c.VGG16.settings, "mse"), "no network 'resnet'"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(make, part):
+    with pytest.raises(ValueError, match=re.escape(part)) as err:
+        make()
+    assert "\n" not in str(err.value)
+
+
+def _normal_only() -> c.Patches:
+    patches = c.draw(SMALL["vgg16"], FILMS, 0, "film")
+    return patches.take(np.flatnonzero(patches.label == 0))
+
+
+# runs
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def record(store: Path) -> results.Record:
+    return _run("cnni-bcc", store)
+
+
+def test_a_record_holds_what_the_claims_ask_for(record):
+    for claim in results.claims(record="cnni-bcc", settings=False):
+        assert claim.metric in record.metrics, claim.id
+    assert record.settings["reduced"] and record.settings["width"] == 1 / 16
+    assert (record.name, record.split, record.outcome) == ("cnni-bcc", "woman", "finished")
+    assert record.metrics["women_seen"]["value"] == 0
+    assert len(record.history["epoch"]["val_accuracy"]) == 2
+    assert len(record.history["update"]["loss"]) == 18
+
+
+def test_metrics_carry_intervals_over_women(record):
+    accuracy = record.metrics["test_accuracy"]
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    assert accuracy["n"] == len(set(record.outputs["test_group"])) < len(record.outputs["test_label"])
+
+
+def test_metrics_follow_from_the_outputs(record):
+    label = np.array(record.outputs["test_label"])
+    score = np.array(record.outputs["test_score"])
+    answer = score.argmax(axis=1)
+    metrics = {k: v["value"] for k, v in record.metrics.items()}
+    assert metrics["test_accuracy"] == pytest.approx((label == answer).mean(), abs=1e-5)
+    assert metrics["sensitivity"] == pytest.approx((answer[label > 0] > 0).mean(), abs=1e-5)
+    assert metrics["specificity"] == pytest.approx((answer[label == 0] == 0).mean(), abs=1e-5)
+    pairs = np.subtract.outer(score[label == 0, 0], score[label > 0, 0])
+    assert metrics["auc"] == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2, abs=0.01)
+    np.testing.assert_array_equal(np.sum(record.outputs["confusion"], axis=1), np.bincount(label, minlength=3))
+
+
+def test_no_film_is_named(record, store):
+    text = (store / record.file_name).read_text()
+    assert "mdb" not in text and str(store) not in text
+    assert not any(key in record.outputs for key in ("film", "woman", "kind", "tissue", "box"))
+
+
+def test_a_recorded_run_is_loaded(record, store, monkeypatch):
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("it trained again"))
+    assert _run("cnni-bcc", store) == record
+
+
+def test_the_weights_are_kept_and_answer_as_recorded(record, store):
+    model = training.load_weights(SMALL["cnni-bcc"].build(1 / 16), c.weights_folder(record, store))
+    patches = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
+    (part,) = c.divide(SMALL["cnni-bcc"], patches, "woman", 0)
+    score = training.predict(model, patches.images[part.test])
+    recorded = np.array(record.outputs["test_score"])
+    np.testing.assert_allclose(np.sort(score[:, 0]), np.sort(recorded[:, 0]), atol=2e-3)
+    assert not list((store / Path(record.file_name).stem).rglob("checkpoint.npz"))
+
+
+def test_a_killed_run_continues(store, record, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def watch(update, *_):
+        raise Stop
+
+    often = training.Execution(progress=False, checkpoint_every=1)
+    with pytest.raises(Stop):
+        _run("cnni-bcc", tmp_path, watch=watch, execution=often)
+    assert list(tmp_path.rglob("checkpoint.npz"))
+    resumed = _run("cnni-bcc", tmp_path, execution=often)
+    assert resumed.history["update"]["loss"] == record.history["update"]["loss"]
+    assert resumed.outputs == record.outputs
+    assert resumed.hash == record.hash
+
+
+def test_the_other_reading_and_the_other_network(store):
+    record = _run("vgg16", store, "image", reading="lesion")
+    assert record.settings["reading"] == "lesion" and record.settings["views"] == 8
+    assert record.metrics["women_seen"]["value"] > 0.5
+    assert len(record.outputs["test_label"]) == 12
+    c.forget(record, store)
+    assert not (store / record.file_name).exists() and not c.weights_folder(record, store).exists()
+
+
+def test_folds_pool_the_answers_of_all_women(store):
+    record = _run("cnni-bcc", store, "folds", folds=2)
+    assert record.name == "cnni-bcc-2fold" and record.settings["folds"] == 2 and record.split == "woman"
+    assert len(record.outputs["test_label"]) == 200
+    assert c.weights_folder(record, store, fold=2).is_dir()
+
+
+def test_a_run_that_explodes_is_a_record(tmp_path):
+    settings = {"optimizer": "sgd", "schedule": 1e30, "loss": "mean_squared_error", "clip": None}
+    broken = SMALL["cnni-bcc"].but(epochs=9, **settings)
+    record = c.run(broken, FILMS, 0, "woman", store=tmp_path, width=1 / 16, data=DATA, execution=QUIET)
+    assert re.fullmatch(r"diverged at update \d+", record.outcome)
+    assert "test_accuracy" not in record.metrics and "women_seen" in record.metrics
+    assert results.load(tmp_path / record.file_name) == record
+
+
+def test_balanced_accuracy_is_the_mean_of_the_classes_recalls():
+    label, answer = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
+    assert judging._balanced(label, answer, 3, np.ones(5)) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_the_film_reading_explains_the_paper_s_share_of_normals(real_films):
+    """About two thirds are normal if a patch is labelled by its film, 98 % if by its lesion: 73.24 % fits the first."""
+    shares = {r: np.mean(c.draw(c.CNNI_BCC, real_films, 0, r).label == 0) for r in c.READINGS}
+    assert 0.6 < shares["film"] < 0.7 and shares["lesion"] > 0.95

@@ -1,0 +1,414 @@
+"""Training: what it is told, what it records, and that the same seed gives the same weights."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tiny import QUIET, network, samples, train
+
+from mammolib import training
+from mammolib.training import Execution, Samples, Schedule, Settings
+from mammolib.training.feed import Fed, HostBatches
+from mammolib.training.progress import Bar, wanted
+
+SHORT = Settings(epochs=2, batch=16, optimizer="adam")
+
+
+# schedules
+
+
+def test_rates_step_by_epoch_and_by_update_after_a_warm_up():
+    by_epoch = Schedule((1.0, 0.1), (0, 2))
+    np.testing.assert_allclose(by_epoch.rates(range(6), 2), [1, 1, 1, 1, 0.1, 0.1])
+    by_update = Schedule((1.0, 0.5, 0.1), (0, 3, 5), unit="update", warmup=2)
+    np.testing.assert_allclose(by_update.rates(range(6), 99), [0.5, 1, 1, 0.5, 0.5, 0.1])
+
+
+def test_the_optimizer_gets_the_same_rates():
+    schedule = Schedule((1e-3, 1e-4, 1e-5), (0, 90, 100), warmup=30)
+    given = schedule.for_optimizer(60)
+    updates = [0, 1, 28, 29, 30, 5399, 5400, 5401, 5999, 6000, 6599]
+    np.testing.assert_allclose([float(given(u)) for u in updates], schedule.rates(updates, 60), rtol=1e-6)
+
+
+def test_the_rates_used_are_recorded_and_used():
+    still = Settings(epochs=2, batch=40, schedule=Schedule((0.0, 0.1), (0, 1)))
+    begin = [w.copy() for w in train(Settings(epochs=1, batch=40, schedule=Schedule((0.0,)))).model.get_weights()]
+    run = train(still)
+    assert run.history.update["learning_rate"] == [0.0, 0.1]
+    assert not np.array_equal(begin[0], run.model.get_weights()[0])
+    keras.utils.set_random_seed(0)
+    np.testing.assert_array_equal(begin[0], network().get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"values": (1e-3,), "starts": (0, 5)}, "1 values need as many starts, got 2"),
+        ({"values": (1e-3, 1e-4), "starts": (0, 0)}, "starts: must begin at 0 and rise, got [0, 0]"),
+        ({"values": (float("nan"),)}, "row 0: nan"),
+        ({"unit": "step"}, "'step' is not one of epoch, update"),
+        ({"warmup": -1}, "warmup: must not be negative, got -1"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(arguments, part):
+    with pytest.raises(ValueError, match=re.escape(part)):
+        Schedule(**arguments)
+
+
+# settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"epochs": 0}, "settings.epochs: must be a whole number of at least 1, got 0"),
+        ({"batch": 2.5}, "settings.batch"),
+        ({"updates": 0}, "settings.updates"),
+        ({"optimizer": "sdg"}, "'sdg' is not one of sgd, adam"),
+        ({"precision": "float16"}, "'float16' is not one of float32, mixed_bfloat16"),
+        ({"clip": 0.0}, "settings.clip: must be positive, got 0.0"),
+        ({"options": {"momentum": object()}}, "settings.options: must be plain data"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(arguments, part):
+    with pytest.raises(ValueError, match=re.escape(part)):
+        Settings(**({"epochs": 1, "batch": 1} | arguments))
+
+
+def test_settings_are_plain_data_and_come_back():
+    settings = Settings(3, 8, 5, optimizer="sgd", options={"momentum": 0.9}, schedule=Schedule((1.0, 0.1), (0, 2)))
+    assert Settings.from_data(settings.as_data()) == settings
+    assert settings.as_data()["schedule"]["values"] == [1.0, 0.1]
+
+
+def test_an_option_the_optimizer_does_not_know_is_named():
+    with pytest.raises(ValueError, match="adam does not take {'momentum': 0.9}"):
+        train(Settings(1, 8, optimizer="adam", options={"momentum": 0.9}))
+
+
+# order
+
+
+def test_a_pass_shows_every_image_once_and_a_stream_does_so_across_epochs():
+    np.testing.assert_array_equal(np.sort(training.epoch_order(7, 3, 5)), np.arange(7))
+    stream = np.concatenate([training.epoch_order(7, 3, epoch, rows=5) for epoch in range(7)])
+    assert len(stream) == 35
+    for one in stream.reshape(5, 7):
+        np.testing.assert_array_equal(np.sort(one), np.arange(7))
+
+
+def test_the_plan_depends_on_seed_and_epoch_alone():
+    plan = training.epoch_plan(100, 1, 2, flip=True)
+    np.testing.assert_array_equal(plan, training.epoch_plan(100, 1, 2, flip=True))
+    assert not np.array_equal(plan, training.epoch_plan(100, 2, 2, flip=True))
+    assert not np.array_equal(plan, training.epoch_plan(100, 1, 3, flip=True))
+    assert 25 < plan[:, 1].sum() < 75
+    assert training.epoch_plan(100, 1, 2)[:, 1].sum() == 0
+
+
+# what is recorded
+
+
+@pytest.fixture(scope="module")
+def run() -> training.Run:
+    """Two epochs of three updates, the last of each with 8 images instead of 16."""
+    return train(SHORT, measures={"accuracy": training.accuracy})
+
+
+def test_the_loss_is_the_sum_of_its_parts_and_l2(run):
+    for axis, prefix in ((run.history.update, ""), (run.history.epoch, ""), (run.history.epoch, "val_")):
+        total = np.add(axis[prefix + "data"], axis[prefix + "l2"])
+        np.testing.assert_allclose(axis[prefix + "loss"], total, rtol=1e-6)
+        assert min(axis[prefix + "l2"]) > 0
+
+
+def test_an_epoch_is_the_mean_over_its_images(run):
+    assert len(run.history.update["loss"]) == run.updates == 6
+    assert run.history.epoch["update"] == [3, 6]
+    losses = np.reshape(run.history.update["loss"], (2, 3))
+    np.testing.assert_allclose(run.history.epoch["loss"], np.average(losses, axis=1, weights=[16, 16, 8]))
+
+
+def test_the_validation_is_what_keras_computes(run):
+    data = samples(10, seed=1)
+    said = training.predict(run.model, data.images)
+    right = (said.argmax(1) == data.targets.argmax(1)).mean()
+    assert run.history.epoch["val_accuracy"][-1] == pytest.approx(right)
+    crossed = -np.log(said[data.targets == 1]).mean()
+    assert run.history.epoch["val_data"][-1] == pytest.approx(crossed, rel=1e-4)
+
+
+def test_parts_have_the_names_the_loss_gives_them():
+    def loss(targets, outputs):
+        return {"square": ops.square(targets - outputs), "tenth": 0.1 * ops.mean(outputs, axis=-1)}
+
+    history = train(Settings(1, 20), loss=loss).history
+    assert list(history.update) == ["loss", "square", "tenth", "l2", "learning_rate"]
+    np.testing.assert_allclose(history.update["tenth"], 0.05, rtol=1e-5)
+    total = np.sum([history.update[name] for name in ("square", "tenth", "l2")], axis=0)
+    np.testing.assert_allclose(history.update["loss"], total, rtol=1e-5)
+
+
+def test_a_long_history_is_thinned_to_means_over_blocks():
+    history = training.History()
+    history.add_updates({"loss": np.arange(10.0), "learning_rate": np.arange(10.0)})
+    thin = history.for_record(rows=4)["update"]
+    assert thin == {"update": [3, 6, 9, 10], "loss": [1.0, 4.0, 7.0, 9.0], "learning_rate": [2.0, 5.0, 8.0, 9.0]}
+
+
+def test_validation_may_come_every_second_epoch_and_comes_last():
+    settings = Settings(epochs=5, batch=40)
+    history = train(settings, execution=Execution(progress=False, validate_every=2)).history
+    assert np.isfinite(history.epoch["val_loss"]).tolist() == [False, True, False, True, True]
+
+
+def test_updates_end_a_run_in_the_middle_of_an_epoch():
+    run = train(Settings(epochs=2, batch=16, updates=4, optimizer="adam"))
+    assert run.updates == 4 and run.history.epoch["update"] == [3, 4]
+    assert run.outcome == "finished"
+
+
+# the same seed
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(run):
+    again = train(SHORT, measures={"accuracy": training.accuracy})
+    assert training.weights_digest(again.model) == training.weights_digest(run.model)
+    assert again.history.update == run.history.update
+    assert training.weights_digest(train(SHORT, seed=1).model) != training.weights_digest(run.model)
+
+
+def test_the_surroundings_are_left_as_they_were():
+    random.seed(5), np.random.seed(5)  # noqa: NPY002
+    wanted_draws = random.Random(5).random(), np.random.RandomState(5).random()
+    train(Settings(1, 40, precision="mixed_bfloat16"))
+    assert keras.config.dtype_policy().name == "float32"
+    assert (random.random(), np.random.random()) == wanted_draws  # noqa: NPY002
+
+
+def test_the_surroundings_are_left_as_they_were_by_a_failure():
+    with pytest.raises(ZeroDivisionError):
+        train(Settings(1, 40, precision="mixed_bfloat16"), build=lambda: 1 // 0)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_bfloat16_computes_in_half_and_keeps_weights_in_single():
+    model = train(Settings(1, 40, precision="mixed_bfloat16")).model
+    first = model.get_layer("first")
+    assert (first.compute_dtype, first.kernel.dtype) == ("bfloat16", "float32")
+
+
+def test_images_fed_from_the_host_give_the_same():
+    for settings in (SHORT, Settings(2, 10, steps_per_epoch=3, flip=True, optimizer="adam")):
+        here = train(settings, execution=Execution(progress=False, resident=True))
+        there = train(settings, execution=Execution(progress=False, resident=False))
+        np.testing.assert_allclose(here.history.update["loss"], there.history.update["loss"], rtol=1e-4)
+        np.testing.assert_allclose(here.history.epoch["val_loss"], there.history.epoch["val_loss"], rtol=1e-4)
+
+
+def test_executions_of_several_updates_give_the_same():
+    several = train(SHORT, execution=Execution(progress=False, steps_per_execution=2))
+    np.testing.assert_allclose(several.history.update["loss"], train(SHORT).history.update["loss"], rtol=1e-4)
+
+
+# mirroring
+
+
+def _mirror_error(targets: np.ndarray, mirrored: np.ndarray | None, resident: bool) -> list[float]:
+    images = samples().images
+
+    def build():
+        inputs = keras.Input((8, 8, 1))
+        return keras.Model(inputs, layers.Flatten()(layers.Conv2D(1, 1, name="c")(inputs)))
+
+    run = train(
+        Settings(epochs=2, batch=10, flip=True, schedule=Schedule((0.0,))),
+        Samples(images, targets, mirrored),
+        build=build,
+        start=[np.ones((1, 1, 1, 1)), np.zeros(1)],
+        loss=lambda t, o: ops.mean(ops.abs(ops.cast(t, "float32") - o), axis=-1),
+        validation=None,
+        execution=Execution(progress=False, resident=resident),
+    )
+    return run.history.update["data"]
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_mirrored_image_comes_with_its_mirrored_targets(resident):
+    images = samples().images
+    plain, mirrored = images.reshape(40, -1), images[:, :, ::-1].reshape(40, -1)
+    assert max(_mirror_error(plain, mirrored, resident)) == 0
+    assert min(_mirror_error(plain, None, resident)) > 1
+
+
+# explosions
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_an_exploding_run_is_stopped_and_named(tmp_path, steps):
+    def loss(targets, outputs):
+        return ops.square(targets - outputs) * 1e30
+
+    def build():
+        inputs = keras.Input((8, 8, 1))
+        return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
+
+    execution = Execution(progress=False, steps_per_execution=steps)
+    run = train(Settings(epochs=9, batch=4), build=build, loss=loss, folder=tmp_path, execution=execution)
+    losses = np.array(run.history.update["loss"])
+    first = int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
+    assert run.outcome == f"diverged at update {first}" and run.diverged
+    assert run.updates == len(losses) == first < 40
+    assert all(np.isfinite(w).all() for w in run.model.get_weights())
+    kept = training.checkpoint.load(tmp_path / "checkpoint.npz")
+    assert kept.update < first and kept.finite()
+
+
+def test_weights_that_explode_in_the_last_update_are_noticed(tmp_path):
+    def build():
+        inputs = keras.Input((8, 8, 1))
+        return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
+
+    def loss(targets, outputs):
+        return outputs * 1e37
+
+    run = train(Settings(epochs=1, batch=40, schedule=Schedule((1e30,))), build=build, loss=loss, folder=tmp_path)
+    assert run.outcome == "diverged at update 1"
+    assert training.checkpoint.load(tmp_path / "checkpoint.npz").update == 0
+
+
+# gradients
+
+
+def _linear() -> keras.Model:
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Dense(3, name="a", use_bias=False)(layers.Flatten()(layers.Rescaling(1 / 255)(inputs)))
+    return keras.Model(inputs, layers.Dense(2, name="b", use_bias=False)(x))
+
+
+def test_the_gradient_norm_is_that_of_the_definition():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(64, 3)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32)
+    data = samples()
+    settings = Settings(1, 40, gradient_norm="layer", clip=1e-3, schedule=Schedule((0.5,)))
+    run = train(settings, data, build=_linear, start=[a, b], loss=lambda t, o: ops.sum(ops.square(t - o), axis=-1))
+    x = data.images.reshape(40, 64) / 255
+    error = 2 * (x @ a @ b - data.targets) / 40
+    da, db = x.T @ error @ b.T, (x @ a).T @ error
+    history = run.history.update
+    np.testing.assert_allclose(history["gradient_norm/a"], np.linalg.norm(da), rtol=1e-4)
+    np.testing.assert_allclose(history["gradient_norm/b"], np.linalg.norm(db), rtol=1e-4)
+    np.testing.assert_allclose(history["gradient_norm"], np.hypot(np.linalg.norm(da), np.linalg.norm(db)), rtol=1e-4)
+    moved = np.concatenate([(w - s).ravel() for w, s in zip(run.model.get_weights(), (a, b), strict=True)])
+    assert np.linalg.norm(moved) == pytest.approx(0.5e-3, rel=1e-2)  # rate times the norm it was cut to
+
+
+# memory
+
+
+def test_out_of_memory_names_the_batch_and_suggests_half():
+    class ResourceExhaustedError(Exception):
+        pass
+
+    def loss(targets, outputs):
+        raise ResourceExhaustedError("OOM when allocating tensor")
+
+    with pytest.raises(training.OutOfMemory, match="batch: 16 images of 8x8 do not fit.*try a batch of 8"):
+        train(SHORT, loss=loss)
+
+
+@pytest.mark.parametrize(
+    "err",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 5 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_every_backend_s_way_of_saying_so_is_known(err):
+    assert training.out_of_memory(err)
+    assert not training.out_of_memory(ValueError("batch: too small"))
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda d: Samples(d.images.astype(float), d.targets), "must be (N, H, W) uint8 grey levels, got float64"),
+        (lambda d: Samples(d.images[..., None], d.targets), "uint8 of shape (40, 8, 8, 1)"),
+        (lambda d: Samples(d.images[:0], d.targets[:0]), "images: the set is empty"),
+        (lambda d: Samples(d.images, d.targets[:3]), "targets: 40 images need as many numbers"),
+        (lambda d: Samples(d.images, np.full((40, 2), np.nan)), "targets, row 0: holds a value that is not finite"),
+        (lambda d: Samples(d.images, d.targets, d.targets[:, :1]), "mirrored: must have the targets' shape (40, 2)"),
+        (lambda d: training.one_hot(np.array([0, 3]), 3), "labels, row 1: 3 is not in the range 0 to 2"),
+        (lambda d: training.one_hot(np.array([0.5]), 3), "labels: must be whole numbers"),
+        (lambda d: train(data=Samples(np.zeros((9, 6, 6), np.uint8), d.targets[:9])), "takes 8x8, got 6x6"),
+        (lambda d: train(seed=-1), "seed: must not be negative, got -1"),
+        (lambda d: train(start=[np.zeros((3, 3, 1, 4))]), "do not fit layer first, which has (3, 3, 1, 3)"),
+    ],
+)
+def test_what_does_not_suit_is_refused_in_one_line(make, part):
+    with pytest.raises(ValueError, match=re.escape(part)) as err:
+        make(samples())
+    assert "\n" not in str(err.value)
+
+
+# the rest
+
+
+def test_batches_from_the_host_keep_rows_images_and_targets_together():
+    data, more = samples(), samples(10, seed=1)
+    plan = training.epoch_plan(40, 0, 0)
+    batches = HostBatches(plan, [data, more], 16)
+    assert len(batches) == 3
+    rows, images, targets = batches[2][0]
+    np.testing.assert_array_equal(images, data.images[plan[32:, 0]])
+    np.testing.assert_array_equal(targets, data.targets[plan[32:, 0]])
+    rows, images, _ = HostBatches(np.array([[40, 0], [41, 0]], np.int32), [data, more], 16)[0][0]
+    np.testing.assert_array_equal(images, more.images[:2])
+
+
+def test_a_network_of_three_channels_sees_grey_three_times():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.Flatten()(inputs))
+    fed = Fed(model, lambda t, o: o, {}, 1, [samples()])
+    shown = ops.convert_to_numpy(fed(np.array([[3, 0]], np.int32))).reshape(8, 8, 3)
+    np.testing.assert_array_equal(shown, np.repeat(samples().images[3][..., None], 3, axis=-1))
+    np.testing.assert_array_equal(training.predict(model, samples().images)[3].reshape(8, 8, 3), shown)
+
+
+def test_the_bar_obeys_its_switch(monkeypatch):
+    monkeypatch.setenv("MAMMOLIB_PROGRESS", "0")
+    assert not wanted(None) and wanted(True)
+    monkeypatch.setenv("MAMMOLIB_PROGRESS", "1")
+    assert wanted(None) and not wanted(False)
+
+
+def test_the_bar_says_loss_and_images_a_second(capsys):
+    with Bar(True, "fold 1", total=10, done=0, batch=16) as bar:
+        bar.show_at(10, 0.25)
+        said = str(bar._bar)
+    assert "fold 1: 100%" in said and "10/10" in said and "loss 0.25" in said and "images/s" in said
+    with Bar(False, "", 1, 0, 1) as bar:
+        bar.show_at(1, 0.5)
+
+
+def test_nothing_is_printed(capfd):
+    train(Settings(1, 40), execution=QUIET)
+    out = capfd.readouterr()
+    assert out.out == "" and "update" not in out.err
+
+
+def test_the_watch_sees_every_stretch():
+    seen = []
+    train(SHORT, watch=lambda update, model, history: seen.append((update, len(history.update["loss"]))))
+    assert seen == [(3, 3), (6, 6)]

@@ -1,0 +1,42 @@
+"""A network and a data set small enough to train in a test."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import layers
+
+from mammolib import training
+from mammolib.training import Execution, Samples, Settings
+
+QUIET = Execution(progress=False)
+
+
+def samples(n: int = 40, seed: int = 0, classes: int = 2) -> Samples:
+    """Images of 8 x 8 whose brightness is their class."""
+    rng = np.random.default_rng(seed)
+    label = rng.permutation(np.arange(n) % classes)
+    images = rng.integers(0, 80, (n, 8, 8)) + 80 * label[:, None, None]
+    return Samples(images.astype(np.uint8), training.one_hot(label, classes))
+
+
+def network(units: int = 2, dropout: float = 0.2, l2: float = 1e-3) -> keras.Model:
+    """A convolution with L2, dropout, and a dense layer: something of everything a checkpoint has to keep."""
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(3, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(l2), name="first")(x)
+    x = layers.Dropout(dropout)(layers.Flatten()(x))
+    x = layers.Dense(units, activation="softmax", dtype="float32", name="last")(x)
+    return keras.Model(inputs, x)
+
+
+def train(settings: Settings | None = None, data: Samples | None = None, **options: object) -> training.Run:
+    """Train the tiny network with Adam for two epochs of three batches, unless told otherwise."""
+    settings = settings or Settings(epochs=2, batch=16, optimizer="adam")
+    given = {"loss": "categorical_crossentropy", "execution": QUIET, "validation": samples(10, seed=1)} | options
+    build = given.pop("build", network)
+    return training.train(build, data or samples(), given.pop("validation"), settings=settings, **given)
