@@ -229,7 +229,8 @@ def test_a_killed_run_continues(store, record, tmp_path):
 
 def test_the_other_reading_and_the_other_network(store):
     record = _run("vgg16", store, "image", reading="lesion")
-    assert record.settings["reading"] == "lesion" and record.settings["views"] == 8
+    assert record.settings["reading"] == "lesion" == record.settings["changed"]["reading"]
+    assert record.settings["views"] == 8
     assert record.metrics["women_seen"]["value"] > 0.5
     assert len(record.outputs["test_label"]) == 12
     c.forget(record, store)

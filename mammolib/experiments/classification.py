@@ -1,7 +1,9 @@
 """The paper's two trainings of classifiers (section 4.1) as data, and the function that runs them.
 
 Each is run under both protocols: by image, as the paper did, and by woman; and under both readings of what label a
-patch of a malignant film gets that does not show the lesion.
+patch of a malignant film gets that does not show the lesion. The reading "film" is taken as the paper's: two thirds of
+mini-MIAS's patches are then normal, and so are two thirds of its films; under the reading "lesion" 98 % are, and 73.24 %
+would be far worse than always answering "normal". The other reading is a change, which the record states.
 """
 
 from __future__ import annotations
@@ -129,7 +131,7 @@ class Classification:
             "loss": self.loss.replace("_", " "),
             "training": self.settings.as_data(),
             "open": list(self.open),
-            "changed": dict(self.changes),
+            "changed": {**({"reading": reading} if reading != READINGS[0] else {}), **self.changes},
             "reduced": width != 1.0 or shorter,
         }
         if self.network == "cnni_bcc":
