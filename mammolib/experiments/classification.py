@@ -1,8 +1,8 @@
 """The paper's two trainings of classifiers (section 4.1) as data, and the function that runs them.
 
 Each is run under both protocols: by image, as the paper did, and by woman; and under both readings of what label a
-patch of a malignant film gets that does not show the lesion. The reading "film" is taken as the paper's: two thirds of
-mini-MIAS's patches are then normal, and so are two thirds of its films; under the reading "lesion" 98 % are, and 73.24 %
+patch of a malignant film gets that does not show the lesion. The reading "film" is taken as the paper's: two thirds
+of mini-MIAS's patches are then normal, as are two thirds of its films; under the reading "lesion" 98 % are, and 73.24 %
 would be far worse than always answering "normal". The other reading is a change, which the record states.
 """
 
