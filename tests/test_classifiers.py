@@ -76,15 +76,15 @@ def test_the_paper_s_part_is_the_first_block():
     assert part.get_layer("average").output.shape == (None, 64)
 
 
-@pytest.mark.parametrize("build", [vgg16, cnni_bcc])
-def test_answers_are_shares_and_grey_levels_are_scaled_inside(build):
+@pytest.mark.parametrize(("build", "black", "white"), [(vgg16, -2, 255 / 64 - 2), (cnni_bcc, 0, 1)])
+def test_answers_are_shares_and_grey_levels_are_scaled_inside(build, black, white):
     model = build(3, width=0.05)
     images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 1))
     answer = keras.ops.convert_to_numpy(model(images.astype(np.float32)))
     np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
     assert answer.shape == (2, 3)
-    scale = keras.ops.convert_to_numpy(model.get_layer("scale")(np.full((1, 1, 1, 1), 255.0)))
-    assert scale == pytest.approx(1)
+    scaled = keras.ops.convert_to_numpy(model.get_layer("scale")(np.array([0.0, 255.0]).reshape(1, 1, 2, 1)))
+    np.testing.assert_allclose(scaled.ravel(), [black, white], atol=1e-6)
 
 
 def test_the_softmax_stays_in_single_precision():
