@@ -171,7 +171,7 @@ VGG16 = Classification(
 
 1269 was the number without those that validate; read alike, 2520 + 280 that validate + 311 that test = 3111. The paper
 states no test result. The optimizer, its rate, the batch and the loss are our choice: the first in a trial on the
-training women of seed 0 with which the training loss fell at all; on its validation women none was better than chance."""
+training women of seed 0 in which the loss fell at all; on its validation women none was better than chance."""
 
 EXPERIMENTS = {e.name: e for e in (CNNI_BCC, VGG16)}
 
