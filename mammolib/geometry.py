@@ -250,6 +250,8 @@ def _select(image: NDArray, n_images: int, images: ArrayLike) -> tuple[NDArray, 
         raise ValueError("images: an image is named twice")
     if len(images) and (images.min() < 0 or images.max() >= n_images):
         raise ValueError(f"images: numbers must lie in 0 to {n_images - 1}, got {images.min()} to {images.max()}")
+    if len(image) and image.max() >= n_images:
+        raise ValueError(f"images: image {image.max()} has rows, but there are only {n_images} images")
     place = np.full(n_images, -1)
     place[images] = np.arange(len(images))
     rows = np.flatnonzero(place[image] >= 0)

@@ -88,7 +88,7 @@ def corner(row: float, column: float, size: int) -> tuple[int, int]:
 
 def dark_fraction(patches: NDArray, dark: int = DARK) -> NDArray[np.floating]:
     """Return the share of pixels that are at most `dark`, for (..., S, S) patches; shape (...)."""
-    return (patches <= dark).mean(axis=(-2, -1))
+    return (patches <= int(dark)).mean(axis=(-2, -1))
 
 
 def survivors(
@@ -133,8 +133,10 @@ def dark_grid(pixels: NDArray, dark: int, size: int, stride: int) -> NDArray[np.
     _check_grid(pixels.shape, size, stride)
     block = math.gcd(size, stride)
     height, width = (extent // block for extent in pixels.shape)
-    is_dark = (pixels[: height * block, : width * block] <= dark).reshape(height, block, width, block)
-    blocks = np.add.reduce(np.add.reduce(is_dark.view(np.uint8), axis=3, dtype=np.uint32), axis=1)
+    is_dark = (pixels[: height * block, : width * block] <= int(dark)).view(np.uint8)
+    narrow = np.uint8 if block < 256 else np.uint32  # a sum of fewer than 256 rows fits, and is nine times as fast
+    strips = np.add.reduce(is_dark.reshape(height, block, -1), axis=1, dtype=narrow)
+    blocks = np.add.reduce(strips.reshape(height, width, block), axis=2, dtype=np.uint32)
     return grid(blocks, size // block, stride // block).sum(axis=(-2, -1)) / size**2
 
 
