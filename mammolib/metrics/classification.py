@@ -1,0 +1,257 @@
+"""Accuracy, sensitivity, specificity, ROC and calibration of a classifier, on scikit-learn.
+
+Two of the functions take ``weights``, how often each item counts, for many weightings at once: they are the
+statistics to hand to `mammolib.metrics.intervals.bootstrap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Operating:
+    """What a two-class classifier does at one threshold; abnormal (1) is the positive class.
+
+    Attributes:
+        threshold: answer abnormal from this probability on.
+        accuracy, sensitivity, specificity, precision: NaN where nothing is to be divided by.
+        tp, fp, fn, tn: counts.
+    """
+
+    threshold: float
+    accuracy: float
+    sensitivity: float
+    specificity: float
+    precision: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A ROC curve; point i is the classifier with its threshold at `threshold[i]` (the first is infinite).
+
+    Attributes:
+        false_positive_rate, sensitivity: (K,) rising from 0 to 1.
+        threshold: (K,) falling.
+        auc: area under the curve: how often an abnormal item scores above a normal one.
+    """
+
+    false_positive_rate: NDArray[np.floating]
+    sensitivity: NDArray[np.floating]
+    threshold: NDArray[np.floating]
+    auc: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often the answer is right where the classifier says how sure it is.
+
+    Attributes:
+        said: (B,) mean probability in each bin that holds something.
+        seen: (B,) share of abnormal items in it.
+        count: (B,) items in it.
+        brier: mean squared difference between probability and truth.
+        expected_error: mean of |said - seen| over the items (expected calibration error).
+    """
+
+    said: NDArray[np.floating]
+    seen: NDArray[np.floating]
+    count: NDArray[np.integer]
+    brier: float
+    expected_error: float
+
+
+def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int | Sequence[str] = 2) -> NDArray[np.integer]:
+    """Return the confusion matrix: row the true class, column the answer.
+
+    Args:
+        truth, predicted: (N,) whole numbers, 0 to classes - 1.
+        classes: how many there are, or their names.
+
+    Raises:
+        ValueError: no items, different lengths, or a label that no class has; names argument, row and value.
+    """
+    n = classes if isinstance(classes, int) else len(classes)
+    truth, predicted = _labels(truth, "truth", n), _labels(predicted, "predicted", n)
+    _same_length(truth, predicted, "predicted")
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(truth, predicted, labels=np.arange(n))
+
+
+def accuracy(truth: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Return the share of right answers.
+
+    Args:
+        truth, predicted: (N,) labels.
+        weights: (..., N) how often each item counts; default once.
+
+    Returns:
+        (...,) shares; NaN where the weights are all 0.
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    _same_length(truth, predicted, "predicted")
+    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    return _share(w @ (truth == predicted), w.sum(axis=-1))
+
+
+def rates(
+    truth: ArrayLike, probability: ArrayLike, threshold: float = 0.5, weights: ArrayLike | None = None
+) -> dict[str, NDArray[np.floating]]:
+    """Return accuracy, sensitivity, specificity and precision of a two-class classifier.
+
+    Args:
+        truth: (N,) 0 normal, 1 abnormal.
+        probability: (N,) of being abnormal, in [0, 1].
+        threshold: answer abnormal from here on.
+        weights: (..., N) how often each item counts; default once.
+
+    Returns:
+        Four arrays of shape (...,) by name; NaN where there is nothing to divide by.
+    """
+    truth, probability = _two_class(truth, probability)
+    answer = probability >= threshold
+    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    tp, fp = w @ (answer & truth), w @ (answer & ~truth)
+    positive, negative = w @ truth, w @ ~truth
+    return {
+        "accuracy": _share(tp + negative - fp, positive + negative),
+        "sensitivity": _share(tp, positive),
+        "specificity": _share(negative - fp, negative),
+        "precision": _share(tp, tp + fp),
+    }
+
+
+def operating(truth: ArrayLike, probability: ArrayLike, threshold: float = 0.5) -> Operating:
+    """Return rates and counts at one threshold. Arguments as in `rates`."""
+    values = {name: float(value) for name, value in rates(truth, probability, threshold).items()}
+    truth, probability = _two_class(truth, probability)
+    (tn, fp), (fn, tp) = confusion(truth.astype(int), (probability >= threshold).astype(int)).tolist()
+    return Operating(threshold, **values, tp=tp, fp=fp, fn=fn, tn=tn)
+
+
+def roc(truth: ArrayLike, probability: ArrayLike) -> Roc:
+    """Return the ROC curve.
+
+    Args:
+        truth: (N,) 0 normal, 1 abnormal.
+        probability: (N,) of being abnormal, in [0, 1].
+
+    Raises:
+        ValueError: only one class is there, so that one of the two rates is undefined.
+    """
+    truth, probability = _two_class(truth, probability, both=True)
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    fpr, tpr, threshold = roc_curve(truth, probability)
+    return Roc(fpr, tpr, threshold, float(roc_auc_score(truth, probability)))
+
+
+def auc(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Return the area under the ROC curve, for many weightings at once.
+
+    It is the share of pairs of an abnormal and a normal item in which the abnormal one scores higher; ties count half.
+
+    Args:
+        truth, probability: as in `roc`.
+        weights: (..., N) how often each item counts; default once.
+
+    Returns:
+        (...,) areas; NaN where one of the classes has no weight.
+    """
+    truth, probability = _two_class(truth, probability)
+    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    order = np.argsort(probability, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(probability[order]) > 0])
+    abnormal = np.add.reduceat((w * truth)[..., order], starts, axis=-1)
+    normal = np.add.reduceat((w * ~truth)[..., order], starts, axis=-1)
+    below = np.cumsum(normal, axis=-1) - normal / 2
+    return _share((abnormal * below).sum(axis=-1), abnormal.sum(axis=-1) * normal.sum(axis=-1))
+
+
+def choose_threshold(truth: ArrayLike, probability: ArrayLike, sensitivity: float | None = None) -> float:
+    """Choose an operating point on validation data; never call this on a test set.
+
+    Args:
+        truth, probability: as in `roc`, of the validation set.
+        sensitivity: the highest threshold that reaches at least this sensitivity; None takes the threshold with the
+            largest sensitivity + specificity (Youden), the highest of equal ones.
+    """
+    curve = roc(truth, probability)
+    if sensitivity is None:
+        youden = np.round(curve.sensitivity - curve.false_positive_rate, 12)  # rounding must not break a tie
+        return float(min(curve.threshold[np.argmax(youden)], 1.0))
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity: must lie in (0, 1], got {sensitivity}")
+    truth, probability = _two_class(truth, probability)
+    scores = np.sort(probability[truth])[::-1]
+    return float(scores[int(np.ceil(sensitivity * len(scores) - 1e-9)) - 1])
+
+
+def brier(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
+    """Return the Brier score, the mean squared difference between probability and truth; arguments as in `rates`."""
+    truth, probability = _two_class(truth, probability)
+    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    return _share(w @ (probability - truth) ** 2, w.sum(axis=-1))
+
+
+def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Reliability:
+    """Return the reliability diagram's points, from bins of equal width.
+
+    Args:
+        truth, probability: as in `rates`.
+        bins: how many; empty ones are left out of the answer.
+    """
+    truth, probability = _two_class(truth, probability)
+    if bins < 1:
+        raise ValueError(f"bins: must be at least 1, got {bins}")
+    from sklearn.calibration import calibration_curve
+
+    seen, said = calibration_curve(truth, probability, n_bins=bins)
+    edges = np.linspace(0, 1, bins + 1)
+    count = np.bincount(np.searchsorted(edges[1:-1], probability), minlength=bins)
+    count = count[count > 0]
+    error = float(np.abs(said - seen) @ count / count.sum())
+    return Reliability(said, seen, count, float(brier(truth, probability)), error)
+
+
+def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:
+    part, whole = np.asarray(part, float), np.asarray(whole, float)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+
+
+def _labels(values: ArrayLike, name: str, n: int) -> NDArray[np.integer]:
+    v = np.asarray(values)
+    if v.ndim != 1 or not len(v):
+        raise ValueError(f"{name}: expected labels of shape (N,), N at least 1, got shape {v.shape}")
+    if v.dtype.kind not in "iub":
+        raise ValueError(f"{name}: expected whole numbers, got {v.dtype}")
+    bad = np.flatnonzero((v.astype(int) < 0) | (v.astype(int) >= n))
+    if len(bad):
+        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not one of the labels 0 to {n - 1}")
+    return v.astype(int)
+
+
+def _two_class(truth: ArrayLike, probability: ArrayLike, both: bool = False) -> tuple[NDArray, NDArray]:
+    t = _labels(truth, "truth", 2).astype(bool)
+    p = np.asarray(probability, float)
+    _same_length(t, p, "probability")
+    bad = np.flatnonzero(~((p >= 0) & (p <= 1)))
+    if len(bad):
+        raise ValueError(f"probability, row {bad[0]}: {p[bad[0]]} is not in [0, 1]")
+    if both and (t.all() or not t.any()):
+        raise ValueError(f"truth: all {len(t)} items are of class {int(t[0])}; a ROC curve needs both classes")
+    return t, p
+
+
+def _same_length(truth: NDArray, other: NDArray, name: str) -> None:
+    if other.shape != truth.shape:
+        raise ValueError(f"{name}: expected shape {truth.shape} as truth, got {other.shape}")

@@ -1,0 +1,172 @@
+"""How far a number could have been another: intervals that resample women, and Wilson's for a plain proportion.
+
+Eight views of one lesion, two films of one woman: such cases fail or succeed together, so a bootstrap that drew crops
+would draw the same lesion many times and promise too much. Here the unit that is drawn is the woman, with everything
+that belongs to her.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+METHODS = ("percentile", "basic", "BCa")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its confidence interval.
+
+    Attributes:
+        value: the number on the whole sample.
+        low, high: the interval's ends; NaN where it could not be had.
+        n: how many independent units it rests on: women, or trials of a proportion.
+        confidence: of the interval.
+        method: how it was made.
+        undefined: bootstrap replicates that were left out because the metric was undefined on them.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    confidence: float = 0.95
+    method: str = "percentile"
+    undefined: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Return value, low, high and n: what a record keeps of a metric."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval for a proportion of `n` independent trials.
+
+    Args:
+        successes: 0 to n.
+        n: at least 1.
+        confidence: between 0 and 1.
+
+    Raises:
+        ValueError: no trials, or successes outside 0 to n.
+
+    Example:
+        >>> print(wilson(115, 157))
+        0.732 [0.658, 0.796]
+    """
+    _check_confidence(confidence)
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"wilson: needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p, shrink = successes / n, 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / shrink
+    half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(p, 0.0 if successes == 0 else low, 1.0 if successes == n else high, n, confidence, "wilson")
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.integer]], ArrayLike],
+    groups: ArrayLike,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
+    method: str = "percentile",
+    seed: int = 0,
+    vectorized: bool = True,
+) -> Interval:
+    """Return a bootstrap interval that draws groups (women) with replacement.
+
+    Args:
+        statistic: gives the metric for weights, which say how often each item counts. It is called with (R, N) whole
+            numbers and returns R values, or with (N,) and returns one if not `vectorized`. NaN means undefined.
+        groups: (N,) the woman of each item (crop, film or patch); any values that can be told apart.
+        n_resamples: how many replicates.
+        confidence: between 0 and 1.
+        method: "percentile", "basic" or "BCa" (bias-corrected and accelerated, Efron 1987). BCa needs every replicate;
+            if the metric is undefined on some, the percentile interval of the others is given and `method` says so.
+        seed: of the draws.
+        vectorized: whether `statistic` takes many rows at once.
+
+    Returns:
+        The interval; `n` is the number of groups. With one group nothing can be drawn: the ends are NaN.
+
+    Raises:
+        ValueError: no items, an unknown method, or a statistic that returns the wrong number of values.
+
+    Example:
+        >>> right = np.array([1, 1, 0, 1])
+        >>> def accuracy(weights):
+        ...     return weights @ right / weights.sum(axis=-1)
+        >>> print(bootstrap(accuracy, groups=["a", "a", "b", "c"]))
+        0.750 [0.000, 1.000]
+    """
+    from scipy import stats
+
+    _check_confidence(confidence)
+    if method not in METHODS:
+        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples: must be at least 2, got {n_resamples}")
+    names, group = np.unique(np.asarray(groups).reshape(-1), return_inverse=True)
+    if not len(names):
+        raise ValueError("groups: there is no item to resample")
+
+    def of_weights(weights: NDArray) -> NDArray:
+        values = np.asarray(statistic(weights) if vectorized else [statistic(w) for w in weights], float)
+        if values.shape != (len(weights),):
+            raise ValueError(f"statistic: gave shape {values.shape} for {len(weights)} rows of weights")
+        return values
+
+    def of_draws(drawn: NDArray, axis: int = -1) -> NDArray:
+        drawn = np.moveaxis(drawn, axis, -1)
+        flat = drawn.reshape(-1, drawn.shape[-1]).astype(int)
+        times = np.zeros((len(flat), len(names)), np.int64)
+        np.add.at(times, (np.arange(len(flat))[:, None], flat), 1)
+        return of_weights(times[:, group]).reshape(drawn.shape[:-1])
+
+    value = float(of_weights(np.ones((1, len(group)), np.int64))[0])
+    if len(names) < 2 or np.isnan(value):
+        return Interval(value, math.nan, math.nan, len(names), confidence, method)
+    settings = {
+        "n_resamples": n_resamples,
+        "confidence_level": confidence,
+        "vectorized": True,
+        "batch": max(1, min(n_resamples, (1 << 22) // len(group))),
+        "random_state": np.random.default_rng(seed),
+    }
+    sample = (np.arange(len(names)),)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # undefined replicates are counted below
+        drawn = stats.bootstrap(sample, of_draws, method="percentile", **settings)
+    replicates = drawn.bootstrap_distribution
+    undefined = int(np.isnan(replicates).sum())
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    if undefined == n_resamples:
+        return Interval(value, math.nan, math.nan, len(names), confidence, method, undefined)
+    if method == "BCa" and not undefined and np.ptp(replicates) > 0:
+        settings["n_resamples"] = 0
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            done = stats.bootstrap(sample, of_draws, method="BCa", bootstrap_result=drawn, **settings)
+        ends = done.confidence_interval
+        if np.isfinite(ends).all():
+            return Interval(value, float(ends[0]), float(ends[1]), len(names), confidence, method)
+    low, high = (float(v) for v in np.nanquantile(replicates, tails))
+    if method == "basic":
+        low, high = 2 * value - high, 2 * value - low
+    return Interval(value, low, high, len(names), confidence, "percentile" if method == "BCa" else method, undefined)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: must lie between 0 and 1, got {confidence}")

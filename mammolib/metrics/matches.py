@@ -1,0 +1,127 @@
+"""Judged detections: what is left of boxes once it is known which of them found a lesion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FALSE, TRUE, NEUTRAL, REPEAT = 0, 1, 2, 3
+"""Outcomes. A repeat is a detection on a lesion that is already found: average precision counts it as false."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Judged detections, without their boxes: all that any metric needs, and all that a record keeps.
+
+    Rows are ranked: by label, then by falling confidence, then by image, then in the order given.
+
+    Attributes:
+        row: (N,) int, which detection each row was.
+        image: (N,) int.
+        label: (N,) int, 1 to len(classes).
+        confidence: (N,) float in [0, 1].
+        outcome: (T, N) int8: `FALSE`, `TRUE`, `NEUTRAL` or `REPEAT` at each of the T thresholds.
+        truth: (T, N) int, the truth that a true detection found, -1 for all others.
+        truth_image, truth_label: (M,) int, where the truths are, in the order given.
+        truth_neutral: (M,) bool.
+        n_images: how many images there are, those without a lesion included.
+        iou: the T thresholds; (0.0,) under the hit rule "centre".
+        rule, hit: how it was judged.
+        classes: names of the labels 1, 2, ...
+    """
+
+    row: NDArray[np.integer]
+    image: NDArray[np.integer]
+    label: NDArray[np.integer]
+    confidence: NDArray[np.floating]
+    outcome: NDArray[np.int8]
+    truth: NDArray[np.integer]
+    truth_image: NDArray[np.integer]
+    truth_label: NDArray[np.integer]
+    truth_neutral: NDArray[np.bool_]
+    n_images: int
+    iou: tuple[float, ...]
+    rule: str
+    hit: str
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def of_class(self, label: int) -> slice:
+        """Return the rows of one class."""
+        return slice(*np.searchsorted(self.label, [label, label + 1]))
+
+    def truths(self, label: int | None = None) -> NDArray[np.integer]:
+        """Return the truths that count (not neutral), of one class or of all, as indices."""
+        keep = ~self.truth_neutral if label is None else ~self.truth_neutral & (self.truth_label == label)
+        return np.flatnonzero(keep)
+
+    def found(self, threshold: int = 0) -> NDArray[np.bool_]:
+        """Return (M,) bool: which truths some detection found, at the threshold of this number."""
+        found = np.zeros(len(self.truth_label), bool)
+        found[self.truth[threshold][self.outcome[threshold] == TRUE]] = True
+        return found
+
+    def above(self, confidence: float) -> Matches:
+        """Return the matches of the detections with at least this confidence; judging them anew would change nothing.
+
+        Every outcome depends only on detections ranked before it, so a threshold cuts the list and alters no judgement.
+        """
+        return self._rows(self.confidence >= confidence)
+
+    def trimmed(self) -> Matches:
+        """Return the matches without what follows the last true detection of each class at every threshold.
+
+        No average precision, no bootstrap of one and no sensitivity at a given number of false positives needs those
+        rows; they are most of what a detector with a low confidence threshold puts out.
+        """
+        keep = np.zeros(len(self), bool)
+        for label in range(1, len(self.classes) + 1):
+            rows = self.of_class(label)
+            true = np.flatnonzero((self.outcome[:, rows] == TRUE).any(axis=0))
+            keep[rows.start : rows.start + (true[-1] + 1 if len(true) else 0)] = True
+        return self._rows(keep)
+
+    def _rows(self, keep: NDArray[np.bool_]) -> Matches:
+        columns = {name: getattr(self, name)[keep] for name in ("row", "image", "label", "confidence")}
+        return replace(self, **columns, outcome=self.outcome[:, keep], truth=self.truth[:, keep])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, numbers and words, fit for JSON; the inverse of `from_dict`."""
+        return {
+            name: value.tolist()
+            if isinstance(value, np.ndarray)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Matches:
+        """Return the matches that `to_dict` wrote.
+
+        Raises:
+            ValueError: a field is missing or unknown, or columns have different lengths; names the field.
+        """
+        missing, unknown = set(cls.__annotations__) - set(plain), set(plain) - set(cls.__annotations__)
+        if missing or unknown:
+            what = f"without the field {min(missing)!r}" if missing else f"with an unknown field {min(unknown)!r}"
+            raise ValueError(f"matches: the record is {what}")
+        n, t, m = len(plain["row"]), len(plain["iou"]), len(plain["truth_image"])
+        shapes = {"row": (n,), "image": (n,), "label": (n,), "confidence": (n,), "outcome": (t, n), "truth": (t, n)}
+        shapes |= {"truth_image": (m,), "truth_label": (m,), "truth_neutral": (m,)}
+        dtypes = {"confidence": float, "outcome": np.int8, "truth_neutral": bool}
+        arrays = {}
+        for name, shape in shapes.items():
+            arrays[name] = np.asarray(plain[name], dtype=dtypes.get(name, int))
+            if arrays[name].size == 0:
+                arrays[name] = arrays[name].reshape(shape) if 0 in shape else arrays[name]
+            if arrays[name].shape != shape:
+                raise ValueError(f"matches.{name}: expected shape {shape}, got {arrays[name].shape}")
+        words = {name: plain[name] for name in ("n_images", "rule", "hit")}
+        return cls(**arrays, **words, iou=tuple(plain["iou"]), classes=tuple(plain["classes"]))

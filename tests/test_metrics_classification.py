@@ -1,0 +1,109 @@
+"""The classification metrics against scikit-learn and against counting by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from mammolib.metrics import classification as c
+
+
+@pytest.fixture(params=range(200))
+def sample(request) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(request.param)
+    n = int(rng.integers(2, 60))
+    truth = rng.integers(0, 2, n)
+    truth[:2] = 0, 1
+    return truth, rng.integers(0, rng.choice([4, 1000]), n) / 1000  # the coarse ones tie
+
+
+def test_agrees_with_scikit_learn(sample):
+    truth, p = sample
+    at = c.operating(truth, p, 0.002)
+    answer = (p >= 0.002).astype(int)
+    assert np.array_equal(c.confusion(truth, answer), metrics.confusion_matrix(truth, answer, labels=[0, 1]))
+    assert at.accuracy == pytest.approx(metrics.accuracy_score(truth, answer), abs=1e-12)
+    assert c.accuracy(truth, answer) == pytest.approx(at.accuracy, abs=1e-12)
+    assert at.sensitivity == pytest.approx(metrics.recall_score(truth, answer), abs=1e-12)
+    assert at.specificity == pytest.approx(metrics.recall_score(truth, answer, pos_label=0), abs=1e-12)
+    expected = metrics.precision_score(truth, answer, zero_division=np.nan)
+    assert at.precision == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    assert at.tp + at.fp + at.fn + at.tn == len(truth)
+    assert c.roc(truth, p).auc == pytest.approx(metrics.roc_auc_score(truth, p), abs=1e-12)
+    assert c.auc(truth, p) == pytest.approx(metrics.roc_auc_score(truth, p), abs=1e-12)
+    assert c.brier(truth, p) == pytest.approx(metrics.brier_score_loss(truth, p), abs=1e-12)
+
+
+def test_weights_are_repetitions(sample):
+    truth, p = sample
+    w = np.random.default_rng(1).integers(0, 4, (5, len(truth)))
+    for name, values in c.rates(truth, p, 0.002, w).items():
+        for row, value in zip(w, values, strict=True):
+            if row.sum():
+                again = c.rates(np.repeat(truth, row), np.repeat(p, row), 0.002)[name]
+                assert value == pytest.approx(float(again), abs=1e-12, nan_ok=True)
+    for row, area, score in zip(w, c.auc(truth, p, w), c.brier(truth, p, w), strict=True):
+        t, q = np.repeat(truth, row), np.repeat(p, row)
+        if len(np.unique(t)) == 2:
+            assert area == pytest.approx(metrics.roc_auc_score(t, q), abs=1e-12)
+            assert score == pytest.approx(metrics.brier_score_loss(t, q), abs=1e-12)
+        else:
+            assert np.isnan(area)
+
+
+def test_three_classes():
+    assert c.confusion([0, 1, 2, 2], [0, 2, 2, 1], ("normal", "benign", "malignant")).tolist() == [
+        [1, 0, 0],
+        [0, 0, 1],
+        [0, 1, 1],
+    ]
+
+
+def test_threshold_by_youden_and_by_sensitivity():
+    truth, p = [0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.4, 0.7, 0.9]
+    assert c.choose_threshold(truth, p) == 0.7  # 2/3 + 1, the highest of two equal ones (0.4 gives 1 + 2/3)
+    assert c.choose_threshold(truth, p, sensitivity=1.0) == 0.4
+    assert c.choose_threshold(truth, p, sensitivity=2 / 3) == 0.7
+    assert c.operating(truth, p, c.choose_threshold(truth, p, 1.0)).sensitivity == 1.0
+
+
+def test_a_perfectly_useless_classifier_keeps_a_threshold_within_reach():
+    assert c.choose_threshold([0, 1], [0.9, 0.1]) <= 1.0
+
+
+def test_reliability_by_hand():
+    truth, p = [0, 1, 1, 0, 1], [0.05, 0.15, 0.12, 0.95, 1.0]
+    r = c.reliability(truth, p, bins=10)
+    assert r.said == pytest.approx([0.05, 0.135, 0.975])
+    assert r.seen == pytest.approx([0, 1, 0.5])
+    assert r.count.tolist() == [1, 2, 2]
+    assert r.expected_error == pytest.approx((0.05 + 2 * 0.865 + 2 * 0.475) / 5)
+
+
+def test_reliability_counts_belong_to_its_points(sample):
+    truth, p = sample
+    r = c.reliability(truth, p, bins=7)
+    assert len(r.count) == len(r.said) == len(r.seen)
+    assert r.count @ r.said == pytest.approx(p.sum())
+    assert r.count @ r.seen == pytest.approx(truth.sum())
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: c.roc([1, 1], [0.5, 0.6]), "all 2 items are of class 1"),
+        (lambda: c.roc([0, 1], [0.5, 1.6]), "probability, row 1: 1.6 is not in"),
+        (lambda: c.roc([0, 1], [0.5, float("nan")]), "probability, row 1: nan is not in"),
+        (lambda: c.rates([0, 2], [0.5, 0.6]), "truth, row 1: 2 is not one of the labels 0 to 1"),
+        (lambda: c.confusion([0, 1], [0]), "predicted: expected shape"),
+        (lambda: c.confusion([0.0, 1.0], [0, 1]), "truth: expected whole numbers"),
+        (lambda: c.confusion([], []), "N at least 1"),
+        (lambda: c.reliability([0, 1], [0.1, 0.2], bins=0), "bins: must be at least 1"),
+        (lambda: c.choose_threshold([0, 1], [0.1, 0.2], sensitivity=0), "sensitivity: must lie in"),
+        (lambda: c.accuracy([0, 1], [0]), "predicted: expected shape"),
+    ],
+)
+def test_bad_input_is_named(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
