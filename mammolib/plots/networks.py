@@ -1,0 +1,211 @@
+"""Figures and tables made from the networks themselves (the paper's Figures 3 to 6), and of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+
+from mammolib.geometry import CLASSES, Detections, cxcywh_to_xyxy, iou
+from mammolib.patches import Crops
+from mammolib.plots import figure, show_pixels
+from mammolib.plots.data import BRIGHT, draw_box
+from mammolib.ssd import SSD256, Layout, default_boxes, map_of_box, match
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+_KINDS = {
+    "convolution": (("Conv2D", "SeparableConv2D", "DepthwiseConv2D"), "#0072B2"),
+    "pooling": (("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"), "#E69F00"),
+    "dense": (("Dense",), "#CC79A7"),
+}
+"""What `overview` draws: the name of a kind of layer, its classes, its colour."""
+
+
+def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
+    """Draw a network as bars, one a layer: its height is the side of the layer's map, its number the channels.
+
+    Args:
+        model: any functional model of this book.
+        sources: layers whose map the detector answers from, marked with an arrow; for an SSD they are found.
+    """
+    from mammolib.ssd import layer_costs
+
+    heads = tuple(name for name in _names(model) if name.endswith(("_conf", "_loc", "_confidence", "_offsets")))
+    sources = sources or _sources(model, heads)
+    rows = [r for r in layer_costs(model) if _kind(r.kind) and r.name not in heads]
+    fig = figure(width=7.6, height=3.6)
+    ax = fig.axes[0]
+    for x, row in enumerate(rows):
+        side = row.output[0] if len(row.output) == 3 else 1
+        kind = _kind(row.kind)
+        height = np.log2(side) + 1
+        ax.add_patch(Rectangle((x - 0.42, 0), 0.84, height, fc=_KINDS[kind][1], ec="white", lw=0.5))
+        new = x == 0 or rows[x - 1].output != row.output
+        if new:
+            ax.text(x, height + 0.1, row.output[-1], ha="center", va="bottom", fontsize=7, rotation=90)
+        if row.name in sources:
+            ax.annotate("", (x, -0.9), (x, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
+    sides = [2**k for k in range(0, 9, 2)]
+    ax.set_yticks([np.log2(s) + 1 for s in sides], sides)
+    ax.set(xlim=(-1, len(rows)), ylim=(-1.4 if sources else 0, 11), ylabel="side of the map", xticks=[])
+    ax.spines["bottom"].set_visible(False)
+    for kind, (_, colour) in _KINDS.items():
+        if any(_kind(r.kind) == kind for r in rows):
+            ax.bar(0, 0, color=colour, label=kind)
+    ax.legend(ncols=3, loc="upper right", fontsize=8)
+    if sources:
+        ax.text(-0.9, -1.2, "arrows: maps that answer", fontsize=8, va="center")
+    return fig
+
+
+def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pooling")) -> pd.DataFrame:
+    """List the layers of a network as the paper's Figure 6 does, heads left out.
+
+    Returns:
+        A table with layer, type, filters, kernel, stride, side of the map, parameters.
+    """
+    import pandas as pd
+
+    rows = []
+    for layer in model.layers:
+        name = type(layer).__name__
+        if _kind(name) not in kinds or layer.name.endswith(("_conf", "_loc", "_confidence", "_offsets")):
+            continue
+        size = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+        shape = layer.output.shape
+        rows.append(
+            {
+                "layer": layer.name,
+                "type": name,
+                "filters": getattr(layer, "filters", ""),
+                "size": tuple(size) if size else "",
+                "strides": tuple(getattr(layer, "strides", ())) or "",
+                "map": f"{shape[1]} x {shape[2]}" if len(shape) == 4 else "",
+                "parameters": layer.count_params(),
+            }
+        )
+    return pd.DataFrame(rows).set_index("layer")
+
+
+def default_boxes_on(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) -> Figure:
+    """Draw the default boxes of one central cell of each map on an image, with the lesion's box."""
+    boxes = layout.size * cxcywh_to_xyxy(default_boxes(layout))
+    of_map = map_of_box(layout)
+    across = -(-len(layout.maps) // 2)
+    fig = figure(2, across, width=7.4, height=5.0)
+    for k, (ax, side, n) in enumerate(zip(fig.axes, layout.maps, layout.per_cell, strict=False)):
+        show_pixels(ax, image, f"{side} x {side} cells")
+        cell = (side // 2) * side + side // 2
+        for box in boxes[of_map == k][cell * n : (cell + 1) * n]:
+            draw_box(ax, box, "#F0E442", "-", 0.9)
+        draw_box(ax, truth, BRIGHT["benign"], "-", 2.2)
+    return fig
+
+
+def matched_boxes(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) -> Figure:
+    """Draw the default boxes that answer for one lesion, and the lesion's own box."""
+    boxes = layout.size * cxcywh_to_xyxy(default_boxes(layout))
+    matched = np.flatnonzero(match(iou([truth], boxes)) >= 0)
+    fig = figure(width=7.0, height=3.4)
+    ax = show_pixels(fig.axes[0], image, f"{len(matched)} default boxes")
+    for row in matched:
+        draw_box(ax, boxes[row], "#F0E442", "-", 0.8)
+    draw_box(ax, truth, BRIGHT["benign"], "-", 2.4)
+    return fig
+
+
+def mining_table(targets: NDArray, predictions: NDArray, negatives_per_hit: float = 3) -> pd.DataFrame:
+    """Count, image by image, the matched boxes, the background boxes that are mined, and those left out.
+
+    Args:
+        targets: (B, boxes, 5), as `ssd.make_targets` gives them.
+        predictions: (B, boxes, classes + 5), as a network gives them.
+        negatives_per_hit: of `ssd.SSDLoss`, with mining by image.
+    """
+    import keras
+    import pandas as pd
+
+    from mammolib.ssd import SSDLoss
+    from mammolib.ssd.loss import cross_entropy
+
+    label = targets[..., 0].astype("float32")
+    hit = keras.ops.convert_to_tensor((label > 0).astype("float32"))
+    logits = keras.ops.convert_to_tensor(np.moveaxis(predictions[..., :-4], -1, 0))
+    entropy = cross_entropy(keras.ops.convert_to_tensor(label), logits)
+    mined = keras.ops.convert_to_numpy(SSDLoss(negatives_per_hit=negatives_per_hit).negatives(hit, entropy)) > 0
+    entropy, hit = keras.ops.convert_to_numpy(entropy), label > 0
+    return pd.DataFrame(
+        {
+            "matched": hit.sum(axis=1),
+            "background, mined": mined.sum(axis=1),
+            "background, left out": (~hit & ~mined).sum(axis=1),
+            "mean loss, mined": (entropy * mined).sum(axis=1) / np.maximum(mined.sum(axis=1), 1),
+            "mean loss, left out": (entropy * (~hit & ~mined)).sum(axis=1) / (~hit & ~mined).sum(axis=1),
+        },
+        index=pd.RangeIndex(len(label), name="image"),
+    ).round(3)
+
+
+def detections_on(crops: Crops, found: Detections, most: int = 1) -> Figure:
+    """Draw crops with their true boxes (dashed) and the most confident detections (solid), with class and confidence.
+
+    Args:
+        crops: the images, at most 12.
+        found: detections on them.
+        most: how many detections of each image to draw.
+    """
+    n = len(crops)
+    across = min(4, n)
+    down = -(-n // across)
+    fig = figure(down, across, width=7.4, height=2.1 * down)
+    for ax in fig.axes[n:]:
+        ax.set_axis_off()
+    for i, ax in enumerate(fig.axes[:n]):
+        mine = np.flatnonzero(found.image == i)
+        mine = mine[np.argsort(-found.confidence[mine], kind="stable")][:most]
+        words = [f"{CLASSES[found.label[k] - 1]} {found.confidence[k]:.2f}" for k in mine]
+        show_pixels(ax, crops.images[i], ", ".join(words) or "nothing found")
+        for k in np.flatnonzero(crops.truths.image == i):
+            draw_box(ax, crops.truths.box[k], "white", "--", 1.2)
+        for k in mine:
+            draw_box(ax, found.box[k], BRIGHT[CLASSES[found.label[k] - 1]], "-", 1.8)
+    return fig
+
+
+def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
+    """Draw patches under the map of where a classifier looks, with the lesion's box and the map's highest point."""
+    rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
+    fig = figure(1, len(rows), width=7.6, height=1.8)
+    for ax, row in zip(np.atleast_1d(fig.axes), rows, strict=True):
+        show_pixels(ax, crops.images[row])
+        side = crops.images.shape[1]
+        ax.imshow(maps[row], cmap="magma", alpha=0.45, extent=(0, side, side, 0))
+        y, x = np.argwhere(maps[row] == maps[row].max()).mean(axis=0) + 0.5
+        ax.plot(x, y, "x", color="white", ms=7, mew=2)
+        for k in np.flatnonzero(crops.truths.image == row):
+            draw_box(ax, crops.truths.box[k], "white", "-", 1.4)
+    return fig
+
+
+def _kind(layer_class: str) -> str | None:
+    return next((kind for kind, (classes, _) in _KINDS.items() if layer_class in classes), None)
+
+
+def _names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+def _sources(model: keras.Model, heads: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers whose maps the heads of an SSD read, the one behind a normalisation included."""
+    found = []
+    for name in heads:
+        stem = name.rsplit("_", 1)[0]
+        found += [layer for layer in _names(model) if layer == stem or stem == f"{layer}_norm"]
+    return tuple(dict.fromkeys(found))
