@@ -12,10 +12,13 @@ import json
 import os
 import subprocess
 import sys
+from time import perf_counter
 
 from mammolib.bench import Benchmark
 
-IMAGES, BATCH, EPOCHS = 320, 32, 8
+BATCH, EPOCHS = 32, 8
+IMAGES = {"tensorflow": 320, "torch": 320, "jax": 64}
+"""Images in an epoch; few for JAX, whose convolutions are slow on a CPU."""
 WIDTHS = {"vgg16": 1 / 8, "cnni_bcc": 1 / 4}
 
 
@@ -28,9 +31,10 @@ def measure(network: str) -> dict[str, float]:
     from mammolib.training.feed import Fed, epoch_plan
     from mammolib.training.settings import Execution, Settings
 
+    n = IMAGES[keras.backend.backend()]
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (IMAGES, 128, 128)).astype(np.uint8)
-    targets = training.one_hot(np.arange(IMAGES) % 2, 2)
+    images = rng.integers(0, 256, (n, 128, 128)).astype(np.uint8)
+    targets = training.one_hot(np.arange(n) % 2, 2)
     build = {
         "vgg16": lambda: classifiers.vgg16(2, WIDTHS["vgg16"]),
         "cnni_bcc": lambda: classifiers.cnni_bcc(2, "paper", WIDTHS["cnni_bcc"]),
@@ -45,20 +49,18 @@ def measure(network: str) -> dict[str, float]:
         inner,
         keras.losses.get("categorical_crossentropy"),
         {"accuracy": training.accuracy},
-        -(-IMAGES // BATCH),
+        -(-n // BATCH),
         [samples],
     )
-    fed.compile(Settings(1, BATCH).make_optimizer(10), jit_compile=jit)
+    fed.compile(Settings(1, BATCH).make_optimizer(-(-n // BATCH)), jit_compile=jit)
 
     def ours(epoch: int) -> None:
-        plan = epoch_plan(IMAGES, 0, epoch)
+        plan = epoch_plan(n, 0, epoch)
         fed.fit(plan, batch_size=BATCH, shuffle=False, verbose=0)
         fed.read()
 
     def theirs(epoch: int) -> None:
         bare.fit(x, targets, batch_size=BATCH, verbose=0)
-
-    from time import perf_counter
 
     best = {ours: float("inf"), theirs: float("inf")}
     for epoch in range(EPOCHS + 1):
@@ -68,8 +70,8 @@ def measure(network: str) -> dict[str, float]:
             if epoch:  # the first compiles
                 best[way] = min(best[way], perf_counter() - began)
     return {
-        "ours": IMAGES / best[ours],
-        "bare": IMAGES / best[theirs],
+        "ours": n / best[ours],
+        "bare": n / best[theirs],
         "ratio": best[theirs] / best[ours],
     }
 
@@ -92,6 +94,11 @@ BENCHMARKS = [
         ">= 95 % on a CPU",
         functools.partial(_run, network, backend),
     )
-    for network in WIDTHS
-    for backend in ("tensorflow", "jax", "torch")
+    for network, backend in (
+        ("vgg16", "tensorflow"),
+        ("cnni_bcc", "tensorflow"),
+        ("vgg16", "jax"),
+        ("vgg16", "torch"),
+        ("cnni_bcc", "torch"),
+    )
 ]

@@ -208,8 +208,8 @@ class HostBatches(keras.utils.PyDataset):
 def grey_to_input(images: Any, network: keras.Model) -> Any:
     """Turn (B, H, W) grey levels into what the network takes: its channels, its number type."""
     inputs = network.inputs[0]
-    x = ops.repeat(images[..., None], inputs.shape[-1], axis=-1)
-    return ops.cast(x, inputs.dtype)
+    x = ops.cast(images, inputs.dtype)[..., None]
+    return x if inputs.shape[-1] == 1 else ops.repeat(x, inputs.shape[-1], axis=-1)
 
 
 def _parts(value: Any) -> dict[str, Any]:
