@@ -69,26 +69,31 @@ def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pool
     """List the layers of a network as the paper's Figure 6 does, heads left out.
 
     Returns:
-        A table with layer, type, filters, kernel, stride, side of the map, parameters.
+        A table with layer, type, filters, size, strides, map, parameters, and whether the row is that of Figure 6.
     """
     import pandas as pd
 
-    rows = []
+    from mammolib.results import layer_table as paper
+
+    stated, rows = paper(), []
     for layer in model.layers:
         name = type(layer).__name__
         if _kind(name) not in kinds or layer.name.endswith(("_conf", "_loc", "_confidence", "_offsets")):
             continue
         size = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
-        shape = layer.output.shape
+        side, strides, filters = layer.output.shape[1], layer.strides[0], getattr(layer, "filters", None)
+        theirs = stated[len(rows)] if len(rows) < len(stated) else {}
+        ours = {"type": name, "filters": filters, "size": size[0], "strides": strides, "output": side}
         rows.append(
             {
                 "layer": layer.name,
                 "type": name,
-                "filters": getattr(layer, "filters", ""),
-                "size": tuple(size) if size else "",
-                "strides": tuple(getattr(layer, "strides", ())) or "",
-                "map": f"{shape[1]} x {shape[2]}" if len(shape) == 4 else "",
+                "filters": filters or "",
+                "size": size[0],
+                "strides": strides,
+                "map": side,
                 "parameters": layer.count_params(),
+                "Figure 6": all(theirs.get(k, v) in (v, None) for k, v in ours.items()) and bool(theirs),
             }
         )
     return pd.DataFrame(rows).set_index("layer")
