@@ -1,0 +1,173 @@
+"""The notebooks as the house wants them: their order, tags, short cells, named figures, no output left over."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PARAMETERS, ROOT
+
+from mammolib.book import notebooks
+from mammolib.book.project import chapters, repository
+from mammolib.book.sources import install_cell
+
+FILES = sorted((ROOT / "chapters").glob("*.ipynb"))
+BEFORE = ["What you will learn", "What you need first", "What the paper claims", "Set-up", "Guess first"]
+AFTER = ["The paper beside ours", "What could fool us", "Exercises", "Quiz", "Recap", "References"]
+BETWEEN = ["By hand", "The run"]
+TAGS = {"parameters", "setup", "install", "nbval-check-output", "hide-input", "hide-output", "hide-cell",
+        "remove-cell", "remove-input", "remove-output"}  # fmt: skip
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def nb(request: pytest.FixtureRequest) -> Any:
+    found = notebooks.read(request.param)
+    found.path = request.param
+    return found
+
+
+def code(nb: Any) -> list[Any]:
+    return [c for c in nb.cells if c.cell_type == "code"]
+
+
+def prose(nb: Any) -> str:
+    """The Markdown cells, without listings; what stands in a directive is kept."""
+    kept, listing, fence = [], "", ""
+    for line in "\n\n".join(c.source for c in nb.cells if c.cell_type == "markdown").splitlines():
+        marks = re.match(r"`{3,}", line)
+        if listing:
+            listing = "" if line.strip() == listing else listing
+        elif marks and not fence and not line[marks.end() :].startswith("{"):
+            listing = marks.group()
+        else:
+            fence = ("" if line.strip() == fence else fence or marks.group()) if marks else fence
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def where(nb: Any, cell: Any) -> str:
+    return f"{nb.path.name}, cell {nb.cells.index(cell) + 1} ({notebooks.first_line(cell.source)})"
+
+
+def test_chapters_and_table_of_contents_agree():
+    assert chapters(ROOT) == [path.stem for path in FILES]
+
+
+def test_headings_come_in_the_template_order(nb):
+    lines = prose(nb).splitlines()
+    assert [line for line in lines if line.startswith("# ")] == [next(x for x in lines if x.strip())], "one H1, first"
+    headings = [line[3:].strip() for line in lines if line.startswith("## ")]
+    assert headings[: len(BEFORE)] == BEFORE
+    assert headings[-len(AFTER) :] == AFTER
+    between = headings[len(BEFORE) : -len(AFTER)]
+    assert [h for h in between if h in BETWEEN] == BETWEEN
+    assert len(set(headings)) == len(headings)
+
+
+def test_first_code_cells(nb):
+    url, branch = repository(ROOT)
+    cells = code(nb)
+    wanted = [c.source for c in install_cell(url, branch)]
+    assert [c.source for c in notebooks.cells_with(nb, "install")] == wanted, "`mammolib refresh` puts it right"
+    parameters, setup = cells[len(wanted) : len(wanted) + 2]
+    assert parameters.metadata.get("tags") == ["parameters"] and parameters.source == PARAMETERS
+    assert setup.metadata.get("tags") == ["setup"]
+    assert re.search(r"^run = book\.start\(profile, seed, data\)$", setup.source, re.M)
+
+
+def test_tags_are_known(nb):
+    for cell in nb.cells:
+        assert set(cell.metadata.get("tags", [])) <= TAGS, where(nb, cell)
+
+
+def test_cells_are_short(nb):
+    lengths = {c["id"]: len([x for x in c.source.splitlines() if x.strip()]) for c in code(nb)}
+    assert max(lengths.values()) <= 20, max(lengths, key=lengths.get)
+    assert statistics.median(lengths.values()) <= 5
+
+
+def test_cells_hold_no_logic(nb):
+    """What would be used twice lives in mammolib, where it has a test: no function and no class is made here."""
+    for cell in code(nb):
+        if "install" in cell.metadata.get("tags", []):
+            continue
+        assert not re.search(r"^\s*[%!]", cell.source, re.M), where(nb, cell)
+        assert "filterwarnings" not in cell.source and "simplefilter" not in cell.source, where(nb, cell)
+        made = [n.name for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        used = [name for name in made if sum(len(re.findall(rf"\b{name}\b", c.source)) for c in code(nb)) > 2]
+        assert not used, f"{where(nb, cell)}: {used}"
+
+
+def test_only_compared_cells_have_outputs(nb):
+    for cell in code(nb):
+        if "nbval-check-output" in cell.metadata.get("tags", []):
+            assert cell.outputs, f"{where(nb, cell)}: `mammolib refresh` fills it"
+            assert cell.execution_count is not None, f"{where(nb, cell)}: nbval compares nothing without a count"
+            kinds = {o.get("name", o.output_type) for o in cell.outputs}
+            assert kinds <= {"stdout", "execute_result", "display_data"}, f"{where(nb, cell)}: {kinds}"
+            assert not any("image/png" in o.get("data", {}) for o in cell.outputs), where(nb, cell)
+        else:
+            assert cell.outputs == [] and cell.execution_count is None, where(nb, cell)
+    assert any("nbval-check-output" in c.metadata.get("tags", []) for c in code(nb)), "nothing is compared"
+
+
+def test_compared_outputs_name_no_machine(nb):
+    for cell in notebooks.cells_with(nb, "nbval-check-output"):
+        text = str(cell.outputs)
+        assert not re.search(r"/home/|/root/|/tmp/|0x[0-9a-f]{6,}|\b20\d\d-\d\d-\d\d", text), where(nb, cell)
+
+
+def test_files_are_the_same_on_every_machine(nb):
+    assert nb.metadata == notebooks.METADATA
+    ids = [c["id"] for c in nb.cells]
+    assert len(set(ids)) == len(ids)
+    for cell in nb.cells:
+        assert set(cell.metadata) <= {"tags", "mystnb"}, where(nb, cell)
+    assert nb.path.read_text(encoding="utf-8").startswith('{\n "cells": ['), "one space of indent"
+
+
+def test_figures_have_number_caption_and_words(nb):
+    number = nb.path.stem[:2]
+    named = {}
+    for cell in code(nb):
+        about = cell.metadata.get("mystnb")
+        if about is None:
+            continue
+        figure, image = about.get("figure", {}), about.get("image", {})
+        assert figure.get("name", "").startswith(f"fig-{number}-"), where(nb, cell)
+        assert len(figure.get("caption", "")) > 20, f"{where(nb, cell)}: no caption"
+        assert len(image.get("alt", "")) > 20, f"{where(nb, cell)}: no words for who cannot see it"
+        assert image["alt"] != figure["caption"], f"{where(nb, cell)}: the words repeat the caption"
+        named[figure["name"]] = cell
+    for cell in code(nb):
+        last = ast.parse(cell.source).body[-1] if cell.source.strip() and "install" not in cell["id"] else None
+        if isinstance(last, ast.Expr) and ast.unparse(last).startswith("plots."):
+            assert cell in named.values(), f"{where(nb, cell)}: a figure without number and caption"
+    for name in named:
+        assert f"{{numref}}`{name}`" in prose(nb) or f"<{name}>`" in prose(nb), f"the text never mentions {name}"
+
+
+def test_labels_are_the_chapters_own(nb):
+    number = nb.path.stem[:2]
+    for label in re.findall(r"^:label: (\S+)", prose(nb), re.M):
+        assert re.match(rf"(eq|ex|tab|fig)-{number}-", label), label
+
+
+def test_exercises_have_solutions_that_fold(nb):
+    text = prose(nb)
+    exercises = re.findall(r"^`{3,}\{exercise\}[^\n]*\n:label: (\S+)", text, re.M)
+    starts = re.findall(r"^`{3,}\{solution-start\} (\S+)\n:class: dropdown", text, re.M)
+    assert exercises and starts == exercises
+    assert len(re.findall(r"^`{3,}\{solution-end\}", text, re.M)) == len(starts)
+    quiz = text.partition("## Quiz")[2].partition("\n## ")[0]
+    assert 3 <= len(re.findall(r"\{admonition\} Answer\n:class: dropdown", quiz)) <= 5
+
+
+def test_setup_is_offered_to_no_path_of_a_machine():
+    for path in [*FILES, *(ROOT / "book").rglob("*.md")]:
+        text = Path(path).read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w.])/(root|work|tmp|home)/", text), path.name
