@@ -162,6 +162,50 @@ def refresh(chapters: tuple[str, ...], force: bool) -> None:
 
 
 @main.command()
+@click.argument("image", type=FOLDER)
+@click.option("--weights", type=FOLDER, required=True, help="A run's folder, or a .keras or .weights.h5 file.")
+@click.option("-o", "--out", type=FOLDER, help="Where to write the picture with boxes, as PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
+@click.option("--confidence", default=0.3, show_default=True, help="What a detection must exceed.")
+@click.option("--spacing", type=float, help="Millimetres a pixel, if the file does not say.")
+@click.option("--divide-by", type=float, help="What the network's input was divided by, if the weights do not say.")
+def detect(
+    image: Path,
+    weights: Path,
+    out: Path | None,
+    as_json: bool,
+    confidence: float,
+    spacing: float | None,
+    divide_by: float | None,
+) -> None:
+    """Find lesions on IMAGE, a PGM, PNG or DICOM file. For teaching and research: not for clinical use."""
+    from mammolib.ssd import detect as room
+
+    options = {} if divide_by is None else {"divide_by": divide_by}
+    network = _network_of_run(weights, options) if weights.is_dir() else room.load_detector(weights, **options)
+    report = room.detect_file(image, network, out, confidence, spacing, name=str(weights))
+    click.echo(report.json() if as_json else report.table())
+
+
+def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
+    """Return the detector whose weights a run left: with the run's own model.json if it wrote one."""
+    import keras
+
+    from mammolib import training
+    from mammolib.ssd import detect as room
+
+    places = [p for p in (folder, folder / "weights") if (p / training.export.MANIFEST).is_file()]
+    place = places[0] if places else folder
+    if (place / "model.json").is_file():
+        try:
+            network = keras.models.model_from_json((place / "model.json").read_text())
+        except (ValueError, TypeError, KeyError) as err:
+            raise ValueError(f"{place / 'model.json'}: cannot be read as a Keras model: {err}") from None
+        return training.load_weights(network, place)
+    return room.from_arrays(training.read_weights(place), str(place), **options)
+
+
+@main.command()
 @click.argument("rooms", nargs=-1)
 @click.option("--data", type=FOLDER, help="The folder of the real films; where the book finds them if not given.")
 def bench(rooms: tuple[str, ...], data: Path | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout
@@ -63,6 +64,20 @@ class CentreInput(layers.Layer):
 
     def get_config(self) -> dict:
         return super().get_config() | {"mean": self.mean, "divide_by": self.divide_by}
+
+    def save_own_variables(self, store) -> None:
+        """Write the constants beside the weights: weights that learnt on one scale fail silently on another."""
+        store["mean"], store["divide_by"] = np.array(self.mean), np.array(self.divide_by)
+
+    def load_own_variables(self, store) -> None:
+        """Compare the constants that came with the weights, if any did."""
+        if "divide_by" in store:
+            theirs = (*np.asarray(store["mean"]).tolist(), float(np.asarray(store["divide_by"])))
+            if theirs != (*self.mean, self.divide_by):
+                raise ValueError(
+                    f"layer {self.name}: the weights learnt with mean {theirs[:-1]} and divide_by {theirs[-1]:g}, "
+                    f"this network has {self.mean} and {self.divide_by:g}"
+                )
 
 
 @keras.saving.register_keras_serializable(package="mammolib")

@@ -1,0 +1,328 @@
+"""Detection on images, on whole films and on a file: what a trained network is for.
+
+A network of this book sees 256 x 256 pixels. A whole film is shown to it window by window, the windows overlapping by
+half, and what they find is merged by non-maximum suppression. Not for clinical use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib.geometry import CLASSES, Detections, clip
+from mammolib.mias import Film
+from mammolib.patches import dark_fraction
+from mammolib.ssd.boxes import SSD256, SSD300, SSD512
+from mammolib.ssd.decode import decode_predictions, suppress
+from mammolib.ssd.model import build, layout_of
+from mammolib.ssd.pictures import draw, read_picture
+
+NOTICE = "Not for clinical use: a teaching network, trained on a few hundred films of the 1990s."
+
+
+def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any) -> Detections:
+    """Return what a network finds on images of its own size.
+
+    Args:
+        model: of `ssd.model`.
+        images: (N, S, S) grey levels 0 to 255, S the side of the model's input.
+        batch: images at once. The last batch is filled up to a power of two, so that compiled backends meet few sizes.
+        **options: of `decode_predictions`: confidence, iou, top, top_before.
+
+    Raises:
+        ValueError: images of another shape; says which.
+    """
+    layout, images = layout_of(model), np.asarray(images)
+    if images.ndim != 3 or images.shape[1:] != (layout.size, layout.size):
+        raise ValueError(
+            f"images: expected (N, {layout.size}, {layout.size}) grey levels for {model.name!r}, got {images.shape}"
+        )
+    if batch < 1:
+        raise ValueError(f"batch: must be at least 1, got {batch}")
+    parts, channels = [], model.input_shape[-1]
+    for first in range(0, len(images), batch):
+        part = images[first : first + batch]
+        filled = np.zeros((min(batch, 1 << (len(part) - 1).bit_length()), *part.shape[1:], channels), np.float32)
+        filled[: len(part)] = part[..., None]
+        out = np.asarray(model.predict_on_batch(filled))[: len(part)]
+        found = decode_predictions(out, layout.size, layout, **options)
+        parts.append((found.image + first, found.label, found.confidence, found.box))
+    return Detections(*(np.concatenate(v) for v in zip(*parts, strict=True))) if parts else Detections()
+
+
+def windows(pixels: NDArray, size: int = 256, stride: int = 128, max_dark: float | None = 0.9) -> NDArray[np.integer]:
+    """Return the (W, 2) rows and columns of the top-left pixels of the windows on a film.
+
+    Windows lie `stride` apart; the last of a row or column ends at the film's border, so that no pixel is left out.
+
+    Args:
+        pixels: (H, W) film.
+        size: side of the windows; a film smaller than this gets one window, which reaches over it.
+        stride: distance between windows.
+        max_dark: leave out windows of which a larger share is background; None to keep all.
+    """
+    if pixels.ndim != 2 or 0 in pixels.shape:
+        raise ValueError(f"film: expected a greyscale image, got shape {pixels.shape}")
+    if not 1 <= stride <= size:
+        raise ValueError(f"stride: must lie in 1 to {size}, got {stride}")
+    rows, columns = (np.unique([*range(0, n - size, stride), max(n - size, 0)]) for n in pixels.shape)
+    origins = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    if max_dark is None:
+        return origins
+    dark = [dark_fraction(pixels[r : r + size, c : c + size]) for r, c in origins]
+    return origins[np.array(dark) <= max_dark]
+
+
+def detect(
+    model: keras.Model,
+    film: Film | NDArray,
+    stride: int = 128,
+    max_dark: float | None = 0.9,
+    confidence: float = 0.01,
+    iou: float = 0.45,
+    top: int = 200,
+    batch: int = 16,
+) -> Detections:
+    """Return what a network finds on a whole film.
+
+    Args:
+        model: of `ssd.model`.
+        film: a `mias.Film`, or the (H, W) grey levels 0 to 255.
+        stride, max_dark: which windows it is shown, see `windows`.
+        confidence, iou, top: as in `decode_predictions`; they hold within a window and again for the whole film.
+        batch: windows at once.
+
+    Returns:
+        Detections of image 0, in pixels of the film, the most confident first.
+    """
+    pixels, size = film.pixels() if isinstance(film, Film) else np.asarray(film), layout_of(model).size
+    origins = windows(pixels, size, stride, max_dark)
+    images = np.zeros((len(origins), size, size), pixels.dtype)
+    for image, (row, column) in zip(images, origins, strict=True):
+        part = pixels[row : row + size, column : column + size]
+        image[: part.shape[0], : part.shape[1]] = part
+    found = predict(model, images, batch, confidence=confidence, iou=iou, top=top)
+    box = found.box + np.tile(origins[found.image][:, ::-1], 2)
+    order, kept = np.argsort(-found.confidence, kind="stable"), []
+    for label in np.unique(found.label):
+        rows = order[found.label[order] == label]
+        kept.append(rows[suppress(box[rows], iou, top)])
+    kept = np.sort(np.argsort(order)[np.concatenate(kept)])[:top] if kept else np.zeros(0, int)
+    rows = order[kept]
+    return Detections(np.zeros(len(rows), int), found.label[rows], found.confidence[rows], box[rows])
+
+
+def detect_films(model: keras.Model, films: Iterable[Film | NDArray], **options: Any) -> Detections:
+    """Return what a network finds on whole films, one after the other; `image` counts them. Options of `detect`."""
+    parts = [
+        (np.full(len(found), number), found.label, found.confidence, found.box)
+        for number, found in enumerate(detect(model, film, **options) for film in films)
+    ]
+    return Detections(*(np.concatenate(v) for v in zip(*parts, strict=True))) if parts else Detections()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found on one file.
+
+    Attributes:
+        image: the file.
+        weights: the network's weights.
+        shape: (rows, columns) of the picture.
+        spacing: millimetres a pixel, (rows, columns), or None if unknown.
+        examined: (rows, columns) of the picture as the network saw it.
+        confidence: what a detection had to exceed.
+        found: in pixels of the picture, cut off at its border.
+        classes: names of the labels.
+    """
+
+    image: Path
+    weights: str
+    shape: tuple[int, int]
+    spacing: tuple[float, float] | None
+    examined: tuple[int, int]
+    confidence: float
+    found: Detections
+    classes: tuple[str, ...] = CLASSES
+
+    def table(self) -> str:
+        """Return the detections as lines of text."""
+        scale = "unknown spacing" if self.spacing is None else " x ".join(f"{s:g} mm" for s in self.spacing)
+        lines = [
+            f"{self.image}: {self.shape[1]} x {self.shape[0]} pixels, {scale}; "
+            f"examined at {self.examined[1]} x {self.examined[0]}, weights {self.weights}"
+        ]
+        if len(self.found):
+            lines.append(f"{'class':<10} {'confidence':>10} {'left':>8} {'top':>8} {'right':>8} {'bottom':>8}")
+        else:
+            lines.append(f"nothing found with a confidence above {self.confidence:g}")
+        for row in self._rows():
+            lines.append(f"{row['class']:<10} {row['confidence']:>10.3f} " + " ".join(f"{v:8.1f}" for v in row["box"]))
+        return "\n".join([*lines, NOTICE])
+
+    def json(self) -> str:
+        """Return the same as JSON; boxes are left, top, right, bottom in pixels of the picture."""
+        return json.dumps(
+            {
+                "notice": NOTICE,
+                "image": str(self.image),
+                "weights": self.weights,
+                "shape": self.shape,
+                "spacing_mm": self.spacing,
+                "examined": self.examined,
+                "confidence_above": self.confidence,
+                "detections": self._rows(),
+            },
+            indent=1,
+        )
+
+    def _rows(self) -> list[dict]:
+        f = self.found
+        return [
+            {"class": self.classes[k - 1], "confidence": round(float(c), 4), "box": [round(float(v), 2) for v in b]}
+            for k, c, b in zip(f.label, f.confidence, f.box, strict=True)
+        ]
+
+
+def detect_file(
+    image: str | Path,
+    weights: keras.Model | str | Path,
+    out: str | Path | None = None,
+    confidence: float = 0.3,
+    spacing: float | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Report:
+    """Find lesions on a PGM, PNG or DICOM file; what `mammolib detect` does.
+
+    Args:
+        image: the file; see `pictures.read_picture` for how it becomes grey levels and `Picture.at_film_scale` for how
+            it is brought to mini-MIAS's 0.2 mm a pixel.
+        weights: a network, or a file for `load_detector`.
+        out: where to write the picture with boxes, as PNG; None to write none.
+        confidence: what a detection must exceed to be reported.
+        spacing: millimetres a pixel, if the file does not say or is wrong.
+        name: what the report calls the weights, if not their file or the network.
+        **options: of `detect`.
+
+    Raises:
+        FileNotFoundError, ValueError, OSError: one line that names the file and what is wrong with it.
+    """
+    image, given = Path(image), isinstance(weights, keras.Model)
+    name = name or str(weights.name if given else weights)
+    picture = read_picture(image)
+    pixels, (by_rows, by_columns) = picture.at_film_scale(spacing)
+    if out is not None and Path(out).resolve() == image.resolve():
+        raise ValueError(f"{out}: would overwrite the picture itself; give another name")
+    if out is not None and not Path(out).resolve().parent.is_dir():
+        raise FileNotFoundError(f"{out}: there is no folder {Path(out).parent}")
+    model = weights if given else load_detector(weights)
+    found = detect(model, pixels, confidence=confidence, **options)
+    height, width = picture.pixels.shape
+    box = clip(found.box / [by_columns, by_rows, by_columns, by_rows], width, height)
+    seen = (box[:, 2:] > box[:, :2]).all(axis=1)  # a box may lie beside the picture altogether
+    found = Detections(found.image[seen], found.label[seen], found.confidence[seen], box[seen])
+    classes = CLASSES if model.output_shape[-1] == len(CLASSES) + 5 else _numbered(model.output_shape[-1] - 5)
+    if out is not None:
+        draw(picture.pixels, found, classes, NOTICE, out)
+    known = (spacing, spacing) if spacing is not None else picture.spacing
+    return Report(image, name, (height, width), known, pixels.shape, confidence, found, classes)
+
+
+def load_detector(path: str | Path, **options: Any) -> keras.Model:
+    """Return the network in a file.
+
+    Args:
+        path: a `.keras` file, or a `.weights.h5` file: width, classes and kind are read off its shapes.
+        **options: of `model.build`, to overrule what a `.weights.h5` file says of `mean` and `divide_by`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: another kind of file, a damaged one, or weights that do not fit; names the layer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file of weights; none ship, a training run writes them")
+    if path.suffix == ".keras":
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except Exception as err:  # zip, JSON, h5py and Keras itself
+            raise ValueError(f"{path}: cannot be read as a Keras model ({' '.join(str(err).split())[:200]})") from None
+        layout_of(model)
+        return model
+    if path.name.endswith(".weights.h5"):
+        weights, centre = _read_h5(path)
+        return from_arrays(weights, str(path), **{**centre, **options})
+    raise ValueError(f"{path}: weights come as .keras or .weights.h5 files")
+
+
+def from_arrays(weights: Sequence[tuple[str, NDArray]], source: str = "weights", **options: Any) -> keras.Model:
+    """Return the network that arrays belong to, filled with them.
+
+    Args:
+        weights: (path, array) in a layer's own order, where path is "layer/variable", as `training.read_weights` gives
+            them. Size, width, classes and kind follow from the shapes.
+        source: what an error calls them.
+        **options: of `model.build` for what shapes do not show: `mean`, `divide_by`.
+
+    Raises:
+        ValueError: a layer is missing, unknown or does not fit; names it.
+    """
+    layers: dict[str, list[NDArray]] = {}
+    for path, value in weights:
+        layers.setdefault(path.split("/")[0], []).append(np.asarray(value))
+    for name in ("conv1_1", "fc6", "conv9_2", "conv9_2_conf"):
+        if name not in layers:
+            raise ValueError(f"{source}: holds no layer {name}, so these are not the weights of an SSD")
+    layout = SSD512 if "conv10_2" in layers else {2: SSD256, 3: SSD300}.get(layers["conv9_2"][0].shape[0], SSD256)
+    model = build(
+        layout,
+        classes=max(1, layers["conv9_2_conf"][-1].size // layout.per_cell[-1] - 1),
+        separable=len(layers["conv1_1"]) == 3,
+        width=layers["fc6"][-1].size / 1024,
+        **{"channels": 1 if layout == SSD256 else 3, **options},
+    )
+    for layer in model.layers:
+        have, need = [v.shape for v in layers.get(layer.name, [])], [tuple(w.shape) for w in layer.weights]
+        if have != need:
+            raise ValueError(f"{source}: layer {layer.name} has weights of shapes {have}, the network wants {need}")
+    for name, values in layers.items():
+        if name not in {layer.name for layer in model.layers}:
+            raise ValueError(f"{source}: holds a layer {name}, which the network does not have")
+        model.get_layer(name).set_weights(values)
+    return model
+
+
+def _read_h5(path: Path) -> tuple[list[tuple[str, NDArray]], dict[str, Any]]:
+    """Read what Keras's `save_weights` wrote, with the names that its layers had, and how its input was centred."""
+    import h5py
+
+    weights: list[tuple[str, NDArray]] = []
+    centre: dict[str, Any] = {}
+
+    def visit(_: str, group: Any) -> None:
+        if not isinstance(group, h5py.Group) or "name" not in group.attrs:
+            return
+        if "divide_by" in group:
+            centre.update(mean=group["mean"][()].tolist(), divide_by=float(group["divide_by"][()]))
+            return
+        for row in sorted(group, key=int):
+            weights.append((f"{group.attrs['name']}/{row}", np.asarray(group[row])))
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    except (OSError, ValueError, TypeError) as err:
+        raise ValueError(f"{path}: cannot be read as Keras weights ({' '.join(str(err).split())[:200]})") from None
+    return weights, centre
+
+
+def _numbered(n: int) -> tuple[str, ...]:
+    return tuple(f"class {k}" for k in range(1, n + 1))
