@@ -30,7 +30,7 @@ class Split:
         kind: how the split was made: "image", "last-tenth", "lesion-order", "woman" or "woman, fold 1 of 10".
 
     Raises:
-        ValueError: an empty side, or an image named twice; names the side and the image.
+        ValueError: an empty side, a negative number, or an image named twice; names the side and the image.
     """
 
     training: NDArray[np.integer]
@@ -45,6 +45,8 @@ class Split:
                 raise ValueError(f"split.{side}: expected image numbers, got {rows.dtype} of shape {rows.shape}")
             if not len(rows):
                 raise ValueError(f"split by {self.kind}: the {side} set is empty")
+            if rows.min() < 0:
+                raise ValueError(f"split by {self.kind}: the {side} set names image {rows.min()}")
             object.__setattr__(self, side, rows.astype(int))
         every = np.concatenate([getattr(self, side) for side in SIDES])
         images, count = np.unique(every, return_counts=True)
@@ -178,8 +180,8 @@ def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7,
         ValueError: arrays of two lengths, sizes that do not add up, an empty side, or a class absent from a side.
     """
     women, strata = _groups(women, strata)
-    shares = np.array(_sizes(sizes, len(women))) / max(len(women), 1)
-    side = _deal(women, strata, shares, np.random.default_rng(seed))
+    _sizes(sizes, len(women))  # checked, but not rounded: women are whole anyway
+    side = _deal(women, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
     split = Split(*(np.flatnonzero(side == s) for s in range(3)), "woman")
     return split.check(women, "woman").check_classes(strata)
 
@@ -229,23 +231,24 @@ def _deal(women: NDArray, strata: NDArray, shares: NDArray, rng: np.random.Gener
     """Deal women out to sides; return the (N,) side of every image.
 
     Women come in random order, those of a rare class first, and each goes to the side that lacks most of what she has,
-    in proportion to what that side should get (Sainte-Lague's rule for seats). Every side should get at least one woman
-    of every class, however small its share.
+    in proportion to what that side should get (Sainte-Lague's rule for seats). When no more women of a class are left
+    than there are sides without any, those sides come first, however small their share.
     """
     names, who = np.unique(women, return_inverse=True)
     classes, what = np.unique(strata, return_inverse=True)
     has = np.zeros((len(names), len(classes)))
     np.add.at(has, (who, what), 1)
     total = has.sum(axis=0)
-    want = np.maximum(shares[:, None] * total, total / (has > 0).sum(axis=0))
-    got = np.zeros_like(want)
+    want, got = shares[:, None] * total, np.zeros((len(shares), len(classes)))
     rarest = np.where(has > 0, total, np.inf).min(axis=1)
+    left = (has > 0).sum(axis=0)
     side = np.zeros(len(names), int)
     for w in sorted(rng.permutation(len(names)), key=lambda w: rarest[w]):
-        weight = has[w] / total
-        lack = ((want - got - has[w] / 2) / want) @ weight
-        side[w] = lack.argmax()
+        lack = ((want - got - has[w] / 2) / want) @ (has[w] / total)
+        without = (got == 0) & (has[w] > 0)
+        side[w] = (lack + 1e6 * (without & (left <= without.sum(axis=0))).any(axis=1)).argmax()
         got[side[w]] += has[w]
+        left -= has[w] > 0
     return side[who]
 
 
