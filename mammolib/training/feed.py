@@ -8,7 +8,9 @@ alone, so a training that was killed continues with the very batches it would ha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,11 +236,25 @@ def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 64) -> N
     """
     samples = Samples(images, np.zeros(len(images), np.uint8))
     channels = model.inputs[0].shape[-1]
-    chunks = [
-        model.predict(np.repeat(chunk[..., None], channels, axis=-1).astype(np.float32), batch_size=batch, verbose=0)
-        for chunk in np.array_split(samples.images, -(-len(images) // (16 * batch)))
-    ]
-    return np.concatenate(chunks).astype(np.float32)
+    chunks = np.array_split(samples.images, -(-len(images) // (16 * batch)))
+    with quiet():
+        said = [
+            model.predict(np.repeat(x[..., None], channels, axis=-1).astype(np.float32), batch_size=batch, verbose=0)
+            for x in chunks
+        ]
+    return np.concatenate(said).astype(np.float32)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep TensorFlow from warning that a function is traced anew: it counts the functions of all models together."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def one_hot(labels: NDArray[np.integer], classes: int, name: str = "labels") -> NDArray[np.float32]:

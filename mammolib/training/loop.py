@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mammolib.training import checkpoint as saved
 from mammolib.training.export import fit_weights, load_weights, read_weights
-from mammolib.training.feed import Fed, HostBatches, Loss, Samples, epoch_plan
+from mammolib.training.feed import Fed, HostBatches, Loss, Samples, epoch_plan, quiet
 from mammolib.training.history import History
 from mammolib.training.progress import Bar, Watch, wanted
 from mammolib.training.settings import Execution, Settings, device_kind
@@ -103,7 +103,6 @@ def train(
     execution = execution or Execution()
     if seed < 0:
         raise ValueError(f"seed: must not be negative, got {seed}")
-    trainer = None
     try:
         with _surroundings(seed, settings.precision):
             network = build()
@@ -114,7 +113,8 @@ def train(
         trainer = _Trainer(network, training, validation, settings, loss, dict(measures or {}), seed, execution)
         trainer.identity |= {"about": dict(about or {}), "start": start_digest}
         trainer.open(Path(folder) / CHECKPOINT if folder is not None else None)
-        return trainer.go(title, watch)
+        with quiet():
+            return trainer.go(title, watch)
     except Exception as err:
         if out_of_memory(err):
             half = max(1, settings.batch // 2)
