@@ -15,6 +15,7 @@ from mammolib.metrics.intervals import bootstrap
 if TYPE_CHECKING:
     from mammolib.experiments.classification import Classification
     from mammolib.patches import Patches
+    from mammolib.results import Record
     from mammolib.splits import Split
     from mammolib.training import Run
 
@@ -118,6 +119,21 @@ def outputs_of(
         "test_group": group[order].tolist(),
         "confusion": judge.confusion(label, score.argmax(axis=1), experiment.classes).tolist() if finite else [],
     }
+
+
+def scores(record: Record) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+    """Return what a record keeps of its test patches.
+
+    Returns:
+        (N,) 1 for an abnormal patch and 0 for a normal one, and (N,) the probability of not being normal.
+
+    Raises:
+        ValueError: the record holds no answers, since its training diverged.
+    """
+    said = np.asarray(record.outputs.get("test_score", []), float)
+    if not len(said):
+        raise ValueError(f"{record.name}: the record holds no answers on test patches ({record.outcome})")
+    return (np.asarray(record.outputs["test_label"]) > 0).astype(int), _suspicion(said)
 
 
 def _training_metrics(runs: Sequence[Run]) -> dict[str, float]:
