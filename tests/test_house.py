@@ -1,0 +1,108 @@
+"""What README, CI, configuration and requirements say must agree, and keep out of the tools' known traps."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+README = (ROOT / "README.md").read_text()
+WORKFLOWS = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+
+
+def requirements(*extras: str) -> dict[str, Requirement]:
+    lists = [PROJECT["project"]["dependencies"]] + [PROJECT["project"]["optional-dependencies"][e] for e in extras]
+    return {canonicalize_name(r.name): r for r in (Requirement(line) for part in lists for line in part)}
+
+
+def constraints() -> dict[str, Version]:
+    lines = [x for x in (ROOT / ".ci" / "constraints.txt").read_text().splitlines() if x and not x.startswith("#")]
+    return {canonicalize_name(name): Version(version) for name, version in (x.split("==") for x in lines)}
+
+
+def commands() -> list[str]:
+    section = README.partition("## Two commands")[2].partition("\n## ")[0]
+    return [block.strip() for block in re.findall(r"```bash\n(.*?)```", section, re.S)]
+
+
+def test_readme_has_two_commands_and_ci_runs_the_second():
+    first, second = commands()
+    assert "\n" not in first and "\n" not in second
+    assert first.endswith("&& .venv/bin/mammolib book")
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == second, ".ci/run ends with the README's test command"
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    published = [step.get("run") for job in (w["jobs"] for w in WORKFLOWS) for j in job.values() for step in j["steps"]]
+    assert first in published and "bash .ci/run" in published
+
+
+def test_readme_and_intro_say_what_it_is_not_for():
+    assert "Not for clinical use" in README
+    assert "Not for clinical use" in (ROOT / "book" / "intro.md").read_text()
+
+
+def test_constraints_hold_every_requirement():
+    fixed = constraints()
+    for name, requirement in requirements("test", "jax").items():
+        assert name in fixed, name
+        assert requirement.specifier.contains(fixed[name], prereleases=True), f"{requirement}: {fixed[name]}"
+    assert "jupytext" not in fixed and "torch" not in fixed
+
+
+def test_versions_that_are_traps_are_kept_out():
+    needed = requirements()
+    assert not needed["jupyter-book"].specifier.contains("2.0.0"), "2.x ignores _config.yml and exits 0"
+    assert not needed["sphinx-book-theme"].specifier.contains("1.3.0"), "1.3 shows a second top bar"
+    python = Requirement(f"python{PROJECT['project']['requires-python']}").specifier
+    assert [v for v in ("3.10.9", "3.11.9", "3.12", "3.13.1", "3.14") if python.contains(v)] == [
+        "3.11.9",
+        "3.12",
+        "3.13.1",
+    ]
+
+
+def test_configuration_keeps_out_of_traps():
+    assert CONFIG["execute"]["execute_notebooks"] == "off", "papermill executes"
+    assert CONFIG["execute"]["stderr_output"] == "error"
+    assert CONFIG["only_build_toc_files"] is True, "else labels are found twice"
+    assert "launch_buttons" not in CONFIG, "they come when the repository has an address"
+    extensions = CONFIG["sphinx"]["config"]["extensions"]
+    assert "sphinx_thebe" not in extensions and "sphinx-mathjax-offline" in extensions
+    assert CONFIG["sphinx"]["config"]["nb_ipywidgets_js"] == {}
+
+
+def test_nbval_runs_in_this_environment():
+    options = PROJECT["tool"]["pytest"]["ini_options"]
+    assert {"--nbval-lax", "--nbval-current-env"} <= set(options["addopts"].split())
+    assert "chapters" in options["testpaths"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda w: w["name"])
+def test_workflows_ask_for_little(workflow):
+    assert workflow["permissions"]["contents"] == "read"
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+def test_library_never_imports_tensorflow():
+    """It is written against Keras; the backend is the reader's choice."""
+    for path in (ROOT / "mammolib").rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) tensorflow\b", path.read_text("utf-8"), re.M), path
+
+
+def test_rooms_a_chapter_begins_with_are_light():
+    code = (
+        "import sys, mammolib.book, mammolib.mias, mammolib.patches, mammolib.results; print(sorted("
+        "{'keras', 'sphinx', 'papermill', 'pooch', 'seaborn', 'sklearn', 'ipywidgets'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
