@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import nbformat.v4 as v4
 import pytest
+from hypothesis import settings
 
 from mammolib import mias
 from mammolib.book import notebooks
@@ -24,6 +25,9 @@ from mammolib.book.session import PREFIX
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = pytest.StashKey[dict[Path, dict[str, list[Any]]]]()
 """What nbval saw: path of a chapter -> id of a cell -> its outputs; only of cells that passed."""
+
+settings.register_profile("mammolib", deadline=None)  # a busy machine is no failing test
+settings.load_profile("mammolib")
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "phantom"'
 

@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from standin import NOWHERE, Film, lesion, white
 
 from mammolib import geometry, patches
 from mammolib.geometry import DIHEDRAL, Truths
-from mammolib.mias import Lesion
 from mammolib.patches import Crops, Patches
 from mammolib.patches.cutting import dark_grid
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film that needs no file: grey everywhere, white where its lesions' boxes are."""
-
-    number: int
-    lesions: tuple[Lesion, ...] = ()
-    shape: tuple[int, int] = (384, 448)
-    dark_rows: int = 0
-    tissue: str = "G"
-    reads: list[int] = field(default_factory=list, compare=False)
-
-    @property
-    def reference(self) -> str:
-        return f"mdb{self.number:03d}"
-
-    @property
-    def woman(self) -> int:
-        return (self.number + 1) // 2
-
-    @property
-    def severity(self) -> str:
-        found = {lesion.severity for lesion in self.lesions}
-        return {"": "normal", "B": "benign", "M": "malignant"}.get("".join(found), "mixed")
-
-    @property
-    def kept(self) -> bool:
-        return not self.lesions or (len(self.lesions) == 1 and self.lesions[0].located)
-
-    def pixels(self) -> np.ndarray:
-        self.reads.append(1)
-        pixels = np.full(self.shape, 100, np.uint8)
-        pixels[: self.dark_rows] = 5
-        for lesion in self.lesions:
-            x1, y1, x2, y2 = np.clip(lesion.box, 0, [*self.shape[::-1], *self.shape[::-1]]).astype(int)
-            pixels[y1:y2, x1:x2] = 255
-        return pixels
-
-
-def lesion(row: int, column: int, radius: int = 20, severity: str = "B", kind: str = "CIRC") -> Lesion:
-    return Lesion(kind, severity, row, column, radius)
-
-
-NOWHERE = Lesion("CALC", "M", None, None, None)
-
-
-def white(image: np.ndarray) -> list[int]:
-    """The box around the white pixels."""
-    rows, columns = np.flatnonzero((image == 255).any(axis=1)), np.flatnonzero((image == 255).any(axis=0))
-    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
 # --- The grid, one crop, the background rule --------------------------------------------------------------------------
@@ -229,7 +178,7 @@ def held(box: list[float], row: int, column: int, size: int, contains: str | flo
     st.sampled_from(["box", "centre", 0.25, 0.5, 1.0]),
     st.sampled_from([None, 0.2]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cut_is_kept_if_it_holds_the_lesion(row: int, column: int, radius: int, contains, max_dark):
     film = Film(7, (lesion(max(row, radius), max(column, radius), radius, "M"),), (128, 160), dark_rows=40)
     pixels, box = film.pixels(), film.lesions[0].box
@@ -401,7 +350,7 @@ small_boxes = st.tuples(corner, corner, st.integers(1, 16), st.integers(1, 16)).
 
 
 @given(st.lists(small_boxes, min_size=1, max_size=8), st.integers(1, 3), st.sampled_from([0.3, 0.5, 0.75]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_best_sizes_are_the_best_of_all(boxes: list[list[int]], k: int, iou: float):
     sizes, recall = patches.best_sizes(boxes, k, size=16, iou=iou)
     hits = patches.centre_hits(boxes, np.arange(1, 17), 16, iou)

@@ -110,7 +110,7 @@ def test_lesion_order_keeps_lesions_whole_and_in_order(views: list[int], seed: i
 
 # --- By woman ---------------------------------------------------------------------------------------------------------
 @given(people(), seeds, st.sampled_from([(0.7, 0.1, 0.2), (0.5, 0.25, 0.25), (0.8, 0.1, 0.1)]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_by_woman_never_leaks_a_woman(who: tuple[np.ndarray, np.ndarray], seed: int, sizes: tuple[float, ...]):
     women, strata = who
     split = splits.by_woman(women, strata, sizes, seed)
@@ -124,7 +124,7 @@ def test_by_woman_never_leaks_a_woman(who: tuple[np.ndarray, np.ndarray], seed: 
 
 
 @given(people(), seeds, st.integers(2, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_folds_never_leak_a_woman_and_every_woman_tests_once(who: tuple[np.ndarray, np.ndarray], seed: int, k: int):
     women, strata = who
     try:

@@ -55,4 +55,5 @@ def show_pixels(ax: Axes, pixels: Any, title: str = "") -> Axes:
     height, width = pixels.shape[:2]
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="nearest")
     ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)  # no line along two sides only
     return ax

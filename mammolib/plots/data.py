@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from mammolib import mias, patches
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
-from mammolib.plots import ACCENT, COLOURS, DASHES, GREY, figure, show_pixels
+from mammolib.plots import COLOURS, DASHES, GREY, figure, show_pixels
 
 BRIGHT = {"benign": "#56B4E9", "malignant": "#F0A04B"}
 """Lighter relatives of the class colours, to be seen on a dark film."""
 
 
 def draw_box(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: float = 1.6) -> None:
-    """Draw one `xyxy` box."""
+    """Draw one `xyxy` box, also where it lies on the border of the image."""
     x1, y1, x2, y2 = np.asarray(xyxy, float)
-    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=dash, lw=width))
+    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=dash, lw=width, clip_on=False))
 
 
 def film(ax: Axes, shown: mias.Film, title: str = "") -> Axes:
@@ -46,16 +46,24 @@ def pair(films: Sequence[mias.Film]) -> Figure:
 
 
 def origin(shown: mias.Film) -> Figure:
-    """Draw a lesion's box twice: with the origin where it is, and with the origin taken for the top-left corner."""
-    fig = figure(width=7.0, height=3.8)
-    ax = show_pixels(fig.axes[0], shown.pixels())
-    (lesion,) = (s for s in shown.lesions if s.located)
-    x1, y1, x2, y2 = lesion.box
-    rows = shown.pixels().shape[0] - 1
-    draw_box(ax, lesion.box, BRIGHT["benign"], "-", 2)
-    draw_box(ax, [x1, rows - y2, x2, rows - y1], BRIGHT["malignant"], "--", 2)
-    for y, text, key in ((y1, "bottom-left", "benign"), (rows - y2, "top-left", "malignant")):
-        ax.text(x1, y - 12, text, color=BRIGHT[key], fontsize=9)
+    """Draw a lesion's box twice, with what lies in it: with the origin where it is, and taken for the top-left corner.
+
+    Args:
+        shown: a film; its first located lesion is drawn.
+    """
+    pixels = shown.pixels()
+    x1, y1, x2, y2 = next(s for s in shown.lesions if s.located).box
+    last = pixels.shape[0] - 1
+    fig = figure(1, 3, width=7.4, height=3.5, width_ratios=(2, 1, 1))
+    ax = show_pixels(fig.axes[0], pixels, shown.reference)
+    readings = (("bottom-left: right", y1, y2, "benign"), ("top-left: wrong", last - y2, last - y1, "malignant"))
+    for part, (text, top, bottom, key) in zip(fig.axes[1:], readings, strict=True):
+        box, dash = [x1, top, x2, bottom], DASHES[key]
+        draw_box(ax, box, BRIGHT[key], dash, 2)
+        side = 2 * max(x2 - x1, 64)  # the box and as much again around it
+        piece = patches.crop(pixels, (top + bottom) / 2, (x1 + x2) / 2, int(side))
+        corner = [int((x1 + x2) / 2) - int(side) // 2, int((top + bottom) / 2) - int(side) // 2]
+        draw_box(show_pixels(part, piece, text), np.array(box) - np.tile(corner, 2), BRIGHT[key], dash, 2)
     return fig
 
 
@@ -70,7 +78,9 @@ def severity_counts(films: Sequence[mias.Film]) -> Figure:
         for s in f.lesions
         if s.located
     ]
-    table = pd.DataFrame(rows, columns=["tissue", "class", "severity"])
+    if not rows:
+        raise ValueError("films: none of them has a located lesion; there is nothing to count")
+    table = pd.DataFrame(rows)
     fig = figure(1, 2, width=7.4, height=3.2, sharey=True)
     orders = {"tissue": list(mias.TISSUES.values()), "class": [k for k in mias.KINDS if k != "NORM"]}
     for ax, (column, order) in zip(fig.axes, orders.items(), strict=True):
@@ -84,7 +94,7 @@ def severity_counts(films: Sequence[mias.Film]) -> Figure:
         ax.tick_params(axis="x", labelsize=8)
         ax.get_legend().remove()
     fig.axes[0].set_xticks(range(3), [name.replace("-", "-\n") for name in orders["tissue"]])
-    fig.axes[1].legend(title="")
+    fig.axes[1].legend(frameon=False)
     return fig
 
 
@@ -92,16 +102,15 @@ def radius_histogram(films: Sequence[mias.Film], half_crop: float = 128) -> Figu
     """Draw the radii of the located lesions, with a line at half the side of a crop."""
     fig = figure(width=6.4, height=2.8)
     ax = fig.axes[0]
-    for name in CLASSES:
-        label = CLASSES.index(name) + 1
-        radius = [s.radius for f in films for s in f.lesions if s.located and s.label == label]
-        ax.hist(
-            radius, bins=np.arange(0, 208, 8), histtype="step", lw=1.6, color=COLOURS[name], ls=DASHES[name], label=name
-        )
+    found = [s for f in films for s in f.lesions if s.located]
+    bins = np.arange(0, max([half_crop, *(s.radius for s in found)]) + 16, 8)
+    for label, name in enumerate(CLASSES, start=1):
+        radius = [s.radius for s in found if s.label == label]
+        ax.hist(radius, bins, histtype="step", lw=1.6, color=COLOURS[name], ls=DASHES[name], label=name)
     ax.axvline(half_crop, color=GREY, lw=1)
-    ax.text(half_crop + 2, ax.get_ylim()[1] * 0.9, "half a crop", color=GREY, fontsize=9)
+    ax.text(half_crop + 2, ax.get_ylim()[1] * 0.6, "half a crop", color=GREY, fontsize=9)
     ax.set(xlabel="radius in pixels", ylabel="lesions")
-    ax.legend()
+    ax.legend(frameon=False)
     return fig
 
 
@@ -136,10 +145,14 @@ def survivors_on_film(shown: mias.Film, dark: int = patches.DARK, at_most: float
     pixels = shown.pixels()
     kept = patches.dark_fraction(patches.grid(pixels), dark) <= at_most
     centre = patches.grid_origins(pixels.shape) + 64
-    fig = figure(width=7.0, height=4.0)
+    fig = figure(width=7.0, height=4.6)
     ax = show_pixels(fig.axes[0], pixels, f"{int(kept.sum())} of {kept.size} patches survive")
-    ax.scatter(centre[~kept][:, 1], centre[~kept][:, 0], s=14, fc="none", ec="#9A9A9A", lw=0.8)
-    ax.scatter(centre[kept][:, 1], centre[kept][:, 0], s=16, fc=BRIGHT["malignant"], ec="black", lw=0.4)
+    ax.scatter(centre[~kept][:, 1], centre[~kept][:, 0], s=14, fc="none", ec="#B8B8B8", lw=0.8)
+    ax.scatter(centre[kept][:, 1], centre[kept][:, 0], s=18, fc=BRIGHT["malignant"], ec="black", lw=0.4)
+    for left, dash in ((0, "-"), (64, ":")):
+        draw_box(ax, [left, 0, left + 128, 128], "white", dash, 1.2)
+    note = {"color": "white", "fontsize": 8, "va": "top", "bbox": {"fc": "black", "lw": 0, "pad": 1}}
+    ax.text(204, 8, "one patch, and the next", **note)
     return fig
 
 
@@ -160,24 +173,33 @@ def survivors_by_threshold(counts: NDArray[np.integer], dark: Sequence[int], at_
             marker=markers[i % 7],
             color=colours[i % 7],
             ms=4,
-            label=f"dark: {level} or less",
+            label=f"{level} or less",
         )
     ax.set(xlabel="share of dark pixels allowed", ylabel="patches a film", ylim=(0, None))
-    ax.legend(fontsize=8)
+    ax.set_xticks(at_most)
+    ax.legend(title="grey levels that count as dark", ncols=len(dark), fontsize=8, title_fontsize=8, frameon=False)
     return fig
 
 
 def centre_prior_curve(boxes: ArrayLike, size: int = 256, iou: float = 0.5) -> Figure:
-    """Draw the recall of one box fixed at the centre of the crop against its side, and mark the best."""
-    sides = np.arange(4, size + 1, 2)
-    recall = patches.centre_hits(boxes, sides, size, iou).mean(axis=1)
-    best = int(recall.argmax())
-    fig = figure(width=6.4, height=2.8)
+    """Draw the recall of one box fixed at the centre of the crop against its side, and the best sides together.
+
+    Args:
+        boxes: (N, 4) `xyxy` boxes in pixels of the crop.
+        size: side of the crop.
+        iou: a hit has at least this intersection over union.
+    """
+    sides = np.arange(1, size + 1)
+    fig = figure(width=6.4, height=3.2)
     ax = fig.axes[0]
-    ax.plot(sides, recall, color=COLOURS["benign"])
-    ax.plot(sides[best], recall[best], "o", color=COLOURS["malignant"])
-    ax.annotate(f"side {sides[best]}", (sides[best], recall[best]), xytext=(8, 0), textcoords="offset points")
-    ax.set(xlabel="side of the fixed box in pixels", ylabel=f"recall at IoU {iou:g}", ylim=(0, None))
+    ax.plot(sides, patches.centre_hits(boxes, sides, size, iou).mean(axis=1), color=COLOURS["benign"])
+    for k, marker, words in ((1, "o", "best side"), (2, "s", "best two together"), (3, "D", "best three together")):
+        best, recall = patches.best_sizes(boxes, k, size, iou)
+        ax.plot(best, [recall] * k, marker=marker, ls=":", color=COLOURS["malignant"], ms=5)
+        text = f"{words}: {', '.join(map(str, best))}"
+        ax.annotate(text, (best[-1], recall), (4, 6), textcoords="offset points", fontsize=8)
+    ax.set(xlabel="side of the fixed box in pixels", ylabel=f"recall at IoU {iou:g}")
+    ax.set(xlim=(0, 1.25 * size), ylim=(0, 1.1))
     return fig
 
 
@@ -189,8 +211,9 @@ def centre_heat_map(crops: Crops, bins: int = 16) -> Figure:
     fig = figure(width=7.0, height=3.4)
     ax = fig.axes[0]
     image = ax.imshow(count, extent=(0, size, size, 0), cmap="cividis", interpolation="nearest")
-    ax.plot(size / 2, size / 2, "+", color=ACCENT, ms=12, mew=2)
-    ax.set(xlabel="x in pixels", ylabel="y in pixels")
+    ax.plot(size / 2, size / 2, "+", color="white", ms=12, mew=2)
+    ticks = np.linspace(0, size, 5)
+    ax.set(xlabel="x in pixels", ylabel="y in pixels", xticks=ticks, yticks=ticks)
     fig.colorbar(image, ax=ax, label="lesions")
     return fig
 
