@@ -217,6 +217,10 @@ class Detections:
     def __len__(self) -> int:
         return len(self.box)
 
+    def take(self, rows: ArrayLike) -> Detections:
+        """Return some of the detections: rows by number, or a mask of N booleans."""
+        return Detections(self.image[rows], self.label[rows], self.confidence[rows], self.box[rows])
+
     def of_images(self, images: Sequence[int] | NDArray, n_images: int) -> Detections:
         """Return the detections on some images (each named once), renumbered in the order given."""
         rows, image, _ = _select(self.image, n_images, images)

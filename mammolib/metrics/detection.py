@@ -24,18 +24,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, froc, sensitivity_at
+from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, film_truths, froc, sensitivity_at
 from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
 from mammolib.metrics.matching import match
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["CAMELYON", "COCO_IOU", "DEFINITIONS", "FALSE", "LUNA16", "NEUTRAL", "REPEAT", "TRUE", "Definition", "Froc"]
-__all__ += ["Matches", "MeanAveragePrecision", "PrecisionRecall", "average_precision", "froc", "match"]
-__all__ += ["mean_average_precision", "precision_recall", "sensitivity_at", "weighted_mean_average_precision"]
+__all__ += ["Matches", "MeanAveragePrecision", "PrecisionRecall", "average_precision", "film_truths", "froc"]
+__all__ += [
+    "match",
+    "mean_average_precision",
+    "precision_recall",
+    "ranking_table",
+    "sensitivity_at",
+    "weighted_mean_average_precision",
+]
 
 COCO_IOU = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """The ten thresholds whose mean is COCO's headline number."""
@@ -104,6 +115,13 @@ class PrecisionRecall:
         first = np.searchsorted(self.recall, np.asarray(recall, float) - 1e-12, side="left")
         return np.append(self.envelope, 0.0)[first]
 
+    def average_precision(self, definition: str | Definition = "paper") -> float:
+        """Return the curve's mean height; see `average_precision`."""
+        definition = _definition(definition)
+        found = np.flatnonzero(self.true)
+        number = np.arange(1, len(found) + 1)
+        return float(_mean_height(number, self.precision[found], self.truths, definition)) if len(found) else 0.0
+
 
 @dataclass(frozen=True)
 class MeanAveragePrecision:
@@ -154,6 +172,31 @@ def precision_recall(matches: Matches, label: int, threshold: int = 0) -> Precis
     found = np.cumsum(true)
     precision = found / np.arange(1, len(true) + 1)
     return PrecisionRecall(found / n, precision, matches.confidence[rows][counts], true, n, label)
+
+
+def ranking_table(matches: Matches, label: int = 1, threshold: int = 0) -> pd.DataFrame:
+    """Return the ranking of one class as a pandas table: the table a reader completes by hand.
+
+    Returns:
+        A row for each detection that is not neutral, from rank 1: image, confidence, whether it is on a lesion, how
+        many true and false ones there are so far, precision and recall.
+    """
+    import pandas as pd
+
+    curve = precision_recall(matches, label, threshold)
+    rows = matches.of_class(label)
+    counted = matches.outcome[threshold, rows] != NEUTRAL
+    true = np.cumsum(curve.true)
+    table = {
+        "image": matches.image[rows][counted],
+        "confidence": curve.confidence,
+        "verdict": np.where(matches.outcome[threshold, rows][counted] == TRUE, "true", "false"),
+        "TP": true,
+        "FP": np.arange(1, len(curve) + 1) - true,
+        "precision": curve.precision,
+        "recall": curve.recall,
+    }
+    return pd.DataFrame(table, index=pd.RangeIndex(1, len(curve) + 1, name="rank"))
 
 
 def average_precision(
@@ -243,10 +286,7 @@ def weighted_mean_average_precision(
 def _judged(
     detections: Detections | Matches, truths: Truths | None, definition: str | Definition, iou: float | Sequence[float]
 ) -> tuple[Definition, Matches, bool]:
-    if isinstance(definition, str):
-        if definition not in DEFINITIONS:
-            raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
-        definition = DEFINITIONS[definition]
+    definition = _definition(definition)
     if isinstance(detections, Matches):
         if truths is not None:
             raise ValueError("truths: matches have been judged already; leave the truths out")
@@ -255,6 +295,14 @@ def _judged(
         raise ValueError("truths: needed to judge detections")
     matches = match(detections, truths, iou, definition.rule, definition.limit)
     return definition, matches, np.ndim(iou) == 0
+
+
+def _definition(definition: str | Definition) -> Definition:
+    if isinstance(definition, str):
+        if definition not in DEFINITIONS:
+            raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
+        return DEFINITIONS[definition]
+    return definition
 
 
 def _unweighted(matches: Matches, label: int, n: int, definition: Definition) -> NDArray[np.floating]:

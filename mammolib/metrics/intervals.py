@@ -34,7 +34,7 @@ class Interval:
     value: float
     low: float
     high: float
-    n: int
+    n: float
     confidence: float = 0.95
     method: str = "percentile"
     undefined: int = 0
@@ -47,11 +47,11 @@ class Interval:
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """Return Wilson's score interval for a proportion of `n` independent trials.
 
     Args:
-        successes: 0 to n.
+        successes: 0 to n; need not be whole, where a proportion of so many independent cases is all that is known.
         n: at least 1.
         confidence: between 0 and 1.
 
