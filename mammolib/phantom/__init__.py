@@ -1,10 +1,26 @@
-"""Synthetic screening films in the mini-MIAS layout, for readers, tests and pages that may not show the real ones.
+"""Synthetic screening films in the mini-MIAS layout: phantoms, not for clinical use.
 
-- `write`, `ensure`: a data set on disk.
-- `film`: one film, with its annotations.
+The book runs on them by default, because the real films may not be passed on. They are drawn, not learnt: nothing in
+them comes from a film. `anatomy` draws breasts, `lesions` the six classes of abnormality, `films` what a film and a
+scanner add; `plan` decides who has what, and `writing` puts it on disk so that nothing above this room knows the
+difference.
 """
 
-from mammolib.phantom.films import Mark, PhantomFilm, film
-from mammolib.phantom.writing import VERSION, ensure, write
+from mammolib.phantom.films import SIDES, Mark, PhantomFilm, film
+from mammolib.phantom.plan import Card, Case, case
+from mammolib.phantom.writing import VERSION, ensure, info_rows, is_whole, write
 
-__all__ = ["VERSION", "Mark", "PhantomFilm", "ensure", "film", "write"]
+__all__ = [
+    "SIDES",
+    "VERSION",
+    "Card",
+    "Case",
+    "Mark",
+    "PhantomFilm",
+    "case",
+    "ensure",
+    "film",
+    "info_rows",
+    "is_whole",
+    "write",
+]

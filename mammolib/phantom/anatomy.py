@@ -155,14 +155,16 @@ def breast(woman: Woman, rng: Generator) -> Breast:
 
     muscle, within = _muscle(woman, y, x, macro)
     gland, streak, fibres = _tissue(woman, rng, y, x, macro, fine)
+    lobules = enlarge(power_noise(rng, 64, b=5.0, lowest=6), 3, rows, columns)  # of fat, dark amid the glands
+    gland *= 1 - np.float32(0.75) * smoothstep(lobules + np.float32(0.15) * streak, 0.5, 1.7)
     gland *= smoothstep(depth, 12, 70) * (1 - np.float32(0.85) * muscle)
     level, contrast, strands = _DENSITY[woman.tissue]
     contrast, strands = contrast * woman.style[2], strands * woman.style[3]
-    bundle = np.float32(0.7) * streak + np.float32(0.4) * fine + np.float32(0.35) * macro
+    bundle = np.float32(0.9) * streak + np.float32(0.22) * fine + np.float32(0.4) * macro
     inner = 1 + np.float32(0.03) * macro + np.float32(0.016) * fine + np.float32(0.022) * streak
     inner += gland * (level + np.float32(contrast) * bundle)
     inner += fibres * (strands * (np.float32(0.5) + gland) * (1 - np.float32(0.8) * muscle))
-    inner += muscle * (woman.muscle[3] * (np.float32(0.82) + np.float32(0.18) * within))
+    inner += muscle * (woman.muscle[3] * (np.float32(0.74) + np.float32(0.26) * within + np.float32(0.03) * streak))
     inner += 0.25 / (1 + near / 500) ** 2
     skin = smoothstep(depth, -4, 3) * (1 - smoothstep(depth, 5, 14))
     half = thickness * inner + np.float32(0.045) * skin
@@ -223,24 +225,22 @@ def _muscle(woman: Woman, y: Plane, x: Plane, macro: Plane) -> tuple[Plane, Plan
     return smoothstep(inward, -8, 12), smoothstep(inward, 0, 130)
 
 
-def _tissue(
-    woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine: Plane
-) -> tuple[Plane, Plane, Plane]:
+def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine: Plane) -> tuple[Plane, Plane, Plane]:
     """Return the share of glandular tissue, streaks through it, and the net of fibres (0 to 1).
 
     Streaks and fibres are noise read in polar coordinates around a point in front of the nipple: they fan out from it.
     """
     first, second = np.empty((2, 512, 512, 2), np.float32)
-    first[..., 0] = power_noise(rng, 512, b=2.6, aspect=1.5, lowest=7)
-    first[..., 1] = power_noise(rng, 512, b=4.4, aspect=1.6, lowest=10)
-    second[..., 0] = power_noise(rng, 512, b=2.7, aspect=1.6, lowest=9)
-    second[..., 1] = power_noise(rng, 512, b=4.0, aspect=1.7, lowest=20)
+    first[..., 0] = power_noise(rng, 512, b=2.9, aspect=1.6, lowest=7)
+    first[..., 1] = power_noise(rng, 512, b=6.0, aspect=2.3, lowest=8)
+    second[..., 0] = power_noise(rng, 512, b=2.9, aspect=1.7, lowest=10)
+    second[..., 1] = power_noise(rng, 512, b=6.0, aspect=2.1, lowest=17)
     lift = 330.0 if rng.random() < 0.5 else -330.0
     streak, coarse = _fan(woman, first, y, x, 0.0, 260.0, macro, fine)
     other, net = _fan(woman, second, y, x, lift, 420.0, macro, fine)
-    coarse = np.maximum(1 - np.float32(3.2) * np.abs(coarse), 0)
-    net = np.maximum(1 - np.float32(2.4) * np.abs(net), 0)
-    fibres = coarse * coarse * np.clip(np.float32(0.5) + np.float32(0.7) * other, 0, 1.7)
+    coarse = np.maximum(1 - np.float32(6.0) * np.abs(coarse), 0)
+    net = np.maximum(1 - np.float32(3.4) * np.abs(net), 0)
+    fibres = np.float32(0.75) * coarse * coarse * np.clip(np.float32(0.5) + np.float32(0.7) * other, 0, 1.7)
     fibres += net * net * np.clip(np.float32(0.45) + np.float32(0.4) * streak, 0, 1.2)
     streak = np.float32(0.72) * streak + np.float32(0.6) * other
 
@@ -250,7 +250,7 @@ def _tissue(
     along, across = (c * dx + s * dy) / np.float32(length), (c * dy - s * dx) / np.float32(height)
     shape = 1 - np.sqrt(along * along + across * across)
     frayed, way, _, _ = woman.style
-    ragged = shape + np.float32(0.26) * macro + np.float32(frayed) * (streak + np.float32(0.5) * fine)
+    ragged = shape + np.float32(0.26) * macro + np.float32(frayed) * (streak + np.float32(0.35) * fine)
     ragged += np.float32(0.08) * fibres
     return smoothstep(ragged, -0.75 * way, 0.15 + 0.85 * way), streak, fibres
 
@@ -270,14 +270,16 @@ def _vessels(woman: Woman, rng: Generator) -> Plane:
     """Return thin strands: ducts from the nipple, vessels and ligaments across the breast."""
     height, width = SIZE, woman.width
     y0, x0 = woman.nipple
-    ducts, veins, threads = 18, 8, 190
+    ducts, veins, threads = 18, 8, 300
     n = ducts + veins + threads
     u = rng.uniform
     row = np.concatenate([y0 + u(-10, 10, ducts), u(0.05, 0.9, veins) * height, u(0.05, 1, threads) * height])
     column = np.concatenate([x0 - u(8, 40, ducts), u(-0.05, 0.2, veins) * x0, u(0, 1, threads) * x0])
     toward = np.arctan2(y0 - row, x0 + 200 - column)
-    heading = toward + np.concatenate([np.pi + u(-0.9, 0.9, ducts), u(-0.5, 0.5, veins), rng.normal(0, 0.5, threads)])
-    length = np.concatenate([u(80, 330, ducts), u(250, 620, veins), u(40, 220, threads)])
+    heading = toward + np.concatenate(
+        [np.pi + u(-0.9, 0.9, ducts), u(-0.5, 0.5, veins), rng.normal(0.15, 0.45, threads)]
+    )
+    length = np.concatenate([u(80, 330, ducts), u(250, 620, veins), u(50, 300, threads)])
     rows, columns = walks(rng, row, column, heading, length, 0.9, 260)
     weight = np.concatenate([u(0.25, 0.6, ducts), u(0.5, 1.1, veins), u(0.05, 0.4, threads)])
     ink = weight[:, None] * np.sin(np.linspace(0.25, np.pi, 260))[None, :] * (length / 260)[:, None]

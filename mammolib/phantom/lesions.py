@@ -151,7 +151,7 @@ class Patch:
         angle = np.arctan2(across, along)
         rim = np.ones_like(angle)
         for k in range(2, 10):
-            rim += rough * 1.6 / k**0.8 * self.rng.normal() * np.cos(k * angle + self.rng.uniform(0, 2 * np.pi))
+            rim += rough * 2.2 / k**1.25 * self.rng.normal() * np.cos(k * angle + self.rng.uniform(0, 2 * np.pi))
         rim = np.clip(rim, 0.6, 1.25)
         return (1 - np.sqrt(along**2 + across**2) / (size * rim)).astype(np.float32)
 
@@ -207,15 +207,23 @@ def _spiculated(p: Patch) -> Plane:
     core = _mass(blob, 0.4) * p.pick((0.12, 0.22), (0.46, 0.68))
     if not p.malignant:  # a radial scar is pale inside
         core -= np.float32(0.1) * smoothstep(blob, 0.1, 0.7)
-    haze = smoothstep(1 - np.sqrt(p.y**2 + p.x**2) / np.float32(1.05 * p.radius), 0, 1) * np.float32(p.pick((0.05, 0.1), (0.1, 0.18)))
+    haze = smoothstep(1 - np.sqrt(p.y**2 + p.x**2) / np.float32(1.05 * p.radius), 0, 1) * np.float32(
+        p.pick((0.05, 0.1), (0.1, 0.18))
+    )
     n = int(p.pick((14, 22), (24, 40)))
-    lines = p.rays(n, 0.5 * size, (0.6 * p.radius, 1.2 * p.radius), 0.35) * np.float32(p.pick((0.16, 0.24), (0.24, 0.36)))
-    lines += p.rays(n // 3, 0.4 * size, (0.5 * p.radius, p.radius), 0.3, 4) * np.float32(p.pick((0.2, 0.35), (0.5, 0.8)))
+    lines = p.rays(n, 0.5 * size, (0.6 * p.radius, 1.2 * p.radius), 0.35) * np.float32(
+        p.pick((0.16, 0.24), (0.24, 0.36))
+    )
+    lines += p.rays(n // 3, 0.4 * size, (0.5 * p.radius, p.radius), 0.3, 4) * np.float32(
+        p.pick((0.2, 0.35), (0.5, 0.8))
+    )
     return core * (1 + np.float32(0.12) * p.cloud()) + haze + lines
 
 
 def _ill_defined(p: Patch) -> Plane:
-    blob = p.inwards(p.radius * p.pick((0.72, 0.8), (0.66, 0.76)), p.pick((0.03, 0.06), (0.1, 0.17)), p.pick((1.2, 1.7), (1, 1.5)))
+    blob = p.inwards(
+        p.radius * p.pick((0.72, 0.8), (0.66, 0.76)), p.pick((0.03, 0.06), (0.1, 0.17)), p.pick((1.2, 1.7), (1, 1.5))
+    )
     blob += np.float32(p.pick((0.05, 0.1), (0.12, 0.2))) * p.cloud(2.6)
     mass = _mass(blob, 0.5) * p.pick((0.26, 0.38), (0.42, 0.6))
     if p.malignant:
@@ -227,11 +235,17 @@ def _distorted(p: Patch) -> Plane:
     """Pull the tissue towards a point, as a scar does, without a mass."""
     height, width = p.window.shape
     distance = np.sqrt(p.y**2 + p.x**2) / np.float32(p.radius)
-    pull = 1 + np.float32(p.pick((0.5, 0.7), (0.8, 1.3))) / (1 + 3 * distance * distance) * smoothstep(1.45 - distance, 0, 0.8)
+    pull = 1 + np.float32(p.pick((0.5, 0.7), (0.8, 1.3))) / (1 + 3 * distance * distance) * smoothstep(
+        1.45 - distance, 0, 0.8
+    )
     p.window[:] = sample(p.window, p.y * pull - p.y[0, 0], p.x * pull - p.x[0, 0], wrap=False)
     n = int(p.pick((12, 18), (22, 34)))
-    lines = p.rays(n, 0.06 * p.radius, (0.6 * p.radius, 1.2 * p.radius), 0.4) * np.float32(p.pick((0.14, 0.2), (0.18, 0.26)))
-    lines += p.rays(n // 2, 0.05 * p.radius, (0.5 * p.radius, p.radius), 0.4, 5) * np.float32(p.pick((0.3, 0.5), (0.6, 0.9)))
+    lines = p.rays(n, 0.06 * p.radius, (0.6 * p.radius, 1.2 * p.radius), 0.4) * np.float32(
+        p.pick((0.14, 0.2), (0.18, 0.26))
+    )
+    lines += p.rays(n // 2, 0.05 * p.radius, (0.5 * p.radius, p.radius), 0.4, 5) * np.float32(
+        p.pick((0.3, 0.5), (0.6, 0.9))
+    )
     patch = smoothstep(p.inwards(0.6 * p.radius, 0.12, 1.4), -0.5, 0.9) * np.float32(p.pick((0.05, 0.12), (0.2, 0.32)))
     return lines + patch * (1 + np.float32(0.25) * p.cloud())
 
@@ -243,7 +257,9 @@ def _asymmetric(p: Patch) -> Plane:
     dense = smoothstep(blob + np.float32(0.2) * texture, -0.45, 0.6) * np.float32(p.pick((0.26, 0.36), (0.4, 0.54)))
     dense *= np.float32(0.9) + np.float32(0.3) * texture
     n = int(p.pick((5, 9), (14, 22)))
-    return dense + p.rays(n, 0.3 * p.radius, (0.7 * p.radius, 1.15 * p.radius), 0.8) * np.float32(p.pick((0.1, 0.15), (0.16, 0.24)))
+    return dense + p.rays(n, 0.3 * p.radius, (0.7 * p.radius, 1.15 * p.radius), 0.8) * np.float32(
+        p.pick((0.1, 0.15), (0.16, 0.24))
+    )
 
 
 def _calcified(p: Patch) -> Plane:
@@ -267,7 +283,11 @@ def _calcified(p: Patch) -> Plane:
             rng.uniform(0, 2 * np.pi, k), rng.uniform(4, 10, k), 1.2, 24,
         )  # fmt: skip
         out += blur(strokes(out.shape, rows, columns, np.full(rows.shape, 0.5)))
-        out += smoothstep(p.inwards(0.8 * p.radius, 0.15, 1.3), -0.4, 0.8) * np.float32(0.14) * (1 + np.float32(0.3) * p.cloud())
+        out += (
+            smoothstep(p.inwards(0.8 * p.radius, 0.15, 1.3), -0.4, 0.8)
+            * np.float32(0.14)
+            * (1 + np.float32(0.3) * p.cloud())
+        )
     return out
 
 

@@ -106,5 +106,7 @@ def _shuffled(rng: Generator, items: list) -> list:
 
 def _evenly(rng: Generator, one: list, other: list) -> list:
     """Merge two lists so that every stretch holds about its share of both."""
-    places = [((i + rng.random()) / len(items), k, i) for k, items in enumerate((one, other)) for i in range(len(items))]
+    places = [
+        ((i + rng.random()) / len(items), k, i) for k, items in enumerate((one, other)) for i in range(len(items))
+    ]
     return [(one, other)[k][i] for _, k, i in sorted(places)]

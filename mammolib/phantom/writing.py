@@ -1,141 +1,204 @@
-"""A data set of phantoms on disk in the mini-MIAS layout: Info.txt, Licence.txt, a PGM a film; whole or not at all."""
+"""Write a phantom data set to disk in the layout of mini-MIAS: whole, or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
-from multiprocessing import get_context
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from mammolib.phantom.anatomy import SIZE
-from mammolib.phantom.films import SIDES, Mark, PhantomFilm, film, whole
+from mammolib.phantom.films import SIDES, PhantomFilm, film, whole
 
 VERSION = 1
-"""Number of the generator: raised whenever it draws other films for the same seed."""
+"""Goes up whenever the same seed gives other films."""
 
-MOST_WOMEN = 499
-"""Three digits name a film, and a woman has two."""
+MOST_WOMEN = 499  # references have three digits
+_HEADER = b"P5\n%d %d\n255\n" % (SIZE, SIZE)
 
-PREAMBLE = """\
-PHANTOMS, NOT FILMS OF PATIENTS
-===============================
+_PREAMBLE = """\
+               SYNTHETIC MAMMOGRAMS IN THE LAYOUT OF MINI-MIAS
 
-Synthetic mammograms made by mammolib, {women} women, seed {seed}, generator {version}. They show nobody. For teaching
-and for testing programs; not for clinical use. The layout is that of the MIAS MiniMammographic Database:
+{settings}
 
-1st column: reference number. Odd numbers are right breasts, even numbers left ones; two in a row are one woman.
-2nd column: tissue: F fatty, G fatty-glandular, D dense-glandular.
-3rd column: class: CALC calcification, CIRC well-defined mass, SPIC spiculated mass, MISC other ill-defined mass,
-            ARCH architectural distortion, ASYM asymmetry, NORM normal.
-4th column: severity: B benign, M malignant.
-5th, 6th:   x and y of the centre, y counted from the bottom-left corner.
-7th:        radius in pixels of a circle around the lesion.
+Every film here was computed. None shows a person, none was made from a
+film, and none may be used for anything clinical. They stand in for the
+mini-MIAS database where that one cannot be, and they are drawn with the
+same faults in the annotations, so that an audit has something to find.
+See Licence.txt.
 
-NOTE 3: calcifications spread over the whole film have no centre. Some rows are wrong on purpose, as some real ones are.
+=================================================================
+
+COLUMNS:
+
+1: reference of the film. Odd numbers are right breasts, even numbers
+   the left breast of the same woman.
+
+2: tissue.    F  fatty      G  fatty-glandular      D  dense-glandular
+
+3: finding.   CALC  calcifications         CIRC  mass, sharply bounded
+              SPIC  mass with spicules     MISC  mass, vaguely bounded
+              ARCH  distorted tissue       ASYM  unlike the other breast
+              NORM  nothing found
+
+4: severity.  B  benign      M  malignant
+
+5, 6: x and y of the centre, in pixels. x counts from the left; y counts
+   from the BOTTOM, so that the row of the image is 1023 - y.
+
+7: radius of a circle around the finding, in pixels.
+
+A film with several findings has several rows. The mark *NOTE 3* stands in
+place of the circle where calcifications are all over the breast. Images are
+1024 x 1024 pixels with the film in the middle.
+
+=================================================================
 
 """
 
-LICENCE = """\
-These phantoms were made by a program (mammolib, MIT licence). They show no person and may be used, changed and passed
-on freely. Not for clinical use.
+_LICENCE = """\
+                 LICENCE OF THESE SYNTHETIC MAMMOGRAMS
+
+MIT Licence
+
+Copyright (c) 2026 The mammolib authors
+
+These phantoms are the output of mammolib. Permission is granted, free of
+charge, to any person who obtains them to deal in them without restriction,
+including the rights to use, copy, modify, merge, publish, distribute,
+sublicense and sell copies, provided that this notice goes with all copies or
+substantial portions of them.
+
+They are provided "as is", without warranty of any kind, express or implied.
+In no event shall the authors be liable for any claim, damages or other
+liability arising from them or their use.
+
+Not for clinical use. These are not films of the Mammographic Image Analysis
+Society, whose database has a licence of its own.
 """
 
 
-def write(folder: str | Path, women: int = 80, seed: int = 0, jobs: int | None = None) -> Path:
-    """Write a data set of phantoms.
+def write(folder: str | os.PathLike, women: int = 80, seed: int = 0, jobs: int | None = None) -> Path:
+    """Write the films of a screening round, Info.txt and Licence.txt.
+
+    Everything is written into a hidden folder beside `folder`, which takes its name when it is complete. An error or
+    Ctrl-C leaves nothing behind. A complete set of the same settings that is already there is left as it is.
 
     Args:
-        folder: to be made; its parent too. A folder that already holds this very set is left as it is.
-        women: how many, 1 to 499; each has two films.
-        seed: 0 or more. The same seed gives the same films, whatever `women` and `jobs` are.
-        jobs: how many processes draw; default: as many as there are cores.
+        folder: where; must not exist, be empty, or hold the same set.
+        women: how many, 1 to 499; two films each.
+        seed: 0 or more. The first women of a larger set are those of a smaller one.
+        jobs: threads; by default as many as there are processors.
 
     Returns:
         The folder.
 
     Raises:
         ValueError: a bad argument; names it and its value.
-        FileExistsError: the folder is there and holds something else.
-        OSError: the disk is full or the place cannot be written to; nothing is left behind.
+        FileExistsError: something else is in the folder.
+        OSError: it cannot be written; says why.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder)
     women, seed = whole("women", women, 1), whole("seed", seed, 0)
     if women > MOST_WOMEN:
-        raise ValueError(f"women: at most {MOST_WOMEN}, since three digits name a film; got {women}")
-    jobs = whole("jobs", jobs, 1) if jobs is not None else os.cpu_count() or 1
-    heading = PREAMBLE.format(women=women, seed=seed, version=VERSION)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if _holds(folder, heading, women):
-            return folder
-        raise FileExistsError(f"{folder}: holds something else than these phantoms; name another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        raise ValueError(f"women: must be at most {MOST_WOMEN}, got {women}")
+    jobs = (
+        whole("jobs", jobs, 1)
+        if jobs is not None
+        else len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    if is_whole(folder, women, seed):
+        return folder
+    _refuse(folder)
+    draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        rows = [row for rows in _draw(part, women, seed, jobs) for row in rows]
-        (part / "Licence.txt").write_text(LICENCE)
-        (part / "Info.txt").write_text(heading + "\n".join(rows) + "\n")
-        part.chmod(0o755)
+        draft.mkdir(parents=True)
+        _fill(draft, women, seed, jobs)
         try:
-            os.replace(part, folder)
-        except OSError:  # another process was faster
-            if not _holds(folder, heading, women):
+            if folder.is_dir():  # empty: not every system renames onto it
+                folder.rmdir()
+            draft.rename(folder)
+        except OSError:  # another process may have been faster
+            if not is_whole(folder, women, seed):
+                _refuse(folder)
                 raise
+    except FileExistsError:
+        raise
+    except OSError as err:
+        raise type(err)(f"{folder}: the phantoms could not be written: {err.strerror or err}") from None
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
-def ensure(cache: str | Path, women: int = 80, seed: int = 0) -> Path:
-    """Return the folder of a data set of phantoms inside `cache`, writing it if it is not there.
+def ensure(cache: str | os.PathLike, women: int, seed: int) -> Path:
+    """Return a phantom data set in a cache folder; written the first time, found again afterwards.
 
-    Safe when two processes ask at once: both draw, one is first, both get the same folder.
+    The name of the folder says the version of the generator, the number of women and the seed. Processes that ask at
+    the same time each draw the set, and the first to finish provides it. A set that has lost a file is drawn anew.
     """
     women, seed = whole("women", women, 1), whole("seed", seed, 0)
-    return write(Path(cache) / f"phantoms-v{VERSION}-{women}-women-seed-{seed}", women, seed)
+    folder = Path(cache) / f"phantom-v{VERSION}-women-{women}-seed-{seed}"
+    if folder.is_dir() and not is_whole(folder, women, seed):
+        aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old")
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+    return write(folder, women, seed)
 
 
-def _holds(folder: Path, heading: str, women: int) -> bool:
-    """Say whether a folder is a whole set with this heading: Info.txt is written last, and every film has its size."""
-    info = folder / "Info.txt"
-    if not info.is_file() or not info.read_text(errors="replace").startswith(heading):
+def is_whole(folder: str | os.PathLike, women: int, seed: int) -> bool:
+    """Say whether a folder holds the whole set of these settings: the right Info.txt and every film at full length."""
+    folder = Path(folder)
+    try:
+        if _settings(women, seed) not in (folder / "Info.txt").read_text(encoding="ascii").splitlines():
+            return False
+        length = len(_HEADER) + SIZE * SIZE
+        names = (f"mdb{number:03d}.pgm" for number in range(1, 2 * women + 1))
+        return (folder / "Licence.txt").is_file() and all((folder / n).stat().st_size == length for n in names)
+    except (OSError, UnicodeDecodeError):
         return False
-    names = [folder / f"mdb{n:03d}.pgm" for n in range(1, 2 * women + 1)]
-    return all(p.is_file() and p.stat().st_size == len(_header()) + SIZE * SIZE for p in names)
 
 
-def _draw(part: Path, women: int, seed: int, jobs: int) -> Iterator[list[str]]:
-    """Draw every film into a folder; yield the rows of each, in order."""
-    numbers = range(1, 2 * women + 1)
-    if jobs == 1:
-        yield from map(_write_film, repeat(part), repeat(seed), numbers)
-        return
-    # spawn: a forked child of a notebook that has loaded TensorFlow may hang
-    with ProcessPoolExecutor(min(jobs, len(numbers)), mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(_write_film, repeat(part), repeat(seed), numbers, chunksize=4)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+def info_rows(film: PhantomFilm) -> list[str]:
+    """Return a film's rows of Info.txt, y counted from the bottom as there."""
+    start = f"{film.reference} {film.tissue}"
+    if not film.marks:
+        return [f"{start} NORM "]
+    rows = []
+    for mark in film.marks:
+        row = f"{start} {mark.kind} {mark.severity}"
+        if mark.row is not None:
+            row += f" {mark.column} {SIZE - 1 - mark.row} {mark.radius}"
+        elif mark.widespread:
+            row += " *NOTE 3*"
+        rows.append(row)
+    return rows
 
 
-def _write_film(part: Path, seed: int, number: int) -> list[str]:
-    drawn = film(seed, (number + 1) // 2, SIDES[(number + 1) % 2])
-    (part / f"{drawn.reference}.pgm").write_bytes(_header() + np.ascontiguousarray(drawn.pixels).tobytes())
-    return [_row(drawn, mark) for mark in drawn.marks] or [f"{drawn.reference} {drawn.tissue} NORM"]
+def _settings(women: int, seed: int) -> str:
+    return f"Generator version {VERSION}, {women} women, seed {seed}."
 
 
-def _row(drawn: PhantomFilm, mark: Mark) -> str:
-    start = f"{drawn.reference} {drawn.tissue} {mark.kind} {mark.severity}"
-    if mark.row is None:
-        return f"{start} *NOTE 3*" if mark.widespread else start
-    return f"{start} {mark.column} {SIZE - 1 - mark.row} {mark.radius}"
+def _refuse(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: exists and is not this phantom set; name another folder or remove it")
 
 
-def _header() -> bytes:
-    return b"P5\n%d %d\n255\n" % (SIZE, SIZE)
+def _fill(draft: Path, women: int, seed: int, jobs: int) -> None:
+    def one(woman_and_side: tuple[int, str]) -> list[str]:
+        drawn = film(seed, *woman_and_side)
+        (draft / f"{drawn.reference}.pgm").write_bytes(_HEADER + drawn.pixels.tobytes())
+        return info_rows(drawn)
+
+    pool = ThreadPoolExecutor(jobs)  # threads: NumPy and the FFT let go of the interpreter; nothing to fork or pickle
+    try:
+        rows = list(pool.map(one, [(woman, side) for woman in range(1, women + 1) for side in SIDES]))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    lines = [row for of_film in rows for row in of_film]
+    info = _PREAMBLE.format(settings=_settings(women, seed)) + "\n".join(lines) + "\n"
+    (draft / "Licence.txt").write_text(_LICENCE, encoding="ascii")
+    (draft / "Info.txt").write_text(info, encoding="ascii")
