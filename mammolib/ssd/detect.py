@@ -24,7 +24,7 @@ from mammolib.ssd.decode import decode_predictions, suppress
 from mammolib.ssd.model import build, layout_of
 from mammolib.ssd.pictures import draw, read_picture
 
-NOTICE = "Not for clinical use: a teaching network, trained on a few hundred films of the 1990s."
+NOTICE = "Not for clinical use: a network for teaching, trained on a few hundred films at the most."
 
 
 def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any) -> Detections:
