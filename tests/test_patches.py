@@ -194,6 +194,14 @@ def test_a_cut_is_kept_if_it_holds_the_lesion(row: int, column: int, radius: int
         np.testing.assert_allclose(truth, clipped)
 
 
+def test_the_rules_at_their_edges():
+    on_the_line = Film(1, (lesion(64, 64, 10),), (128, 128))  # belongs to the cut that begins there, not the one before
+    cuts = patches.uniform_cuts([on_the_line], 64, 64, "centre")
+    assert cuts.truths.box.tolist() == [[0, 0, 10, 10]]
+    quarter = Film(1, shape=(128, 128), dark_rows=32)
+    assert [len(patches.uniform_cuts([quarter], 128, max_dark=share)) for share in (0.25, 0.249)] == [1, 0]
+
+
 def test_a_film_without_a_lesion_keeps_all_its_cuts_and_they_have_no_truths():
     films = [Film(1), Film(2, (lesion(100, 100),)), Film(3), Film(4, (lesion(300, 300, 20, "M"),))]
     cuts = patches.uniform_cuts(films, 256, 64, views=8)
