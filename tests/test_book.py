@@ -334,6 +334,24 @@ def test_warnings_are_errors_every_time(project):
     page = book.build(root, say=said.append)
     assert page.is_file() and said == [f"open {page.as_uri()}"]
     assert (page.parent / "chapters" / "01-a.html").is_file()
+    intro.write_text(good + "\n[nowhere](no-such-page.md)\n")
+    with pytest.raises(ValueError, match="not built"):
+        book.build(root, say=lambda line: None)
+    assert page.is_file(), "the last good pages are still there"
+    assert sorted(p.name for p in page.parent.parent.iterdir()) == ["html", "source"]
+
+
+def test_pages_follow_the_table_of_contents(project):
+    """Left to itself, Sphinx keeps the old list of chapters beside every page that it need not read again."""
+    root = project(c01_a=chapter("x = 1"), c02_b=chapter("x = 1"))
+    stage_executed(root)
+    page = book.build(root, say=lambda line: None).parent / "book" / "intro.html"
+    assert "chapters/02-b.html" in page.read_text()
+    toc = root / "_toc.yml"
+    toc.write_text(toc.read_text().replace("  - file: chapters/02-b\n", ""))
+    book.build(root, say=lambda line: None)
+    assert "chapters/02-b.html" not in page.read_text()
+    assert not (page.parent.parent / "chapters" / "02-b.html").exists()
 
 
 def test_output_on_standard_error_is_no_page(project):

@@ -59,6 +59,11 @@ def test_constraints_hold_every_requirement():
     assert "jupytext" not in fixed and "torch" not in fixed
 
 
+def test_binder_installs_the_project_with_the_tested_versions():
+    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    assert lines == ["-c ../.ci/constraints.txt", "-e ."]  # -c is relative to the file, -e to the project's folder
+
+
 def test_versions_that_are_traps_are_kept_out():
     needed = requirements()
     assert not needed["jupyter-book"].specifier.contains("2.0.0"), "2.x ignores _config.yml and exits 0"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,23 +57,34 @@ def build(
         take_executed(root, Path(executed).expanduser(), source)
     stage(root, source, say)
 
-    command = [*JUPYTER_BOOK, *OPTIONS, str(out.parent.resolve()), str(source.resolve())]
+    out.mkdir(parents=True, exist_ok=True)
+    # Always all of it, and elsewhere first. Sphinx does not warn again about a page it need not read again, and leaves
+    # an old table of contents beside it; and a book that fails must not take the place of the last that did not.
+    with tempfile.TemporaryDirectory(dir=out, prefix=".pages-", ignore_cleanup_errors=True) as place:
+        _make_pages(root, source.resolve(), Path(place).resolve(), say)
+        if (out / "html").exists():
+            (out / "html").rename(Path(place) / "before")
+        (Path(place) / "_build" / "html").rename(out / "html")
+    page = out / "html" / "index.html"
+    say(f"open {page.resolve().as_uri()}")
+    return page
+
+
+def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None]) -> None:
+    """Let Jupyter Book make ``_build/html`` in a folder; a warning, an error or a missing page is a ValueError."""
+    command = [*JUPYTER_BOOK, *OPTIONS, str(place), str(source)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     if done.returncode != 0:
-        # Sphinx does not warn again about a page it need not read again: let it forget, or the next build would pass.
-        shutil.rmtree(out / ".doctrees", ignore_errors=True)
         lines = [line for line in COLOUR.sub("", done.stdout).splitlines() if WARNING.search(line)]
         for line in lines[1:]:
             say(line)
         raise ValueError(f"the book was not built: {lines[0] if lines else ' '.join(done.stdout.split())[-300:]}")
-    missing = [f for f in ["index", *table_of_contents(root)] if not (out / "html" / f"{f}.html").is_file()]
+    pages = ["index", *table_of_contents(root)]
+    missing = [f for f in pages if not (place / "_build" / "html" / f"{f}.html").is_file()]
     if missing:
         raise ValueError(f"the book was not built: the page {missing[0]}.html is missing")
-    page = out / "html" / "index.html"
-    say(f"open {page.resolve().as_uri()}")
-    return page
 
 
 def check_version() -> None:
