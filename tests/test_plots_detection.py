@@ -141,6 +141,28 @@ def test_the_slider_moves_in_a_notebook_server(monkeypatch, matches):
         explore.explore(lambda c: None, c=(0, 1, 0.1, 2))
 
 
+def test_moving_the_slider_shows_another_figure(monkeypatch):
+    """In a real kernel, with the widget's own state: the figure is in it, once, and is drawn anew when moved."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipywidgets")
+    monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
+    monkeypatch.delenv("MAMMOLIB_STATIC", raising=False)
+    cell = """
+    from mammolib.plots import explore, figure
+    drawn = []
+    def draw(c):
+        drawn.append(c)
+        return figure()
+    explore.explore(draw, c=(0, 1, 0.1, 0.5))
+    """.replace("\n    ", "\n")
+    cells = [nbformat.v4.new_code_cell(source) for source in (cell, "_.children[0].value = 0.7", "print(drawn)")]
+    nb = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells)).execute()
+    assert "0.5, 0.7" in nb.cells[2].outputs[0].text
+    state = nb.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    (shown,) = [s["state"]["outputs"] for s in state if s["model_name"] == "OutputModel"]
+    assert [list(o["data"]) for o in shown] == [["text/plain", "image/png"]]
+
+
 def test_the_evaluator_of_the_time():
     """Areas with a pixel more, intersections without; and it fails on a class without detections."""
     assert of_the_time.mixed_iou(LESION, LESION)[0, 0] == pytest.approx(400 / 482)

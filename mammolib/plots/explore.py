@@ -44,9 +44,13 @@ def explore(draw: Callable[..., Figure], **sliders: tuple[float, float, float, f
     if not live():
         return draw(**{name: first for name, (_, _, _, first) in sliders.items()})
     import ipywidgets
+    from IPython.display import display
+
+    def show(**values: float) -> None:  # what a function returns to `interactive` is kept, not shown
+        display(draw(**values))
 
     controls = {
         name: ipywidgets.FloatSlider(first, min=low, max=high, step=step, description=name, continuous_update=False)
         for name, (low, high, step, first) in sliders.items()
     }
-    return ipywidgets.interactive(draw, **controls)
+    return ipywidgets.interactive(show, **controls)
