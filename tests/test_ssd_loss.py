@@ -73,7 +73,8 @@ def test_the_two_ways_of_mining_differ_when_one_image_holds_the_hard_ones():
     y_true, y_pred = np.zeros((2, 20, 5), "float32"), np.zeros((2, 20, 7), "float32")
     y_true[0, 0, 0] = 1
     y_pred[1, :3, 1] = 5  # the three hardest backgrounds lie in the image without a lesion
-    masks = [to_numpy(SSDLoss(m).negatives(y_true[..., 0], y_pred[..., 1])) for m in ("image", "batch")]
+    hit, entropy = (keras.ops.array(v) for v in (y_true[..., 0], y_pred[..., 1]))
+    masks = [to_numpy(SSDLoss(m).negatives(hit, entropy)) for m in ("image", "batch")]
     assert [m.sum(axis=1).tolist() for m in masks] == [[3, 0], [0, 3]]
 
 
