@@ -177,8 +177,11 @@ def breast(woman: Woman, rng: Generator) -> Breast:
 def tone(attenuation: Plane) -> Plane:
     """Return grey levels from 0 to 255: slow in thin and in thick places, as the blackening of a film is."""
     s = np.maximum(attenuation, 0)
-    s = s * s
-    return 255 * s / (s + np.float32(0.80))
+    s *= s
+    below = s + np.float32(0.80)
+    s *= 255
+    s /= below
+    return s
 
 
 def _squared(dy: Plane, dx: Plane) -> Plane:
@@ -270,8 +273,8 @@ def _vessels(woman: Woman, rng: Generator) -> Plane:
     """Return thin strands: ducts from the nipple, vessels and ligaments across the breast."""
     height, width = SIZE, woman.width
     y0, x0 = woman.nipple
-    ducts, veins, threads = 18, 8, 300
-    n = ducts + veins + threads
+    ducts, veins, threads = 18, 8, 250
+    n, steps = ducts + veins + threads, 220
     u = rng.uniform
     row = np.concatenate([y0 + u(-10, 10, ducts), u(0.05, 0.9, veins) * height, u(0.05, 1, threads) * height])
     column = np.concatenate([x0 - u(8, 40, ducts), u(-0.05, 0.2, veins) * x0, u(0, 1, threads) * x0])
@@ -280,9 +283,9 @@ def _vessels(woman: Woman, rng: Generator) -> Plane:
         [np.pi + u(-0.9, 0.9, ducts), u(-0.5, 0.5, veins), rng.normal(0.15, 0.45, threads)]
     )
     length = np.concatenate([u(80, 330, ducts), u(250, 620, veins), u(50, 300, threads)])
-    rows, columns = walks(rng, row, column, heading, length, 0.9, 260)
+    rows, columns = walks(rng, row, column, heading, length, 0.9, steps)
     weight = np.concatenate([u(0.25, 0.6, ducts), u(0.5, 1.1, veins), u(0.05, 0.4, threads)])
-    ink = weight[:, None] * np.sin(np.linspace(0.25, np.pi, 260))[None, :] * (length / 260)[:, None]
+    ink = weight[:, None] * np.sin(np.linspace(0.25, np.pi, steps))[None, :] * (length / steps)[:, None]
     ink = np.round(ink * 2**20) / 2**20
     thick = slice(ducts, ducts + veins)
     thin = np.r_[0:ducts, ducts + veins : n]

@@ -164,5 +164,8 @@ def strokes(shape: tuple[int, int], row: NDArray, column: NDArray, ink: NDArray)
     dr, dc = row - r, column - c
     at = r * width + c
     index = np.concatenate([at, at + 1, at + width, at + width + 1])
-    share = np.concatenate([(1 - dr) * (1 - dc), (1 - dr) * dc, dr * (1 - dc), dr * dc]) * np.tile(ink, 4)
+    lower = dr * ink
+    upper = ink - lower
+    upper_right, lower_right = upper * dc, lower * dc
+    share = np.concatenate([upper - upper_right, upper_right, lower - lower_right, lower_right])
     return np.bincount(index, share, height * width).astype(np.float32).reshape(shape)

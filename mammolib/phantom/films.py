@@ -204,8 +204,7 @@ def _edges(rng: Generator, grey: Plane, side: str) -> None:
         rim = wide + slope * np.linspace(-1, 1, height)[:, None] - across[None, :]
         grey += (248 - grey) * np.clip(rim / 2 + 0.5, 0, 1).astype(np.float32)
     if band < 0.07:
-        noise = rng.normal(96, 14, (tall, width)).astype(np.float32)
-        grey[:tall] = blur(noise)
+        grey[:tall] = blur(96 + 14 * rng.standard_normal((tall, width), dtype=np.float32))
         grey[tall : tall + 2] *= np.float32(0.3)
     if line < 0.3:
         row, start, end = height - rng.integers(8, 40), *np.sort(rng.integers(0, width, 2))
