@@ -95,7 +95,7 @@ def _rank(detections: Detections, limit: int | None) -> tuple[NDArray, NDArray]:
         and label: ``ranked[place]`` has every image's detections of one class together, the most confident first.
     """
     order = _stable(detections.image)
-    order = order[np.argsort(-detections.confidence[order], kind="stable")]
+    order = order[_falling(detections.confidence[order])]
     ranked = order[_stable(detections.label[order])]
     place = _stable(detections.image[ranked])
     if limit is None or not len(ranked):
@@ -111,6 +111,13 @@ def _stable(values: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return the order of whole numbers from 0, equal ones as given; small numbers are sorted by their digits."""
     small = values.astype(np.uint16) if len(values) and values.max() < 1 << 16 else values
     return np.argsort(small, kind="stable")
+
+
+def _falling(values: NDArray[np.floating]) -> NDArray[np.integer]:
+    """Return the order of falling numbers, equal ones as given: twice the quick sort is faster than a stable one."""
+    order = np.argsort(-values)
+    level = np.cumsum(np.r_[False, np.diff(values[order]) != 0][: len(values)])
+    return np.sort(level * len(values) + order) % max(len(values), 1)
 
 
 def _judge(
