@@ -81,7 +81,7 @@ def test_rows_count_y_from_the_bottom_and_leave_out_what_is_not_known():
         return phantom.info_rows(phantom.PhantomFilm("mdb001", "G", np.zeros((1, 1), np.uint8), marks))
 
     assert rows() == ["mdb001 G NORM "]
-    assert rows(phantom.Mark("CIRC", "B", row=598, column=535, radius=197)) == ["mdb001 F MISC M 300 400 50"]
+    assert rows(phantom.Mark("CIRC", "B", row=623, column=300, radius=50)) == ["mdb001 G CIRC B 300 400 50"]
     assert rows(phantom.Mark("CALC", "M", widespread=True)) == ["mdb001 G CALC M *NOTE 3*"]
     assert rows(phantom.Mark("CIRC", "B")) == ["mdb001 G CIRC B"]
     assert len(rows(phantom.Mark("CALC", "B", 5, 5, 3), phantom.Mark("CALC", "B", 9, 9, 3))) == 2
