@@ -36,10 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give nbval's kernels what `mammolib run` gives its own."""
     config.stash[EXECUTED] = {}
     os.environ[PREFIX] = sys.prefix  # book.start then refuses a kernel of another environment
-    folder = ROOT / "_build" / "ipython" / "profile_default"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ipython_kernel_config.py").write_text("c.IPKernelApp.capture_fd_output = False\n")
-    os.environ["IPYTHONDIR"] = str(folder.parent)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
