@@ -194,9 +194,11 @@ def _circumscribed(p: Patch) -> Plane:
     blob = p.inwards(0.88 * p.radius, p.pick((0.0, 0.03), (0.07, 0.11)), p.pick((1.0, 1.35), (1.0, 1.3)))
     blob += np.float32(p.pick((0.02, 0.045), (0.07, 0.11))) * p.cloud(2.6)
     soft = p.pick((0.1, 0.2), (0.2, 0.34))
-    mass = _mass(blob, soft) * p.pick((0.27, 0.42), (0.44, 0.64))
+    mass = _mass(blob, soft) * p.pick((0.22, 0.36), (0.46, 0.66))
     if not p.malignant:  # the rim of compressed fat that well-defined masses show
         mass -= np.float32(0.03) * smoothstep(blob, -0.22, -0.08) * (1 - smoothstep(blob, -0.08, 0.02))
+    else:
+        mass += p.rays(14, 0.7 * p.radius, (0.9 * p.radius, 1.25 * p.radius), 0.5) * np.float32(0.16)
     return mass * (1 + np.float32(0.16) * p.cloud(2.6))
 
 
@@ -225,9 +227,9 @@ def _ill_defined(p: Patch) -> Plane:
         p.radius * p.pick((0.72, 0.8), (0.66, 0.76)), p.pick((0.03, 0.06), (0.1, 0.17)), p.pick((1.2, 1.7), (1, 1.5))
     )
     blob += np.float32(p.pick((0.05, 0.1), (0.12, 0.2))) * p.cloud(2.6)
-    mass = _mass(blob, 0.5) * p.pick((0.26, 0.38), (0.42, 0.6))
+    mass = _mass(blob, 0.5) * p.pick((0.2, 0.32), (0.44, 0.62))
     if p.malignant:
-        mass += p.rays(12, 0.5 * p.radius, (0.7 * p.radius, 1.05 * p.radius), 0.6) * np.float32(0.16)
+        mass += p.rays(20, 0.5 * p.radius, (0.75 * p.radius, 1.15 * p.radius), 0.5) * np.float32(0.2)
     return mass * (1 + np.float32(0.14) * p.cloud())
 
 
@@ -253,12 +255,12 @@ def _distorted(p: Patch) -> Plane:
 def _asymmetric(p: Patch) -> Plane:
     """Add glandular density that the other breast does not have."""
     blob = p.inwards(0.85 * p.radius, p.pick((0.06, 0.1), (0.1, 0.16)), p.pick((1.1, 1.7), (1, 1.4)))
-    texture = p.cloud(2.6)
-    dense = smoothstep(blob + np.float32(0.2) * texture, -0.45, 0.6) * np.float32(p.pick((0.26, 0.36), (0.4, 0.54)))
+    texture = p.cloud(3.2)
+    dense = smoothstep(blob + np.float32(0.2) * texture, -0.45, 0.6) * np.float32(p.pick((0.2, 0.3), (0.42, 0.58)))
     dense *= np.float32(0.9) + np.float32(0.3) * texture
-    n = int(p.pick((5, 9), (14, 22)))
+    n = int(p.pick((4, 8), (18, 28)))
     return dense + p.rays(n, 0.3 * p.radius, (0.7 * p.radius, 1.15 * p.radius), 0.8) * np.float32(
-        p.pick((0.1, 0.15), (0.16, 0.24))
+        p.pick((0.08, 0.13), (0.18, 0.26))
     )
 
 
