@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import signal
@@ -190,7 +191,10 @@ def test_stopped_run_leaves_no_kernel_and_no_file(project, films, end):
         c01_long=chapter("import os\nopen('pid', 'w').write(str(os.getpid()))\nimport time\ntime.sleep(100)")
     )
     command = [sys.executable, "-m", "mammolib.cli", "run", "--data", str(films)]
-    process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whoever started us may ignore it
+    process = subprocess.Popen(
+        command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=listen
+    )
     pid = root / "chapters" / "pid"
     wait_for(lambda: pid.exists() and pid.read_text())
     process.send_signal(end)

@@ -166,6 +166,7 @@ def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Calla
 
     server = serve(stalls)
     code = f"from mammolib import mias; mias.fetch(to={str(tmp_path / 'to')!r}, url={server.url!r}, progress=False)"
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"  # else it may be ignored
     run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     try:
         assert asked.wait(30) and os.listdir(tmp_path) != []
