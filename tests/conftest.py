@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give nbval's kernels what `mammolib run` gives its own."""
     config.stash[EXECUTED] = {}
     os.environ[PREFIX] = sys.prefix  # book.start then refuses a kernel of another environment
+    os.environ["MAMMOLIB_PROGRESS"] = "0"  # a bar would be part of a cell's output
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

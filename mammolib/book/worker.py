@@ -147,7 +147,7 @@ def this_interpreter() -> type:
                 argv=[sys.executable, *KERNEL],
                 display_name="Python 3",
                 language="python",
-                env={PREFIX: sys.prefix} | defaults,
+                env={PREFIX: sys.prefix, "MAMMOLIB_PROGRESS": "0"} | defaults,
             )
 
     return ThisInterpreter
