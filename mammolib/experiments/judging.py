@@ -45,7 +45,7 @@ def metrics_of(
     sensitivity by class of lesion. And majority_share (of the training patches) and women_seen (share of the test
     patches whose woman is in training too: the leak).
     """
-    found = _training_metrics(runs)
+    found = _training_metrics(runs, float(np.mean([len(p.training) for p in parts])))
     found["women_seen"] = float(
         np.mean(np.concatenate([np.isin(patches.woman[p.test], patches.woman[p.training]) for p in parts]))
     )
@@ -136,18 +136,19 @@ def scores(record: Record) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     return (np.asarray(record.outputs["test_label"]) > 0).astype(int), _suspicion(said)
 
 
-def _training_metrics(runs: Sequence[Run]) -> dict[str, float]:
+def _training_metrics(runs: Sequence[Run], images: float) -> dict[str, float]:
     epochs = [run.history.epoch for run in runs]
     found: dict[str, float] = {
         "parameters": runs[0].model.count_params(),
         "seconds": sum(run.seconds for run in runs),
-        "images_per_second": float(np.mean([run.images_per_second for run in runs])),
+        "images_per_second": float(np.median([run.images_per_second for run in runs])),
     }
     n = min(len(e.get("epoch", [])) for e in epochs)
     if not n:
         return found
     last = slice(n - max(1, n // 8), n)
-    found["seconds_per_epoch"] = float(np.mean([np.mean(e["seconds"]) for e in epochs]))
+    seconds = float(np.median(np.concatenate([e["seconds"] for e in epochs])))  # a run that was paused keeps its pace
+    found["seconds_per_epoch"], found["images_per_second"] = seconds, images / seconds
     for name, column in (("loss", "loss"), ("accuracy", "accuracy")):
         for side, prefix in (("train", ""), ("val", "val_")):
             values = np.mean([e[prefix + column][:n] for e in epochs], axis=0)
