@@ -162,6 +162,64 @@ def refresh(chapters: tuple[str, ...], force: bool) -> None:
 
 
 @main.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper.")
+@click.option("--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the split, the cuts and the training.")
+@click.option("--split", default="image", show_default=True, help="image, lesion-order or woman.")
+@click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given.")
+@click.option("--updates", type=int, help="About how many; the profile's if not given.")
+@click.option("--variant", help="stated: the paper's settings; trains: those that train from random weights.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly.")
+@click.option("--of", help="E only: the run of A to start from, such as A-0123456789ab.")
+@click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given.")
+def experiment(
+    names: tuple[str, ...],
+    profile: str,
+    data: str,
+    seed: int,
+    variant: str | None,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    **options: Any,
+) -> None:
+    """Run Experiments NAMES (A, B, C-300x2, ... E-after) and record them; what is recorded already is not run again."""
+    from mammolib import results
+    from mammolib.book import session
+    from mammolib.experiments import detection, profiles
+
+    if variant is not None and variant not in detection.VARIANTS:
+        raise ValueError(f"--variant: {variant!r} is not one of {', '.join(detection.VARIANTS)}")
+    size = profiles.profile(profile)
+    changes = None if variant is None and not pairs else dict(detection.VARIANTS[variant or "stated"])
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
+        changes[key] = _value(value)
+    store = results.run_store() if out is None else out
+    films, digest, name = session.open_data(size, seed, data)
+    about = {"name": name, "digest": digest, "films": len(films)}
+    for one in names:
+        record = detection.run(
+            one, films, profile=size, data=about, seed=seed, changes=changes, store=store, say=click.echo, **options
+        )
+        found = {k: v["value"] for k, v in record.metrics.items() if k.startswith("map") and v["value"] is not None}
+        shown = [f"{k} {value:.3g}" for k, value in found.items()]
+        click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *shown]))
+
+
+def _value(text: str) -> Any:
+    """Read a setting's value: a number, true, false, null, a list, or else a word."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@main.command()
 @click.argument("image", type=FOLDER)
 @click.option("--weights", type=FOLDER, required=True, help="A run's folder, or a .keras or .weights.h5 file.")
 @click.option("-o", "--out", type=FOLDER, help="Where to write the picture with boxes, as PNG.")

@@ -1,0 +1,304 @@
+"""The paper's Experiments A to E (section 4.2) as data, and `run`, which turns one of them into a record.
+
+What the paper states is here as it states it; what it leaves open is named in `open`, and the value is our choice. A
+departure from either is a change (`Detection.but`), and the record says which.
+
+Sizes. A run may be narrower (`width`) or shorter (`updates`) than the paper's. A shortened run keeps its shape: it has
+the paper's number of epochs, each with fewer updates, as long as an epoch has at least `LEAST_STEPS`; below that it has
+fewer epochs. The learning rates change after the same share of the run, and a point such as "epoch 30 of 110" is looked
+up at the same share. The record states the epochs and steps that were run, and the paper's under "shortened_from".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mammolib.mias import Film
+    from mammolib.results import Record
+
+SPLITS = ("image", "lesion-order", "woman")
+SETS = ("centred", "uniform")
+STARTS = ("random", "imagenet")
+LEAST_STEPS = 10
+WORDS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+"""Optimizers as a reader writes them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is and when its learning rate changes.
+
+    Attributes:
+        epochs, steps: epochs, and updates in each.
+        rates: the learning rates.
+        starts: the update at which each begins, the first 0.
+        marks: epoch of the paper -> epoch of this run at the same share of it.
+    """
+
+    epochs: int
+    steps: int
+    rates: tuple[float, ...]
+    starts: tuple[int, ...]
+    marks: Mapping[int, int]
+
+    @property
+    def updates(self) -> int:
+        """Updates of the run."""
+        return self.epochs * self.steps
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One of the paper's trainings of SSD256, or an evaluation of one.
+
+    Attributes:
+        name: of its record, and so of the claims it answers.
+        epochs, steps, batch: how long; `epochs` 0 for an evaluation without training.
+        rates, rate_epochs: the learning rates, and the last epoch of each.
+        separable: with separable convolutions.
+        regularise_separable: give them the weight decay and the He-normal start that the others have. Keras 2.2.4
+            ignored both without a word, and so do Experiments D by default.
+        trains_on: "centred" (a crop around each lesion, in eight views) or "uniform" (cuts on a grid that hold it).
+        tests_on: the sets it is tested on; with two, names of metrics end in "_centred" and "_uniform".
+        start: "random" weights, "imagenet" (VGG16's, at width 1), or a run of the store such as "A-0123456789ab".
+        from_a: continue from Experiment A's weights, whatever `start` says.
+        optimizer, momentum, clip, warmup: momentum is SGD's; clip is the largest norm of the gradient or None; warmup
+            counts updates of the run as it is.
+        precision: "float32" or "mixed_bfloat16".
+        flip: mirror each training image left to right with probability one half, as the implementation of the time.
+        l2: weight decay, added to the loss.
+        mining: where hard negatives are looked for: in the "batch", as the implementation of the time, or each "image".
+        mean, divide_by: the input is (grey - mean) / divide_by; "vgg" is the mean that VGG's weights expect.
+        gradient_norm: what is recorded of the gradient: "off", "total" or "layer".
+        watch: epochs after which the test set is looked at, for the claims about them.
+        open: what the paper does not state.
+        changes: what departs from the experiment, name -> value.
+
+    Raises:
+        ValueError: names the experiment, the setting and the value.
+    """
+
+    name: str
+    epochs: int
+    steps: int
+    batch: int
+    rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
+    rate_epochs: tuple[int, ...] = (90, 100, 110)
+    separable: bool = False
+    regularise_separable: bool = True
+    trains_on: str = "centred"
+    tests_on: tuple[str, ...] = ("centred",)
+    start: str = "random"
+    from_a: bool = False
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    clip: float | None = None
+    warmup: int = 0
+    precision: str = "float32"
+    flip: bool = True
+    l2: float = 5e-4
+    mining: str = "batch"
+    mean: str | float = "vgg"
+    divide_by: float = 1.0
+    gradient_norm: str = "off"
+    watch: tuple[int, ...] = ()
+    open: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("rates", "rate_epochs"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
+        for name, good in (
+            ("epochs", _whole(self.epochs, 0)),
+            ("steps", _whole(self.steps, 1 if self.epochs else 0)),
+            ("batch", _whole(self.batch, 1)),
+            ("rates", bool(self.rates) and all(_number(r) and r >= 0 for r in self.rates)),
+            ("rate_epochs", len(self.rate_epochs) == len(self.rates) and _rising(self.rate_epochs)),
+            ("rate_epochs", not self.epochs or self.rate_epochs[-1:] == (self.epochs,)),
+            ("trains_on", self.trains_on in SETS),
+            ("mining", self.mining in ("batch", "image")),
+            ("warmup", _whole(self.warmup, 0)),
+            ("l2", _number(self.l2) and self.l2 >= 0),
+            ("divide_by", _number(self.divide_by) and self.divide_by > 0),
+            ("mean", self.mean == "vgg" or _number(self.mean)),
+            *((name, isinstance(getattr(self, name), bool)) for name in ("flip", "separable", "regularise_separable")),
+        ):
+            if not good:
+                raise ValueError(f"experiment {self.name!r}, {name}: {getattr(self, name)!r} does not fit")
+
+    @property
+    def updates(self) -> int:
+        """Updates of the experiment at its full length."""
+        return self.epochs * self.steps
+
+    def but(self, **changes: Any) -> Detection:
+        """Return the experiment with some settings changed; the record says which. A value it has already is none.
+
+        Args:
+            **changes: fields; or ``rate``, the first learning rate, which takes the others along; or ``epochs`` alone,
+                which takes the epochs of the rates along.
+
+        Raises:
+            ValueError: an unknown setting or a value that does not fit.
+        """
+        fixed = {"name", "changes", "open", "from_a", "trains_on", "tests_on"}
+        known = {f.name for f in fields(self)} - fixed | {"rate"}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise ValueError(
+                f"experiment {self.name!r}: it has no setting {unknown[0]!r}; there are {', '.join(sorted(known))}"
+            )
+        new = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
+        if "rate" in new:
+            rate = new.pop("rate")
+            if not (_number(rate) and rate > 0):
+                raise ValueError(f"experiment {self.name!r}, rate: {rate!r} does not fit")
+            new["rates"] = tuple(r * rate / self.rates[0] for r in self.rates)
+        if "epochs" in new and "rate_epochs" not in new and self.epochs and _whole(new["epochs"], len(self.rates)):
+            new["rate_epochs"] = tuple(round(e * new["epochs"] / self.epochs) for e in self.rate_epochs)
+        if "rates" in new and "rate_epochs" not in new and len(new["rates"]) == 1:
+            new["rate_epochs"] = (new.get("epochs", self.epochs),)
+        new = {k: v for k, v in new.items() if v != getattr(self, k)}
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in new.items()}
+        return replace(self, **new, changes={**self.changes, **plain})
+
+    def plan(self, updates: int | None = None) -> Plan:
+        """Return the run's length; see the head of this module.
+
+        Args:
+            updates: about how many; None for the experiment's own. Rounded to whole epochs.
+
+        Raises:
+            ValueError: `updates` is not a whole number of at least 1.
+        """
+        if updates is None or updates == self.updates:
+            epochs, steps = self.epochs, self.steps
+        elif not _whole(updates, 1):
+            raise ValueError(f"updates: must be a whole number of at least 1, got {updates!r}")
+        else:
+            epochs = min(self.epochs, max(1, updates // LEAST_STEPS))
+            steps = max(1, round(updates / max(epochs, 1)))
+        total, starts = epochs * steps, {}
+        for rate, after in zip(self.rates, (0, *self.rate_epochs[:-1]), strict=True):
+            starts[round(total * after / max(self.epochs, 1))] = rate  # of two that begin together the later counts
+        starts = {start: rate for start, rate in starts.items() if start < max(total, 1)}
+        ends = {e: max(1, round(epochs * e / self.epochs)) for e in (*self.watch, self.epochs) if e}
+        return Plan(epochs, steps, tuple(starts.values()), tuple(starts), MappingProxyType(ends))
+
+    def as_data(self, width: float = 1.0, updates: int | None = None) -> dict[str, Any]:
+        """Return a record's settings: plain data that decide the result, under the names the paper's claims use."""
+        plan, paper = self.plan(updates), EXPERIMENTS.get(self.name, self)
+        data: dict[str, Any] = {"network": "ssd256", "classes": 2, "width": width, "tests_on": list(self.tests_on)}
+        if self.epochs:
+            shown = {"updates": plan.updates, "images": plan.updates * self.batch}
+            stated = {"updates": paper.updates, "images": paper.updates * paper.batch}
+            ends = [round(end / plan.steps, 2) for end in (*plan.starts[1:], plan.updates)]
+            data |= {
+                "trains_on": self.trains_on,
+                "batch": self.batch,
+                "steps": plan.steps,
+                "epochs": plan.epochs,
+                "updates": plan.updates,
+                "rates": list(plan.rates),
+                "rate_epochs": [int(e) if e == int(e) else e for e in ends],
+                "optimizer": WORDS.get(self.optimizer, self.optimizer),
+                **({"momentum": self.momentum} if self.optimizer == "sgd" else {}),
+                "clip": self.clip,
+                "warmup": self.warmup,
+                "precision": self.precision,
+                "flip": self.flip,
+                "l2": self.l2,
+                "mining": self.mining,
+                "start": self.start,
+                "reduced": width < 1 or any(shown[k] < stated[k] for k in shown),
+            }
+            if (plan.epochs, plan.steps) != (self.epochs, self.steps):
+                data["shortened_from"] = {"epochs": self.epochs, "steps": self.steps}
+            if self.gradient_norm != "off":
+                data["gradient_norm"] = self.gradient_norm
+        else:
+            data["reduced"] = width < 1
+        data |= {"mean": self.mean, "divide_by": self.divide_by, "separable": self.separable}
+        if self.separable:
+            data["regularise_separable"] = self.regularise_separable
+        return data | {"open": list(self.open), "changed": dict(self.changes)}
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _rising(values: Sequence[int]) -> bool:
+    return all(a < b for a, b in zip(values, values[1:], strict=False))
+
+
+SILENT = ("split", "optimizer", "momentum", "l2", "start", "mean", "divide_by", "flip", "mining", "crops left out")
+"""What the paper does not state of any of its trainings of SSD256."""
+
+A = Detection("A", epochs=110, steps=60, batch=100, watch=(30, 50), open=SILENT)
+"""110 epochs of 60 updates with 100 images; learning rate 1e-3 to epoch 90, 1e-4 to 100, 1e-5 to 110."""
+
+B = Detection(
+    "B", epochs=110, steps=60, batch=100, rates=(2e-3, 2e-4, 2e-5), gradient_norm="layer", open=(*SILENT, "epochs")
+)
+"""A with the rates doubled. Its length is not stated; epoch 130, where the paper's run exploded, lies past A's 110."""
+
+
+def _larger(name: str, epochs: int, steps: int, batch: int, **options: Any) -> Detection:
+    """Make one of C and D: once over the images an epoch. Their rates are not stated: A's first, throughout."""
+    return Detection(name, epochs, steps, batch, (1e-3,), (epochs,), open=(*SILENT, "rates"), **options)
+
+
+C_300 = _larger("C-300x2", 300, 2, 300)
+C_200 = _larger("C-200x3", 300, 3, 200)
+D_100, D_200, D_300 = (
+    _larger(f"D-{batch}x{steps}", 150, steps, batch, separable=True, regularise_separable=False)
+    for batch, steps in ((100, 6), (200, 3), (300, 2))
+)
+
+_CUTS = ("rule of the uniform cuts", "their lesions")
+E_BEFORE = Detection(
+    "E-before", 0, 0, 100, (1e-3,), (0,), tests_on=SETS, from_a=True, open=(*SILENT, *_CUTS), trains_on="uniform"
+)
+"""A's network on both test sets."""
+
+E_AFTER = Detection(
+    "E-after", 20, 35, 100, (1e-3,), (20,), tests_on=SETS, from_a=True, trains_on="uniform",
+    open=(*SILENT, *_CUTS, "rates"),
+)  # fmt: skip
+"""A's network after 20 epochs of 35 updates on uniform cuts. Its rate is not stated: A's first, throughout."""
+
+EXPERIMENTS = {e.name: e for e in (A, B, C_300, C_200, D_100, D_200, D_300, E_BEFORE, E_AFTER)}
+
+TRAINS = MappingProxyType({"optimizer": "adam", "divide_by": 64.0})
+"""The closest setting found that trains from random weights: Adam instead of SGD, and an input about one wide. Rates
+stay each experiment's own."""
+
+VARIANTS = {"stated": {}, "trains": dict(TRAINS)}
+
+
+def experiment(name: str) -> Detection:
+    """Return an experiment by its name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment: {name!r} is not one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]
+
+
+def run(name: str | Detection, films: Sequence[Film], **options: Any) -> Record:
+    """Train, test and record an experiment, or load its record if it has been run: see `running.run`."""
+    from mammolib.experiments import running
+
+    return running.run(name, films, **options)

@@ -1,0 +1,370 @@
+"""Running Experiments A to E: from an experiment and films to a record, once.
+
+The record lies in the store as `{name}-{hash}.json`, the weights beside it in `{name}-{hash}/weights`. A run that is
+recorded is loaded; one that was killed continues from its checkpoint; one whose loss explodes is recorded as such.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mammolib import mias, results, ssd, training
+from mammolib.experiments import curves, scoring
+from mammolib.experiments.detection import SPLITS, TRAINS, A, Detection, Plan, experiment
+from mammolib.experiments.profiles import Profile
+from mammolib.experiments.profiles import profile as profile_named
+from mammolib.experiments.sets import Sets, samples
+from mammolib.training import Execution, History, Schedule, Settings
+
+INHERITED = {
+    "batch", "optimizer", "momentum", "clip", "warmup", "precision", "flip", "l2", "mining", "mean", "divide_by",
+    "separable", "regularise_separable",
+}  # fmt: skip
+"""Changes of A that E takes over when it is told which run of A it continues."""
+
+TRAINING_SAMPLE = 600
+"""At most so many training images are asked after the training, for `map_training`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run in full: what decides its result.
+
+    Attributes:
+        experiment: with its changes.
+        width, updates: its size; None updates for the experiment's own length.
+        seed, split: of the run.
+        data: the record's name, digest and number of films.
+        origin: the run whose weights it starts from, as "A-0123456789ab"; "" for none.
+        origin_epochs: epochs of that run.
+    """
+
+    experiment: Detection
+    width: float
+    updates: int | None
+    seed: int
+    split: str
+    data: Mapping[str, Any]
+    origin: str = ""
+    origin_epochs: int = 0
+
+    @property
+    def record(self) -> results.Record:
+        """The run's record without its results: it has the hash."""
+        settings = self.experiment.as_data(self.width, self.updates)
+        if self.origin:
+            settings["start"] = self.origin
+        if self.experiment.from_a and self.experiment.epochs:
+            settings["epochs_in_all"] = self.origin_epochs + settings["epochs"]
+        return results.Record(self.experiment.name, settings, dict(self.data), self.seed, self.split)
+
+    @property
+    def stem(self) -> str:
+        """``{name}-{hash}``: what its record's file and its folder are called."""
+        return Path(self.record.file_name).stem
+
+    @property
+    def plan(self) -> Plan:
+        """The run's length."""
+        return self.experiment.plan(self.updates)
+
+
+def ask(
+    name: str | Detection,
+    films: Sequence[mias.Film],
+    *,
+    profile: str | Profile = "paper",
+    data: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    split: str = "image",
+    width: float | None = None,
+    updates: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    of: results.Record | str | None = None,
+    store: str | Path | None = None,
+) -> Asked:
+    """Settle what a run is; the arguments are those of `run`."""
+    one = experiment(name) if isinstance(name, str) else name
+    profile = profile_named(profile) if isinstance(profile, str) else profile
+    if split not in SPLITS:
+        raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
+    begun = None
+    if one.from_a and of is not None:
+        stem = Path(of.file_name).stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
+        begun = of if isinstance(of, results.Record) else _origin(one.name, stem, store, seed, split)
+        width = begun.settings["width"] if width is None else width
+        if changes is None:
+            changes = {k: v for k, v in begun.settings["changed"].items() if k in INHERITED}
+    width = profile.width if width is None else width
+    if not 0 < width <= 1:
+        raise ValueError(f"width: must lie in (0, 1], got {width}")
+    data = dict(data or {"name": "films", "digest": mias.digest(films), "films": len(films)})
+    plain = {} if changes is None else dict(changes)
+    if changes is None and profile.reduced and not one.changes:
+        plain = dict(TRAINS)
+
+    def sized(e: Detection) -> tuple[Detection, int | None]:
+        """Give an experiment its changes and the profile's size, which is A's; the others shrink alike."""
+        new = e.but(**plain)
+        if profile.batch is not None and "batch" not in new.changes:
+            new = new.but(batch=max(1, round(profile.batch * e.batch / A.batch)))
+        length = updates
+        if length is None and profile.updates is not None and e.epochs:
+            length = max(1, round(profile.updates * new.updates / A.updates))
+        return new, length
+
+    new, length = sized(one)
+    asked = Asked(new, width, length if one.epochs else None, seed, split, data)
+    if one.from_a:
+        if begun is None:
+            a, a_length = sized(A)
+            from_a = Asked(a, width, a_length, seed, split, data)
+            return replace(asked, origin=from_a.stem, origin_epochs=from_a.plan.epochs)
+        own = asked.record.settings
+        for key in ("width", "mean", "divide_by", "separable"):
+            if own[key] != begun.settings[key]:
+                raise ValueError(
+                    f"{one.name}, {key}: {own[key]!r}, but {stem} was trained with {begun.settings[key]!r}"
+                )
+        for key, mine in (("seed", seed), ("split", split)):
+            if getattr(begun, key) != mine:
+                raise ValueError(f"{one.name}, {key}: {mine!r}, but {stem} was trained with {getattr(begun, key)!r}")
+        return replace(asked, origin=stem, origin_epochs=int(begun.settings["epochs"]))
+    return asked
+
+
+def run(
+    name: str | Detection,
+    films: Sequence[mias.Film],
+    *,
+    profile: str | Profile = "paper",
+    data: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    split: str = "image",
+    width: float | None = None,
+    updates: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    of: results.Record | str | None = None,
+    store: str | Path | None = None,
+    execution: Execution | None = None,
+    say: Callable[[str], None] | None = None,
+) -> results.Record:
+    """Train, test and record an experiment.
+
+    Args:
+        name: such as "A" or "E-after", or an experiment of your own (`detection.A.but(...)`).
+        films: a data set.
+        profile: gives width, updates, batch and, if it is a reduced one, the settings that train (`detection.TRAINS`),
+            as far as the arguments below do not say otherwise. Its updates and batch are Experiment A's; the other
+            experiments shrink by the same factors, so that they compare with A as in the paper.
+        data: the record's name, digest and number of films; counted and digested here if not given.
+        seed: of the split, the cuts and the training.
+        split: "image", "lesion-order" or "woman".
+        width: factor on the network's filters.
+        updates: about how many; see `detection` on what a shortened run is.
+        changes: what to change, see `Detection.but`; with a reduced profile, {} asks for the paper's settings.
+        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width and changes are then
+            that run's unless given. If not given, the run of A with the same profile, changes, width and updates.
+        store: the folder for records and weights; the project's run store if not given.
+        execution: how to run.
+        say: called with a line of progress about twenty times a run.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: an argument that cannot be; a set that cannot be split.
+        FileNotFoundError: A's run is not in the store; the line says which command makes it.
+    """
+    store = results.run_store() if store is None else Path(store)
+    asked = ask(
+        name, films, profile=profile, data=data, seed=seed, split=split, width=width, updates=updates,
+        changes=changes, of=of, store=store,
+    )  # fmt: skip
+    empty = asked.record
+    known = results.find(store, empty.name, empty.settings, empty.data, empty.seed, empty.split)
+    if known is not None:
+        return known
+    done = _evaluate_only(asked, films, store) if not asked.experiment.epochs else _train(
+        asked, films, store, execution or Execution(), say
+    )  # fmt: skip
+    results.save(done, store)
+    for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
+        (store / asked.stem / left_over).unlink(missing_ok=True)
+    return done
+
+
+def weights_folder(record: results.Record, store: str | Path | None = None) -> Path:
+    """Return the folder of a run's exported weights, for `load` and `mammolib detect --weights`."""
+    return (results.run_store() if store is None else Path(store)) / Path(record.file_name).stem / "weights"
+
+
+def load(record: results.Record, store: str | Path | None = None) -> keras.Model:
+    """Return a run's trained network.
+
+    Raises:
+        FileNotFoundError: its weights are not in the store.
+    """
+    folder = weights_folder(record, store)
+    network = keras.models.model_from_json((folder / "model.json").read_text()) if folder.is_dir() else None
+    if network is None:
+        raise FileNotFoundError(f"{folder}: there are no weights of {record.name}; run the experiment here first")
+    return training.load_weights(network, folder)
+
+
+# a run
+
+
+def build(one: Detection, width: float = 1.0) -> keras.Model:
+    """Return an experiment's network, untrained; with VGG16's weights where it starts from ImageNet."""
+    mean = {} if one.mean == "vgg" else {"mean": (float(one.mean),) * 3}
+    model = ssd.ssd256(
+        separable=one.separable, width=width, l2=one.l2, regularise_separable=one.regularise_separable,
+        divide_by=one.divide_by, **mean,
+    )  # fmt: skip
+    if one.start == "imagenet":
+        ssd.load_imagenet(model)
+    return model
+
+
+def settings_of(one: Detection, plan: Plan) -> Settings:
+    """Return what the training is told."""
+    return Settings(
+        epochs=plan.epochs,
+        batch=one.batch,
+        steps_per_epoch=plan.steps,
+        optimizer=one.optimizer,
+        options={"momentum": one.momentum} if one.optimizer == "sgd" else {},
+        schedule=Schedule(plan.rates, plan.starts, "update", one.warmup),
+        clip=one.clip,
+        precision=one.precision,
+        flip=one.flip,
+        gradient_norm=one.gradient_norm,
+    )
+
+
+def _evaluate_only(asked: Asked, films: Sequence[mias.Film], store: Path) -> results.Record:
+    _origin(asked.experiment.name, asked.origin, store, asked.seed, asked.split)
+    model = build(asked.experiment, asked.width)
+    training.load_weights(model, store / asked.origin / "weights")
+    sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
+    metrics, outputs = sets.test(model)
+    metrics = sets.facts(asked.plan) | {"parameters": model.count_params()} | metrics
+    return replace(asked.record, metrics=metrics, outputs=outputs, machine=results.machine())
+
+
+def _train(
+    asked: Asked, films: Sequence[mias.Film], store: Path, execution: Execution, say: Callable[[str], None] | None
+) -> results.Record:
+    one, plan, place = asked.experiment, asked.plan, store / asked.stem
+    start = None
+    if asked.origin or one.start not in ("random", "imagenet"):
+        origin = asked.origin or one.start
+        _origin(one.name, origin, store, asked.seed, asked.split)
+        start = store / origin / "weights"
+    sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
+    crops, part = sets.all[one.trains_on]
+    watched = _Watched(place / "watched.json", asked, sets, say)
+    done = training.train(
+        lambda: build(one, asked.width),
+        samples(crops, part.training, one.flip),
+        samples(crops, part.validation),
+        settings=settings_of(one, plan),
+        loss=ssd.SSDLoss(mining=one.mining).named,
+        seed=asked.seed,
+        execution=execution,
+        folder=place,
+        start=start,
+        about={"run": asked.record.hash},
+        title=f"{one.name} by {asked.split}",
+        watch=watched,
+    )
+    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | watched.metrics()
+    outputs: dict[str, Any] = {}
+    if one.gradient_norm == "layer":
+        outputs["gradient_growth"] = curves.gradient_growth(done.history.update)
+        first = (done.history.update.get("loss") or [None])[0]
+        metrics |= curves.explosion(done.history.epoch, done.outcome, plan.steps, first)
+    if not done.diverged:
+        training.export_weights(done.model, place / "weights")
+        _write(place / "weights" / "model.json", done.model.to_json())
+        tested, more = sets.test(done.model)
+        metrics, outputs = metrics | tested, outputs | more
+        for name, rows in (("training", part.training[:: max(1, len(part.training) // TRAINING_SAMPLE)]),
+                           ("validation", part.validation)):  # fmt: skip
+            taken, group = scoring.anonymous(crops, rows, asked.data["digest"])
+            said = scoring.metrics_of(scoring.judge(scoring.answers(done.model, taken), taken.truths), group)
+            metrics[f"map_{name}"] = said["map"]
+    return replace(
+        asked.record,
+        metrics=metrics,
+        history=done.history.for_record(200 if one.gradient_norm == "layer" else 600),
+        outcome=done.outcome,
+        outputs=outputs,
+        machine=results.machine(),
+    )
+
+
+class _Watched:
+    """Says how a training goes, and looks at the test set after some of its epochs."""
+
+    def __init__(self, path: Path, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
+        self.path, self.asked, self.sets, self.say, self.plan = path, asked, sets, say, asked.plan
+
+    def __call__(self, update: int, network: keras.Model, history: History) -> None:
+        if update % self.plan.steps:
+            return
+        epoch = update // self.plan.steps
+        if self.say and (epoch % max(1, self.plan.epochs // 20) == 0 or epoch in (1, self.plan.epochs)):
+            column = {k: v[-1] for k, v in history.epoch.items()}
+            self.say(
+                f"{self.asked.stem}: epoch {epoch} of {self.plan.epochs}, loss {column['loss']:.4g}, "
+                f"validation {column['val_loss']:.4g} (L2 {column['val_l2']:.3g}), {column['seconds']:.1f} s"
+            )
+        marks = [mark for mark in self.asked.experiment.watch if self.plan.marks[mark] == epoch]
+        if marks:
+            crops, part = self.sets.all[self.asked.experiment.tests_on[0]]
+            taken, group = scoring.anonymous(crops, part.test, self.asked.data["digest"])
+            matches = scoring.judge(scoring.answers(network, taken), taken.truths)
+            found = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
+            kept = self.metrics()
+            for mark in marks:
+                kept |= {f"{k}@epoch{mark}": v for k, v in found.items() if k != "confidence"}
+            plain = {k: results.metric(**v) if isinstance(v, dict) else v for k, v in kept.items()}
+            _write(self.path, json.dumps(plain))
+
+    def metrics(self) -> dict[str, Any]:
+        """Return what has been seen so far, also before the run was killed and continued."""
+        return json.loads(self.path.read_text()) if self.path.is_file() else {}
+
+
+def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: str) -> results.Record:
+    """Return the record of the run whose weights are asked for, or say which command makes it."""
+    store = results.run_store() if store is None else Path(store)
+    path, how = store / f"{stem}.json", f"mammolib experiment A --seed {seed} --split {split}"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{name}: starts from the weights of {stem}, which is not in {store}; first run `{how}` with the same "
+            "profile, data, width, updates and changes"
+        )
+    record = results.load(path)
+    if record.outcome != "finished" or not (store / stem / "weights").is_dir():
+        raise FileNotFoundError(f"{name}: {stem} left no weights in {store} ({record.outcome}); run `{how}` again")
+    return record
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

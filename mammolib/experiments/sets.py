@@ -1,0 +1,142 @@
+"""The image sets of Experiments A to E: the tumour-centred crops, the uniform cuts, how each is split and tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib import mias, splits, ssd
+from mammolib.experiments import scoring
+from mammolib.experiments.detection import Detection, Plan
+from mammolib.geometry import Symmetry, Truths
+from mammolib.patches import Crops, lesion_crops, uniform_cuts
+from mammolib.splits import Split
+from mammolib.training import Samples
+
+UNIFORM_SIZES = (3500, 500, 329)
+"""Uniform cuts that train, validate and test in Experiment E."""
+
+MIRROR = Symmetry.of(2, flip=True)
+"""Left to right: turned by 180 degrees, then flipped top to bottom."""
+
+
+def centred(films: Sequence[mias.Film]) -> Crops:
+    """Return the paper's tumour-centred set: 816 crops of the real films, eight views of each of 102 lesions."""
+    return lesion_crops(films, paper=True)
+
+
+def divide(crops: Crops, split: str, seed: int) -> Split:
+    """Split the tumour-centred set: 600, 100 and 116 of 816 crops, in the same shares of any other number."""
+    n, paper = len(crops), sum(splits.PAPER_SIZES)
+    sizes = splits.PAPER_SIZES if n == paper else tuple(s / paper for s in splits.PAPER_SIZES)
+    if split == "image":
+        return splits.by_image(n, sizes, seed)
+    if split == "lesion-order":
+        return splits.lesion_order(crops.lesion, sizes)
+    return splits.by_woman(crops.woman, crops.strata, sizes, seed)
+
+
+def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) -> tuple[Crops, Split]:
+    """Return Experiment E's uniform cuts, split so that none that trains or validates shows a lesion A tests on.
+
+    The paper states neither the rule of the cuts nor their lesions. Here: a 256 grid at stride 64, the cuts that hold
+    the whole lesion, eight views of each, dark or not; of these at most the paper's 3500, 500 and 329 are drawn. A
+    lesion of which A tests any view tests. The others are as in A; where A has views of one lesion on several sides,
+    as by image, their cuts are dealt out at random, seven to one, to training and validation.
+
+    Args:
+        films: a data set.
+        crops, part: A's crops and how it split them.
+        seed: of the draw.
+    """
+    tests, validates = (set(crops.film[rows]) for rows in (part.test, part.validation))
+    mixed = bool(validates & (set(crops.film[part.training]) | tests))
+    cuts = uniform_cuts([f for f in films if f.reference in set(crops.film)], views=8, max_dark=None)
+    rng = np.random.default_rng([seed, 3])
+    order = rng.permutation(len(cuts))
+    test = np.isin(cuts.film[order], sorted(tests))
+    if mixed:
+        free = order[~test]
+        edge = round(len(free) * UNIFORM_SIZES[0] / sum(UNIFORM_SIZES[:2]))
+        sides = [free[:edge], free[edge:], order[test]]
+    else:
+        second = np.isin(cuts.film[order], sorted(validates)) & ~test
+        sides = [order[~test & ~second], order[second], order[test]]
+    return cuts, Split(*(np.sort(s[:most]) for s, most in zip(sides, UNIFORM_SIZES, strict=True)), part.kind)
+
+
+def samples(crops: Crops, rows: NDArray, flip: bool = False) -> Samples:
+    """Return crops with their targets and, if they may be mirrored, those of their mirror images."""
+    taken = crops.take(rows)
+    size, truths = taken.images.shape[1], taken.truths
+    mirrored = None
+    if flip:
+        boxes = MIRROR.boxes(truths.box, size, size)
+        mirrored = ssd.make_targets(Truths(truths.image, truths.label, boxes, truths.n_images), size, dtype=np.float16)
+    return Samples(taken.images, ssd.make_targets(truths, size, dtype=np.float16), mirrored)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The data of a run.
+
+    Attributes:
+        experiment: whose.
+        all: "centred", and where it is needed "uniform": crops and their split.
+        digest: of the films; it gives the order in which test crops are recorded.
+    """
+
+    experiment: Detection
+    all: Mapping[str, tuple[Crops, Split]]
+    digest: str
+
+    @classmethod
+    def of(cls, one: Detection, films: Sequence[mias.Film], split: str, seed: int, digest: str) -> Sets:
+        """Cut and split what an experiment needs."""
+        crops = centred(films)
+        part = divide(crops, split, seed)
+        made = {"centred": (crops, part)}
+        if "uniform" in (one.trains_on, *one.tests_on):
+            made["uniform"] = uniform(films, crops, part, seed)
+        return cls(one, made, digest)
+
+    def suffix(self, name: str) -> str:
+        """Return what names of metrics of a test set end in: nothing, where there is only one."""
+        return f"_{name}" if len(self.experiment.tests_on) > 1 else ""
+
+    def facts(self, plan: Plan) -> dict[str, Any]:
+        """Return the sizes, what leaks, and what the baselines score."""
+        crops, part = self.all[self.experiment.trains_on]
+        sides = ("train_images", "validation_images", "test_images")
+        found: dict[str, Any] = dict(zip(sides, part.sizes, strict=True))
+        if plan.updates:
+            found["passes"] = plan.steps * self.experiment.batch / found["train_images"]
+        for name in self.experiment.tests_on:
+            crops, part = self.all[name]
+            for what, groups in (("women", crops.woman), ("lesions", crops.film)):
+                found[f"{what}_seen{self.suffix(name)}"] = float(
+                    np.isin(groups[part.test], groups[part.training]).mean()
+                )
+            found |= scoring.baselines(crops, part, self.suffix(name))
+        return found
+
+    def test(self, model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a network's metrics and outputs on the test sets."""
+        metrics: dict[str, Any] = {}
+        outputs: dict[str, Any] = {}
+        for name in self.experiment.tests_on:
+            crops, part = self.all[name]
+            size = crops.images.shape[1]
+            taken, group = scoring.anonymous(crops, part.test, self.digest)
+            found = scoring.answers(model, taken)
+            matches = scoring.judge(found, taken.truths)
+            metrics |= scoring.metrics_of(matches, group, self.suffix(name))
+            outputs[f"matches_{name}"] = scoring.kept_matches(matches, group)
+            outputs[f"answers_{name}"] = scoring.centre_map(found, len(taken), size)
+            outputs[f"lesions_{name}"] = scoring.centres(taken.truths.box, size)
+        return metrics, outputs

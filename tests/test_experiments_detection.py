@@ -1,0 +1,350 @@
+"""Experiments A to E as data and as runs: the paper's settings, sizes, sets, records, and what a second call does."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import QUIET
+
+from mammolib import cli, results, training
+from mammolib.experiments import curves, running, scoring, sets
+from mammolib.experiments import detection as d
+from mammolib.experiments.profiles import PROFILES
+from mammolib.geometry import Detections, Truths
+from mammolib.metrics.detection import mean_average_precision
+from mammolib.mias import Film, Lesion
+
+DATA = {"name": "grey", "digest": "7" * 64, "films": 20}
+FEW = {"optimizer": "adam", "divide_by": 64.0, "batch": 4}
+
+
+@dataclass(frozen=True)
+class Grey(Film):
+    """A film in memory: noise with a bright square where the lesion is."""
+
+    def pixels(self) -> np.ndarray:
+        rng = np.random.default_rng(self.number)
+        pixels = rng.integers(40, 120, (1024, 1024), dtype=np.uint8)
+        for lesion in self.lesions:
+            row, column, r = int(lesion.row), int(lesion.column), int(lesion.radius)
+            pixels[row - r : row + r, column - r : column + r] = 170 + 40 * lesion.label
+        return pixels
+
+
+def _film(number: int) -> Grey:
+    woman = (number + 1) // 2
+    lesion = Lesion("MISC", "BM"[woman % 2], 400 + 10 * woman, 500 - 7 * woman, 50 + 5 * woman)
+    return Grey(f"mdb{number:03}", "FGD"[woman % 3], () if number % 4 == 0 else (lesion,), Path("nowhere"))
+
+
+FILMS = [_film(n) for n in range(1, 21)]
+
+
+def _run(name: str | d.Detection, store: Path, split: str = "woman", **options: object) -> results.Record:
+    given = {"store": store, "width": 1 / 32, "updates": 4, "changes": FEW, "data": DATA, "execution": QUIET}
+    return d.run(name, FILMS, split=split, **{**given, **options})
+
+
+# the paper's settings
+
+
+@pytest.mark.parametrize("name", list(d.EXPERIMENTS))
+def test_every_setting_the_paper_states_is_as_stated(name):
+    """The claims' comparison finds them by these names; sizes of sets are metrics and depend on the films."""
+    said = d.EXPERIMENTS[name].as_data()
+    for claim in results.claims(record=name):
+        if claim.kind == "setting" and claim.metric not in (
+            "train_images",
+            "validation_images",
+            "test_images",
+            "passes",
+            "epochs_in_all",
+        ):
+            stated = list(claim.value) if isinstance(claim.value, tuple) else claim.value
+            assert said[claim.metric] == pytest.approx(stated), claim.id
+    assert not said["reduced"] and said["changed"] == {}
+    json.dumps(said)
+
+
+def test_there_is_an_experiment_for_every_claim():
+    named = {c.record for c in results.claims() if re.match(r"[A-E](-|$)", c.record)}
+    assert named == set(d.EXPERIMENTS)
+
+
+def test_updates_are_those_derived_from_the_paper():
+    updates = {name: e.updates for name, e in d.EXPERIMENTS.items()}
+    assert updates == {"A": 6600, "B": 6600, "C-300x2": 600, "C-200x3": 900, "D-100x6": 900, "D-200x3": 450,
+                       "D-300x2": 300, "E-before": 0, "E-after": 700}  # fmt: skip
+
+
+def test_a_change_is_written_down_and_what_is_no_change_is_not():
+    changed = d.A.but(optimizer="adam", rate=2e-3, flip=True, clip=1.0)
+    assert changed.rates == pytest.approx((2e-3, 2e-4, 2e-5))
+    assert changed.changes == {"optimizer": "adam", "rates": pytest.approx([2e-3, 2e-4, 2e-5]), "clip": 1.0}
+    assert "momentum" not in changed.as_data() and changed.as_data()["optimizer"] == "Adam"
+    assert d.B.but(**d.TRAINS).rates == d.B.rates
+    longer = d.C_300.but(epochs=3300)
+    assert longer.rate_epochs == (3300,) and longer.updates == 6600 and not longer.as_data()["reduced"]
+    assert d.A.but(batch=32).as_data()["reduced"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": 1}, "experiment 'A': it has no setting 'colour'"),
+        ({"mining": "film"}, "experiment 'A', mining: 'film' does not fit"),
+        ({"rate": -1}, "experiment 'A', rate: -1 does not fit"),
+        ({"rates": (1e-3, 1e-4)}, "experiment 'A', rate_epochs: (90, 100, 110) does not fit"),
+        ({"batch": 2.5}, "experiment 'A', batch: 2.5 does not fit"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_in_one_line(change, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as err:
+        d.A.but(**change)
+    assert "\n" not in str(err.value)
+
+
+def test_a_shortened_run_keeps_its_shape():
+    full, short, shorter = (d.A.plan(n) for n in (None, 1500, 200))
+    assert (full.epochs, full.steps, full.starts) == (110, 60, (0, 5400, 6000))
+    assert (short.epochs, short.steps, short.marks[30]) == (110, 14, 30)
+    assert (shorter.epochs, shorter.steps) == (20, 10) and shorter.marks == {30: 5, 50: 9, 110: 20}
+    for plan in (short, shorter):
+        assert np.array(plan.starts) / plan.updates == pytest.approx(np.array(full.starts) / full.updates, abs=0.003)
+    assert d.A.plan(1).starts == (0,)
+    said = d.A.as_data(updates=1500)
+    assert said["reduced"] and said["shortened_from"] == {"epochs": 110, "steps": 60}
+    assert said["rate_epochs"] == [90, 100, 110]
+    with pytest.raises(ValueError, match="updates: must be a whole number of at least 1, got 0"):
+        d.A.plan(0)
+
+
+def test_a_profile_gives_all_experiments_the_same_share():
+    quick = PROFILES["quick"]
+    asked = {n: running.ask(n, FILMS, profile=quick, data=DATA) for n in ("A", "C-300x2", "E-after")}
+    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [200, 16, 0.125]
+    assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [18, 48]
+    assert asked["E-after"].origin == asked["A"].stem
+    assert asked["A"].experiment.optimizer == "adam"
+    assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}).experiment.optimizer == "sgd"
+    paper = running.ask("A", FILMS, profile="paper", data=DATA)
+    assert paper.experiment == d.A and not paper.record.reduced
+
+
+# the sets
+
+
+@pytest.fixture(scope="module")
+def crops() -> sets.Crops:
+    return sets.centred(FILMS)
+
+
+@pytest.mark.parametrize("split", d.SPLITS)
+def test_no_cut_trains_on_a_lesion_that_a_tests_on(crops, split):
+    part = sets.divide(crops, split, 0)
+    cuts, own = sets.uniform(FILMS, crops, part, 0)
+    tested = set(crops.film[part.test])
+    assert not tested & set(cuts.film[own.training]) and not tested & set(cuts.film[own.validation])
+    assert set(cuts.film[own.test]) <= tested
+    if split == "woman":
+        assert not set(cuts.woman[own.training]) & set(crops.woman[part.test])
+    assert all(n <= most for n, most in zip(own.sizes, sets.UNIFORM_SIZES, strict=True))
+
+
+def test_the_mirrored_targets_are_those_of_the_mirrored_image():
+    crops = sets.centred(FILMS[:6])
+    made = sets.samples(crops, np.arange(8), flip=True)
+    moved = sets.Truths(*(getattr(crops.take(np.arange(8)).truths, k) for k in ("image", "label", "box", "n_images")))
+    x1, y1, x2, y2 = moved.box.T
+    wanted = sets.ssd.make_targets(
+        Truths(moved.image, moved.label, np.stack([256 - x2, y1, 256 - x1, y2], axis=1), 8), dtype=np.float16
+    )
+    np.testing.assert_array_equal(made.mirrored, wanted)
+    np.testing.assert_array_equal(sets.MIRROR.image(crops.images[0]), crops.images[0][:, ::-1])
+
+
+def test_the_real_sets_have_the_papers_sizes(real_films):
+    crops = sets.centred(real_films)
+    assert [sets.divide(crops, s, 0).sizes for s in ("image", "lesion-order")] == [(600, 100, 116), (600, 96, 120)]
+    _, own = sets.uniform(real_films, crops, sets.divide(crops, "woman", 0), 0)
+    assert own.sizes == (3500, 500, 329)
+
+
+# scoring
+
+
+def test_a_box_in_the_middle_is_right_for_what_is_in_the_middle():
+    truths = Truths([0, 1, 2], [1, 1, 2], [[78, 78, 178, 178]] * 3, 3)
+    said, sides = scoring.centre_answers(truths, 3, 256)
+    assert len(said) == 3 * len(sides) * 2 and mean_average_precision(said, truths).value == pytest.approx(2 / 3)
+    aside = Truths([0], [1], [[0, 0, 60, 60]], 1)
+    assert mean_average_precision(said.take(said.image == 0), aside).value == 0
+
+
+def test_recall_and_confidence_by_hand():
+    truths = Truths([0, 1, 2, 3], [1, 1, 2, 2], [[0, 0, 100, 100]] * 4, 4)
+    found = Detections([0, 1, 2], [1, 1, 1], [0.9, 0.3, 0.8], [[0, 0, 100, 100]] * 3)
+    matches = scoring.judge(found, truths)
+    said = scoring.metrics_of(matches, np.arange(4))
+    assert (said["recall"]["value"], said["recall_any"]["value"]) == (0.25, 0.5)
+    assert said["confidence"]["value"] == pytest.approx(0.6)
+    assert scoring.undetected(matches) == 1
+    assert said["map"]["value"] == pytest.approx(mean_average_precision(matches).value)
+
+
+def test_an_explosion_is_found_and_its_absence_said():
+    calm = curves.explosion({"loss": [9, 8, 7], "val_loss": [9, 8, 7]}, "finished", 10, 9.0)
+    assert all(v["reason"] == "the loss did not explode" for v in calm.values())
+    burst = curves.explosion({"loss": [30, 23, 1.3e10], "val_loss": [25, 20, 1.15e8]}, "finished", 10, 30.0)
+    wanted = {"explosion_epoch": 3, "train_loss_before": 23, "train_loss_after": 1.3e10, "val_loss_before": 20,
+              "val_loss_after": 1.15e8}  # fmt: skip
+    assert burst == wanted
+    early = curves.explosion({}, "diverged at update 12", 10, 40.0)
+    assert early["explosion_epoch"] == 2 and early["train_loss_before"] == 40
+    assert early["train_loss_after"] == float("inf") and early["val_loss_before"]["value"] is None
+
+
+def test_the_layer_whose_gradient_grows_first_comes_first():
+    columns = {
+        "loss": [1, 2, 3],
+        "gradient_norm/a": [1, 2, 30],
+        "gradient_norm/b": [1, 20, 9],
+        "gradient_norm/c": [1] * 3,
+    }
+    assert curves.gradient_growth(columns) == {"b": 2, "a": 3}
+
+
+# runs
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def a(store: Path) -> results.Record:
+    return _run("A", store)
+
+
+@pytest.fixture(scope="module")
+def after(store: Path, a: results.Record) -> results.Record:
+    return _run("E-after", store)
+
+
+def test_a_record_holds_what_the_claims_ask_for(a):
+    for claim in results.claims(record="A", settings=False):
+        assert claim.metric in a.metrics or claim.kind == "context", claim.id
+    m = {k: v["value"] for k, v in a.metrics.items()}
+    assert m["val_loss"] == pytest.approx(m["val_localisation"] + m["val_confidence"] + m["val_l2"], rel=1e-5)
+    assert m["val_detection_loss"] == pytest.approx(m["val_loss"] - m["val_l2"], rel=1e-4)
+    assert (a.split, a.outcome, a.reduced, m["women_seen"], m["updates_done"]) == ("woman", "finished", True, 0, 4)
+    assert {"lookup_accuracy", "lookup_map", "centre_map", "centre_recall"} <= set(m)
+    assert a.metrics["map"]["n"] == len(set(a.outputs["matches_centred"]["group"]))
+
+
+def test_the_kept_matches_give_the_map_again(a):
+    matches, group = scoring.matches_of(a)
+    assert mean_average_precision(matches).value == pytest.approx(a.metrics["map"]["value"], abs=1e-6)
+    assert len(group) == matches.n_images == a.metrics["test_images"]["value"]
+
+
+def test_no_film_is_named_and_no_box_kept(a, store):
+    text = (store / a.file_name).read_text()
+    assert "mdb" not in text and str(store) not in text and "box" not in a.outputs["matches_centred"]
+
+
+def test_a_recorded_run_is_loaded(a, store, monkeypatch):
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("it trained again"))
+    assert _run("A", store) == a
+
+
+def test_weights_are_kept_for_e_and_for_detect(a, store):
+    before = _run("E-before", store)
+    assert before.settings["start"] == Path(a.file_name).stem
+    for claim in results.claims(record="E-before", settings=False):
+        assert claim.metric in before.metrics, claim.id
+    assert before.metrics["map_centred"]["value"] == pytest.approx(a.metrics["map"]["value"], abs=0.05)
+    assert before == _run("E-before", store, of=a, changes=None, width=None)
+    with pytest.raises(ValueError, match=r"E-before, divide_by: 1.0, but A-.* was trained with 64.0"):
+        _run("E-before", store, of=a, changes={})
+    assert running.load(a, store).count_params() == a.metrics["parameters"]["value"]
+    assert not list((store / Path(a.file_name).stem).glob("*.npz"))
+
+
+def test_e_continues_from_a(a, after):
+    for claim in results.claims(record="E-after"):
+        assert claim.metric in after.metrics or claim.metric in after.settings, claim.id
+    assert after.settings["epochs_in_all"] == a.settings["epochs"] + after.settings["epochs"]
+    assert after.metrics["women_seen_uniform"]["value"] == 0
+
+
+def test_e_without_a_says_which_command_to_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"first run `mammolib experiment A --seed 0 --split woman`") as err:
+        _run("E-before", tmp_path)
+    assert "\n" not in str(err.value)
+
+
+def test_a_killed_run_continues_to_the_same_record(a, tmp_path, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(path: Path, text: str) -> None:
+        write(path, text)
+        raise Stop
+
+    write = running._write
+    often = training.Execution(progress=False, checkpoint_every=1)
+    monkeypatch.setattr(running, "_write", stop)
+    with pytest.raises(Stop):
+        _run("A", tmp_path, execution=often)
+    assert list(tmp_path.rglob("checkpoint.npz")) and list(tmp_path.rglob("watched.json"))
+    monkeypatch.setattr(running, "_write", write)
+    resumed = _run("A", tmp_path, execution=often)
+    assert resumed.outputs == a.outputs and resumed.hash == a.hash
+    assert "recall@epoch50" in resumed.metrics
+
+
+def test_an_exploding_run_is_a_record(tmp_path):
+    record = _run("B", tmp_path, changes={"batch": 4, "rate": 1e6}, updates=6)
+    assert re.fullmatch(r"diverged at update \d", record.outcome)
+    assert record.metrics["train_loss_after"]["reason"] == "infinite" and "map" not in record.metrics
+    assert "gradient_growth" in record.outputs and "gradient_norm/conv1_1" in record.history["update"]
+    assert results.load(tmp_path / record.file_name) == record
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "random"}, "split: 'random' is not one of image, lesion-order, woman"),
+        ({"width": 2}, "width: must lie in (0, 1], got 2"),
+        ({"name": "F"}, "experiment: 'F' is not one of A, B"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(tmp_path, options, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        _run(**{"name": "A", "store": tmp_path, **options})
+
+
+def test_the_command_hands_its_options_on(monkeypatch, capsys, tmp_path):
+    seen = []
+
+    def run(name: str, films: list, **options: object) -> results.Record:
+        seen.append((name, options))
+        return results.Record(name, {}, DATA, 3, "woman", metrics={"map": 0.5})
+
+    monkeypatch.setattr(d, "run", run)
+    monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: (FILMS, "7" * 64, "grey"))
+    words = "experiment A C-300x2 --seed 3 --split woman --width 0.5 --updates 9 --variant trains --set flip=false"
+    with pytest.raises(SystemExit) as end:
+        cli.main([*words.split(), "--set", "clip=1.5", "--out", str(tmp_path)])
+    assert end.value.code == 0 and "map 0.5" in capsys.readouterr().out
+    assert [name for name, _ in seen] == ["A", "C-300x2"]
+    options = seen[0][1]
+    assert options["changes"] == {**d.TRAINS, "flip": False, "clip": 1.5}
+    assert (options["seed"], options["split"], options["updates"], options["store"]) == (3, "woman", 9, tmp_path)
