@@ -12,7 +12,7 @@ import pytest
 from tiny import QUIET
 
 from mammolib import cli, results, training
-from mammolib.experiments import curves, running, scoring, sets
+from mammolib.experiments import curves, running, scoring, sets, whole_films
 from mammolib.experiments import detection as d
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
@@ -275,6 +275,23 @@ def test_weights_are_kept_for_e_and_for_detect(a, store):
         _run("E-before", store, of=a, changes={})
     assert running.load(a, store).count_params() == a.metrics["parameters"]["value"]
     assert not list((store / Path(a.file_name).stem).glob("*.npz"))
+
+
+def test_whole_films_normal_ones_included(a, store):
+    shown = whole_films.films_shown(FILMS, "woman", 0)
+    crops = sets.centred(FILMS)
+    part = sets.divide(crops, "woman", 0)
+    assert {f.reference for f in shown if f.lesions} == set(crops.film[part.test])
+    assert not {f.woman for f in shown} & set(crops.woman[np.r_[part.training, part.validation]])
+    assert len(whole_films.films_shown(FILMS, "image", 0, normal=2)) == 2 + len(
+        set(crops.film[sets.divide(crops, "image", 0).test])
+    )
+    record = whole_films.run(a, FILMS, store=store, stride=256)
+    m = {k: v["value"] for k, v in record.metrics.items()}
+    assert record.name == "A-films" and m["films"] == len(shown) and m["lesions"] == m["films"] - m["normal_films"]
+    curve = record.outputs
+    assert m["sensitivity_at_4"] == pytest.approx(np.interp(4, curve["false_positives"], curve["sensitivity"]), abs=0.2)
+    assert whole_films.run(a, FILMS, store=store, stride=256) == record
 
 
 def test_e_continues_from_a(a, after):

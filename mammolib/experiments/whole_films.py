@@ -1,0 +1,121 @@
+"""A trained network on whole films, normal ones included: lesions found against false marks a film (FROC).
+
+A crop that surely holds a lesion says little about a film that mostly holds none. Here a network of Experiments A to E
+sees the films window by window: those whose lesion its own test set shows, and normal films.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mammolib import mias, results
+from mammolib.experiments import running, scoring, sets
+from mammolib.geometry import Detections, Truths
+from mammolib.metrics.detection import CAMELYON, film_truths, froc, match, sensitivity_at
+
+POINTS = 200
+"""At most so many points of the curve are kept in the record."""
+
+
+def films_shown(films: Sequence[mias.Film], split: str, seed: int, normal: int | None = None) -> list[mias.Film]:
+    """Return the films with the lesions that A's split tests, then normal films.
+
+    By woman or in lesion order, normal films of women of whom a film trains or validates are left out; by image, where
+    every woman trains, none is.
+
+    Args:
+        films: a data set.
+        split, seed: of the run.
+        normal: how many normal films, the first ones; None for all.
+    """
+    crops = sets.centred(films)
+    part = sets.divide(crops, split, seed)
+    tested = set(crops.film[part.test])
+    known = set() if split == "image" else set(crops.woman[np.r_[part.training, part.validation]])
+    lesions = [f for f in films if f.reference in tested]
+    without = [f for f in films if f.severity == "normal" and f.woman not in known]
+    return lesions + without[:normal]
+
+
+def run(
+    of: results.Record,
+    films: Sequence[mias.Film],
+    *,
+    store: str | Path | None = None,
+    data: Mapping[str, Any] | None = None,
+    normal: int | None = None,
+    stride: int = 128,
+) -> results.Record:
+    """Show whole films to a run's network and record the FROC curve; a record that is there is loaded.
+
+    A mark is a hit if it overlaps a lesion by IoU 0.5, whatever class it names; a second mark on a lesion counts as
+    neither.
+
+    Args:
+        of: a finished run of A, C, D or E-after; its weights are in the store.
+        films: the data set that it was trained on.
+        store: the folder for records and weights; the project's run store if not given.
+        data: the record's data; the run's if not given.
+        normal: how many normal films; None for all.
+        stride: pixels between windows.
+
+    Returns:
+        The record, named after the run ("A-films"): froc_score (CAMELYON16's) and sensitivity at 1 and 4 false marks a
+        film, with intervals over women; films, normal_films, lesions; the curve in `outputs`.
+
+    Raises:
+        FileNotFoundError: the run's weights are not in the store.
+    """
+    from mammolib.ssd import detect_films
+
+    store = results.run_store() if store is None else Path(store)
+    settings = {
+        "start": Path(of.file_name).stem,
+        "width": of.settings["width"],
+        "stride": stride,
+        "normal": normal,
+        "reduced": of.reduced or normal is not None,
+        "changed": dict(of.settings["changed"]),
+    }
+    asked = {
+        "name": f"{of.name}-films",
+        "settings": settings,
+        "data": dict(data or of.data),
+        "seed": of.seed,
+        "split": of.split,
+    }
+    known = results.find(store, **asked)
+    if known is not None:
+        return known
+    model = running.load(of, store)
+    shown = films_shown(films, of.split, of.seed, normal)
+    truths = film_truths(shown)
+    found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE)
+    curve = froc(found, truths)
+    one = np.ones_like
+    lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))
+    matches = match(Detections(found.image, one(found.label), found.confidence, found.box), lesions)
+    group = np.array([f.woman for f in shown])
+    metrics: dict[str, Any] = {
+        "films": len(shown),
+        "normal_films": sum(f.severity == "normal" for f in shown),
+        "lesions": curve.lesions,
+        "froc_score": scoring.interval(lambda w: sensitivity_at(matches, CAMELYON, w).mean(axis=1), group),
+    }
+    for marks in (1, 4):
+        metrics[f"sensitivity_at_{marks}"] = scoring.interval(
+            lambda w, marks=marks: sensitivity_at(matches, [marks], w)[:, 0], group
+        )
+    kept = np.unique(np.linspace(0, len(curve.confidence) - 1, POINTS).astype(int))
+    outputs = {
+        "false_positives": curve.false_positives[kept].tolist(),
+        "sensitivity": curve.sensitivity[kept].tolist(),
+        "confidence": [1.0, *curve.confidence[kept][1:].tolist()],
+    }
+    record = results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+    results.save(record, store)
+    return record
