@@ -13,7 +13,7 @@ from tiny import QUIET, network, samples, train
 
 from mammolib import training
 from mammolib.training import Execution, Samples, Schedule, Settings
-from mammolib.training.feed import Fed, HostBatches
+from mammolib.training.feed import Batches, Fed
 from mammolib.training.progress import Bar, wanted
 
 SHORT = Settings(epochs=2, batch=16, optimizer="adam")
@@ -368,12 +368,12 @@ def test_what_does_not_suit_is_refused_in_one_line(make, part):
 def test_batches_from_the_host_keep_rows_images_and_targets_together():
     data, more = samples(), samples(10, seed=1)
     plan = training.epoch_plan(40, 0, 0)
-    batches = HostBatches(plan, [data, more], 16)
+    batches = Batches(plan, [data, more], 16)
     assert len(batches) == 3
     rows, images, targets = batches[2][0]
     np.testing.assert_array_equal(images, data.images[plan[32:, 0]])
     np.testing.assert_array_equal(targets, data.targets[plan[32:, 0]])
-    rows, images, _ = HostBatches(np.array([[40, 0], [41, 0]], np.int32), [data, more], 16)[0][0]
+    rows, images, _ = Batches(np.array([[40, 0], [41, 0]], np.int32), [data, more], 16)[0][0]
     np.testing.assert_array_equal(images, more.images[:2])
 
 

@@ -184,9 +184,45 @@ class Fed(keras.Model):
         self.place.assign(ops.zeros((), "int32"))
         return dict(zip(self.columns, table.T, strict=False))
 
+    def show(
+        self,
+        plan: NDArray[np.int32],
+        batch: int,
+        sets: Sequence[Samples] = (),
+        watch: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Train on the rows of a plan, or test on them if nobody watches; `read` returns what came of it.
 
-class HostBatches(keras.utils.PyDataset):
-    """Batches gathered on the host, for sets that do not fit on the device."""
+        TensorFlow gets its batches one by one unless several go into one execution: after the last batch of `fit`, the
+        thread that tunes tf.data sleeps on, up to as long again as all the batches took.
+
+        Args:
+            plan: (rows, 2) image number and view.
+            batch: rows in a batch.
+            sets: where the images come from, if they are not resident.
+            watch: told of every batch of a training; it may end it by `stop_training`.
+        """
+        batches = Batches(plan, () if self.resident else sets, batch)
+        if keras.backend.backend() == "tensorflow" and self.steps_per_execution == 1:
+            self.reset_metrics()
+            self.stop_training = False
+            for number in range(len(batches)):
+                if watch is None:
+                    self.test_on_batch(*batches[number])
+                    continue
+                watch.on_train_batch_end(number, self.train_on_batch(*batches[number], return_dict=True))
+                if self.stop_training:
+                    break
+            return
+        x = {"x": plan, "batch_size": batch} if self.resident else {"x": batches}
+        if watch is None:
+            self.evaluate(**x, verbose=0)
+        else:
+            self.fit(**x, shuffle=False, verbose=0, callbacks=[watch])
+
+
+class Batches(keras.utils.PyDataset):
+    """The batches of a plan: its rows, with their images and targets if these are gathered on the host."""
 
     def __init__(self, plan: NDArray, samples: Sequence[Samples], batch: int) -> None:
         super().__init__()
@@ -198,6 +234,8 @@ class HostBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple:
         rows = self.plan[number * self.batch : (number + 1) * self.batch]
+        if not self.samples:
+            return (rows,)
         one = int(np.searchsorted(self.first, rows[0, 0], side="right")) - 1  # a plan stays within one set
         samples, index = self.samples[one], rows[:, 0] - self.first[one]
         targets = samples.targets[index]
@@ -236,11 +274,10 @@ def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 64) -> N
     """
     samples = Samples(images, np.zeros(len(images), np.uint8))
     channels = model.inputs[0].shape[-1]
-    chunks = np.array_split(samples.images, -(-len(images) // (16 * batch)))
     with quiet():
         said = [
-            model.predict(np.repeat(x[..., None], channels, axis=-1).astype(np.float32), batch_size=batch, verbose=0)
-            for x in chunks
+            model.predict_on_batch(np.repeat(x[..., None], channels, axis=-1).astype(np.float32))
+            for x in np.split(samples.images, range(batch, len(images), batch))
         ]
     return np.concatenate(said).astype(np.float32)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mammolib.training import checkpoint as saved
 from mammolib.training.export import fit_weights, load_weights, read_weights
-from mammolib.training.feed import Fed, HostBatches, Loss, Samples, epoch_plan, quiet
+from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
 from mammolib.training.history import History
 from mammolib.training.progress import Bar, Watch, wanted
 from mammolib.training.settings import Execution, Settings, device_kind
@@ -222,8 +222,7 @@ class _Trainer:
                     settings.flip,
                 )[within * settings.batch : (end - epoch * self.steps) * settings.batch]
                 began = perf_counter()
-                eyes = [Watch(bar, self.fed, self.update)]
-                self.fed.fit(**self.feed(plan, settings.batch), shuffle=False, verbose=0, callbacks=eyes)
+                self.fed.show(plan, settings.batch, self.sets, Watch(bar, self.fed, self.update))
                 table = self.fed.read()
                 self.count(perf_counter() - began, len(plan), first)
                 first = False
@@ -250,12 +249,6 @@ class _Trainer:
         """Say whether a checkpoint is due now; the end of the run always is one."""
         every = self.execution.checkpoint_every * (self.steps if self.execution.checkpoint_unit == "epoch" else 1)
         return self.update == self.total or (self.path is not None and self.update % every == 0)
-
-    def feed(self, plan: NDArray, batch: int) -> dict[str, Any]:
-        """Return what `fit` and `evaluate` take to show these rows."""
-        if self.fed.resident:
-            return {"x": plan, "batch_size": batch}
-        return {"x": HostBatches(plan, self.sets, batch)}
 
     def count(self, seconds: float, images: int, first: bool) -> None:
         """Add a stretch to the clock."""
@@ -298,7 +291,7 @@ class _Trainer:
             began = perf_counter()
             n, batch, after = len(self.validation), self.validation_batch, len(self.training)
             plan = np.stack([np.arange(after, after + n), np.zeros(n, int)], axis=1).astype(np.int32)
-            self.fed.evaluate(**self.feed(plan, batch), verbose=0)
+            self.fed.show(plan, batch, self.sets)
             sizes = np.minimum(batch, n - batch * np.arange(-(-n // batch)))
             row |= {f"val_{name}": float(np.average(v, weights=sizes)) for name, v in self.fed.read().items()}
             self.clock["seconds"] += perf_counter() - began
