@@ -159,14 +159,17 @@ class Run:
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
 
-        Of several, one at the paper's size comes before a reduced one, then the lowest seed.
+        Of several, one at the paper's size comes before a reduced one, then the largest, then the one with the fewest
+        changes, then the lowest seed.
 
         Args:
             name: the run's name.
             **filters: fields of the record (``seed=0``, ``split="woman"``) or of its settings (``width=1.0``).
         """
         found = self.all_recorded(name, **filters)
-        return min(found, key=lambda r: (r.reduced, r.seed), default=None)
+        return min(
+            found, key=lambda r: (r.reduced, -r.size, len(r.settings.get("changed", {})), r.seed), default=None
+        )
 
     def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
         """Return every complete committed record of that name that passes the filters; see `recorded`."""

@@ -72,7 +72,8 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
 
     Runs that differ in nothing but their seed are one series and share a line. A claim has a line for each series that
     holds its number, the one that counts most first (mini-MIAS before phantoms, full before reduced, the paper's split
-    before others, unchanged before changed settings), or one line that says that there is no run.
+    before others, of reduced ones the largest, unchanged before changed settings), or one line that says that there is
+    no run.
 
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
@@ -174,6 +175,7 @@ def _rank(claim: Claim, runs: Sequence[Record]) -> tuple:
         claim.needs == "films" and first.data["name"] != REAL,
         first.reduced,
         order.index(first.split) if first.split in order else len(order),
+        -first.size if first.reduced else 0.0,
         len(first.settings.get("changed", {})),
         -len(runs),
         first.hash,

@@ -98,6 +98,12 @@ class Record:
         return bool(self.settings.get("reduced", False))
 
     @property
+    def size(self) -> float:
+        """How large a training was: its network's width times updates times batch; 0 where they are not stated."""
+        width, updates, batch = (self.settings.get(k, 0) for k in ("width", "updates", "batch"))
+        return float(width * updates * batch)
+
+    @property
     def file_name(self) -> str:
         """``{name}-{hash}.json``."""
         return f"{self.name}-{self.hash}.json"

@@ -1,0 +1,110 @@
+"""The mechanism of the leak: two splits, with and without mirroring, and what a mirrored view has to do with it.
+
+The paper turns each lesion into its eight views and does not say how it split them. If views of one lesion lie on both
+sides, a network that is shown its training images mirrored as well is shown some of its test images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib.metrics.intervals import Interval
+from mammolib.patches import Crops
+from mammolib.results import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mammolib.splits import Split
+
+CELLS = tuple((split, flip) for split in ("image", "woman") for flip in (True, False))
+"""Split and mirroring of the four kinds of run."""
+
+
+def mirror_in_training(crops: Crops, split: Split) -> NDArray[np.bool_]:
+    """Say for each test crop whether the training set holds its mirror image, pixel by pixel.
+
+    Args:
+        crops: lesions in eight views each.
+        split: which crops train and which test.
+
+    Returns:
+        (n_test,) True where a training crop, mirrored left to right, *is* the test crop.
+    """
+    seen = {crops.images[row].tobytes() for row in split.training}
+    return np.array([np.ascontiguousarray(crops.images[row][:, ::-1]).tobytes() in seen for row in split.test])
+
+
+def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]]:
+    """Find the runs that differ in nothing but split, mirroring and seed, and fill most of the four cells.
+
+    Args:
+        records: of Experiment A; those that did not finish, or of another split, are passed over.
+
+    Returns:
+        (split, flip) -> its runs by seed, for the cells that have any. Of several such groups, the one with more
+        cells counts, then one at the paper's size, then the larger one.
+    """
+    groups: dict[str, dict[tuple[str, bool], list[Record]]] = {}
+    for r in records:
+        cell = (r.split, bool(r.settings.get("flip")))
+        if r.outcome != "finished" or cell not in CELLS:
+            continue
+        same = {k: v for k, v in r.settings.items() if k not in ("flip", "changed")}
+        same["changed"] = {k: v for k, v in r.settings.get("changed", {}).items() if k != "flip"}
+        key = json.dumps([same, r.data["digest"]], sort_keys=True, default=list)
+        groups.setdefault(key, {}).setdefault(cell, []).append(r)
+    if not groups:
+        return {}
+    best = max(groups.values(), key=lambda g: (len(g), not next(iter(g.values()))[0].reduced, _size(g)))
+    return {cell: sorted(best[cell], key=lambda r: r.seed) for cell in CELLS if cell in best}
+
+
+def cell_words(cell: tuple[str, bool]) -> str:
+    """Name one of the four kinds of run."""
+    return f"by {cell[0]}, {'mirrored' if cell[1] else 'not mirrored'}"
+
+
+def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]], names: Sequence[str] = ()) -> pd.DataFrame:
+    """Set the four kinds of run side by side: mean over seeds, and the lowest and highest where there are several.
+
+    Args:
+        cells: of `two_by_two`.
+        names: metrics; the interesting ones if not given.
+    """
+    import pandas as pd
+
+    names = names or ("map", "ap_benign", "ap_malignant", "map_training", "lookup_map", "centre_map", "lesions_seen")
+    rows = {}
+    for cell, records in cells.items():
+        row = {"seeds": str(len(records))}
+        for name in names:
+            values = [v for r in records if (v := r.metrics.get(name, {}).get("value")) is not None]
+            spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+            row[name.replace("_", " ")] = f"{np.mean(values):.3f}{spread}" if values else "–"
+        rows[cell_words(cell)] = row
+    return pd.DataFrame(rows).T if rows else pd.DataFrame({"no such runs have been recorded yet": []})
+
+
+def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dict[str, Interval]:
+    """Return one metric of several runs with its intervals, for `plots.detection.intervals`.
+
+    Args:
+        records: runs by the words of their row; those without the metric or its interval are left out.
+        name: the metric.
+    """
+    found = {}
+    for words, record in records.items():
+        held = record.metrics.get(name) if record is not None else None
+        if held and held["value"] is not None and held["low"] is not None:
+            found[words] = Interval(held["value"], held["low"], held["high"], held["n"])
+    return found
+
+
+def _size(group: Mapping[tuple[str, bool], Sequence[Record]]) -> float:
+    return next(iter(group.values()))[0].size

@@ -1,0 +1,69 @@
+"""The leak's mechanism: mirrored views across the split, and the runs that show it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mammolib import phantom
+from mammolib.experiments import leak, sets
+from mammolib.mias import load
+from mammolib.results import Record, metric
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory):
+    folder = phantom.ensure(tmp_path_factory.mktemp("leak"), women=40, seed=1)
+    return sets.centred(load(folder))
+
+
+def test_a_mirror_image_is_one_of_the_eight_views(crops):
+    all_train = SimpleNamespace(training=np.arange(len(crops)), test=np.arange(len(crops)))
+    assert leak.mirror_in_training(crops, all_train).all()
+
+
+def test_by_image_most_mirrors_are_in_training_by_woman_none(crops):
+    by_image, by_woman = (sets.divide(crops, kind, 0) for kind in ("image", "woman"))
+    assert leak.mirror_in_training(crops, by_image).mean() > 0.4
+    assert not leak.mirror_in_training(crops, by_woman).any()
+    mirrored = by_image.test[leak.mirror_in_training(crops, by_image)]
+    assert np.isin(crops.lesion[mirrored], crops.lesion[by_image.training]).all()
+
+
+def run(split="image", flip=True, seed=0, updates=10, outcome="finished", value=0.5, **changed):
+    settings = {"width": 0.125, "batch": 4, "updates": updates, "flip": flip, "reduced": True}
+    settings["changed"] = changed | ({} if flip else {"flip": False})
+    data = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
+    metrics = {"map": metric(value, value - 0.1, value + 0.1, n=9)}
+    return Record("A", settings, data, seed, split, metrics=metrics, outcome=outcome)
+
+
+def test_two_by_two_takes_the_group_with_most_cells_and_orders_seeds():
+    records = [run(seed=1), run(), run("woman"), run(flip=False), run("woman", False)]
+    larger = [run(updates=99), run("woman", updates=99)]
+    noise = [run("lesion-order"), run(outcome="diverged at update 3"), run(optimizer="adam")]
+    found = leak.two_by_two(records + larger + noise)
+    assert list(found) == list(leak.CELLS)
+    assert [r.seed for r in found["image", True]] == [0, 1]
+    assert all(r.settings["updates"] == 10 for group in found.values() for r in group)
+
+
+def test_of_groups_with_as_many_cells_the_larger_counts():
+    assert leak.two_by_two([run(), run(updates=99)])["image", True][0].settings["updates"] == 99
+    assert leak.two_by_two([]) == {}
+
+
+def test_table_names_the_four_and_pools_the_seeds():
+    table = leak.two_by_two_table(leak.two_by_two([run(value=0.4), run(seed=1, value=0.6), run("woman")]), ["map"])
+    assert list(table.index) == ["by image, mirrored", "by woman, mirrored"]
+    assert table.loc["by image, mirrored", "map"] == "0.500 (0.400 to 0.600)"
+    assert table.loc["by image, mirrored", "seeds"] == "2"
+    assert leak.two_by_two_table({}).empty
+
+
+def test_intervals_leave_out_what_has_none():
+    found = leak.intervals_of({"one": run(), "none": None, "other metric": run()}, "map")
+    assert list(found) == ["one", "other metric"]
+    assert (found["one"].low, found["one"].n) == (0.4, 9)
