@@ -88,7 +88,7 @@ def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]], names: 
             spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
             row[name.replace("_", " ")] = f"{np.mean(values):.3f}{spread}" if values else "–"
         rows[cell_words(cell)] = row
-    return pd.DataFrame(rows).T if rows else pd.DataFrame({"no such runs have been recorded yet": []})
+    return pd.DataFrame(rows) if rows else pd.DataFrame({"no such runs have been recorded yet": []})
 
 
 def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dict[str, Interval]:
