@@ -69,6 +69,20 @@ def test_several_runs_over_one_axis():
     assert lines["C"][:, 0].tolist() == [10, 20, 30]
 
 
+def test_runs_against_updates_and_against_passes():
+    run = {axis: {**columns, "passes": [u / 5 for u in columns["update"]]} for axis, columns in HISTORY.items()}
+    exploded = {"epoch": {"passes": []}, "update": {"update": [1], "passes": [0.5], "loss": [None]}}
+    fig = plots.updates_and_passes({"A": run, "B": exploded}, {"A": [(30, 6, 7.0)]})
+    for ax, x in zip(fig.axes, ([10, 20, 30], [2, 4, 6]), strict=True):
+        every, validated, marks = (line.get_xydata() for line in ax.get_lines()[:3])
+        assert len(every) == 30
+        assert validated[:, 0].tolist() == marks[:, 0].tolist() == x
+        assert _lines(ax)["the paper: A"].tolist() == [[x[-1], 7]]
+    assert fig.axes[0].get_ylabel() == "validation loss"
+    fig.canvas.draw()
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["A", "B", "the paper: A"]
+
+
 def test_gradient_norms_of_layers_and_of_all():
     fig = plots.gradient_norms(HISTORY)
     assert {"a", "b", "all layers"} <= set(_lines(fig.axes[0]))

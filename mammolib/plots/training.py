@@ -21,6 +21,8 @@ History = Mapping[str, Mapping[str, Sequence[float | None]]]
 
 TRAINING, VALIDATION = BENIGN, MALIGNANT
 PART_STYLES = ((NORMAL, "--"), (ACCENT, "-."), ("#E69F00", (0, (5, 1))), ("#56B4E9", (0, (1, 1))))
+COMPARED = (BENIGN, MALIGNANT, NORMAL, ACCENT, "#E69F00", "#56B4E9", GREY)
+"""Colours of runs beside each other."""
 OTHERS = {"loss", "epoch", "update", "seconds", "learning_rate", "accuracy", "images"}
 
 
@@ -123,17 +125,58 @@ def compare_losses(
     """
     fig = figure(height=3.6)
     (ax,) = fig.axes
-    colours = [BENIGN, MALIGNANT, NORMAL, ACCENT, "#E69F00", "#56B4E9", GREY]
     for i, (name, history) in enumerate(runs.items()):
         x = _numbers(history["epoch"][by])
-        colour, dash = colours[i % len(colours)], ("-", "--", "-.", ":")[i % 4]
+        colour, dash = COMPARED[i % len(COMPARED)], ("-", "--", "-.", ":")[i % 4]
         ax.plot(x, _numbers(history["epoch"][column]), dash, color=colour, label=name)
         if points and name in points:
             ax.plot(*zip(*points[name], strict=True), "*", ls="", ms=10, color=colour, label=f"the paper: {name}")
-    ax.set(xlabel=f"{by}s", ylabel=column.replace("val_", "validation ").replace("_", " "))
+    ax.set(xlabel=f"{by}s", ylabel=_in_words(column))
     if log:
         ax.set_yscale("log")
     ax.legend()
+    return fig
+
+
+def updates_and_passes(
+    runs: Mapping[str, History],
+    points: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    column: str = "val_loss",
+    log: bool = True,
+) -> Figure:
+    """Draw several trainings twice: against updates, and against passes over the training images.
+
+    A dot marks a run's end, and each validation of a run that had only a few. Where a run holds the training loss of
+    every update as well, it is drawn faintly.
+
+    Args:
+        runs: name -> history with the column "passes" (`curves.with_passes`).
+        points: name -> (updates, passes, loss) that the paper states.
+        column: of the epochs' columns.
+        log: logarithmic axes of updates and passes, for runs of very different lengths.
+    """
+    fig = figure(1, 2, height=3.9, sharey=True)
+    for ax, by in zip(fig.axes, ("update", "passes"), strict=True):
+        for i, (name, history) in enumerate(runs.items()):
+            colour, dash = COMPARED[i % len(COMPARED)], ("-", "--", "-.", ":")[i % 4]
+            every, columns = history.get("update", {}), history["epoch"]
+            if column.removeprefix("val_") in every:
+                x, y = _numbers(every[by]), _numbers(every[column.removeprefix("val_")])
+                ax.plot(x, y, color=colour, lw=0.6, alpha=0.35)
+            x, y = _numbers(columns.get(by, [])), _numbers(columns.get(column, []))  # none before the first validation
+            ends = slice(None) if len(x) < 6 else slice(-1, None)
+            ax.plot(x, y, dash, color=colour)
+            ax.plot(x[ends], y[ends], "os^Dv<>"[i % 7], color=colour, ms=6)
+            ax.plot([], [], dash, marker="os^Dv<>"[i % 7], color=colour, ms=6, label=name)
+        for marker, (name, values) in zip("*PXdhp8", (points or {}).items(), strict=False):
+            u, p, loss = zip(*values, strict=True)
+            x = u if by == "update" else p
+            ax.plot(x, loss, marker, ls="", ms=10, mfc="none", color=PAPER, label=f"the paper: {name}")
+        ax.set_xlabel("updates" if by == "update" else "passes over the training images")
+        if log:
+            ax.set_xscale("log")
+    fig.axes[0].set_ylabel(_in_words(column))
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     return fig
 
 
@@ -171,6 +214,10 @@ def _parts(ax: Axes, columns: Mapping[str, Any], x: NDArray, names: Sequence[str
     for name, (colour, dash) in zip(names, PART_STYLES * 3, strict=False):
         ax.plot(x, _numbers(columns[prefix + name]), color=colour, ls=dash, label="L2" if name == "l2" else name)
     ax.set(ylabel="part of the loss", title="validation" if prefix else "training")
+
+
+def _in_words(column: str) -> str:
+    return column.replace("val_", "validation ").replace("_", " ")
 
 
 def _numbers(values: Sequence[float | None]) -> NDArray[np.floating]:
