@@ -286,6 +286,7 @@ def test_whole_films_normal_ones_included(a, store):
     assert len(whole_films.films_shown(FILMS, "image", 0, normal=2)) == 2 + len(
         set(crops.film[sets.divide(crops, "image", 0).test])
     )
+    assert len(whole_films.films_shown(FILMS, "image", 0, normal=2, with_lesion=3)) == 5
     record = whole_films.run(a, FILMS, store=store, stride=256)
     m = {k: v["value"] for k, v in record.metrics.items()}
     assert record.name == "A-films" and m["films"] == len(shown) and m["lesions"] == m["films"] - m["normal_films"]

@@ -38,6 +38,10 @@ class Profile:
         """Whether a training in this profile is narrower or shorter than the experiment states."""
         return self.width != 1.0 or self.updates is not None or self.batch is not None
 
+    def few(self, number: int) -> int | None:
+        """Return the number in a profile that makes do with a few of something, and None, for all, in the full one."""
+        return number if self.reduced else None
+
 
 PROFILES = {
     "quick": Profile("quick", women=80, width=0.125, updates=200, batch=16),

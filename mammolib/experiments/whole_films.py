@@ -15,13 +15,15 @@ import numpy as np
 from mammolib import mias, results
 from mammolib.experiments import running, scoring, sets
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.detection import CAMELYON, film_truths, froc, match, sensitivity_at
+from mammolib.metrics.detection import CAMELYON, Froc, film_truths, froc, match, sensitivity_at
 
 POINTS = 200
 """At most so many points of the curve are kept in the record."""
 
 
-def films_shown(films: Sequence[mias.Film], split: str, seed: int, normal: int | None = None) -> list[mias.Film]:
+def films_shown(
+    films: Sequence[mias.Film], split: str, seed: int, normal: int | None = None, with_lesion: int | None = None
+) -> list[mias.Film]:
     """Return the films with the lesions that A's split tests, then normal films.
 
     By woman or in lesion order, normal films of women of whom a film trains or validates are left out; by image, where
@@ -30,7 +32,7 @@ def films_shown(films: Sequence[mias.Film], split: str, seed: int, normal: int |
     Args:
         films: a data set.
         split, seed: of the run.
-        normal: how many normal films, the first ones; None for all.
+        normal, with_lesion: how many of each, the first ones; None for all.
     """
     crops = sets.centred(films)
     part = sets.divide(crops, split, seed)
@@ -38,7 +40,7 @@ def films_shown(films: Sequence[mias.Film], split: str, seed: int, normal: int |
     known = set() if split == "image" else set(crops.woman[np.r_[part.training, part.validation]])
     lesions = [f for f in films if f.reference in tested]
     without = [f for f in films if f.severity == "normal" and f.woman not in known]
-    return lesions + without[:normal]
+    return lesions[:with_lesion] + without[:normal]
 
 
 def run(
@@ -48,6 +50,7 @@ def run(
     store: str | Path | None = None,
     data: Mapping[str, Any] | None = None,
     normal: int | None = None,
+    with_lesion: int | None = None,
     stride: int = 128,
 ) -> results.Record:
     """Show whole films to a run's network and record the FROC curve; a record that is there is loaded.
@@ -60,7 +63,7 @@ def run(
         films: the data set that it was trained on.
         store: the folder for records and weights; the project's run store if not given.
         data: the record's data; the run's if not given.
-        normal: how many normal films; None for all.
+        normal, with_lesion: how many normal films and films with a lesion; None for all.
         stride: pixels between windows.
 
     Returns:
@@ -78,9 +81,11 @@ def run(
         "width": of.settings["width"],
         "stride": stride,
         "normal": normal,
-        "reduced": of.reduced or normal is not None,
+        "reduced": of.reduced or normal is not None or with_lesion is not None,
         "changed": dict(of.settings["changed"]),
     }
+    if with_lesion is not None:
+        settings["with_lesion"] = with_lesion
     asked = {
         "name": f"{of.name}-films",
         "settings": settings,
@@ -92,7 +97,7 @@ def run(
     if known is not None:
         return known
     model = running.load(of, store)
-    shown = films_shown(films, of.split, of.seed, normal)
+    shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = film_truths(shown)
     found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE)
     curve = froc(found, truths)
@@ -119,3 +124,15 @@ def run(
     record = results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
     results.save(record, store)
     return record
+
+
+def curve_of(record: results.Record) -> Froc:
+    """Return the FROC curve that a record of whole films keeps, for `plots.detection.froc_curves`.
+
+    Raises:
+        ValueError: the record is not one of whole films.
+    """
+    if "false_positives" not in record.outputs:
+        raise ValueError(f"{record.name}: the record holds no FROC curve")
+    columns = (np.asarray(record.outputs[k], float) for k in ("false_positives", "sensitivity", "confidence"))
+    return Froc(*columns, *(int(record.metrics[k]["value"]) for k in ("lesions", "films")))

@@ -1,0 +1,151 @@
+"""Experiment E's tables and figures: what they say of records made by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mammolib.experiments import retraining, scoring, whole_films
+from mammolib.experiments.profiles import PROFILES
+from mammolib.geometry import Detections, Truths
+from mammolib.metrics.detection import Froc, match
+from mammolib.patches import centre_hits
+from mammolib.plots import retraining as plots
+from mammolib.results import Record, metric
+
+BOX = np.array([[10.0, 10, 30, 30]])
+
+
+def kept(confidence, right, label=1):
+    """Answers on four images with one lesion each, right or far off."""
+    truths = Truths(np.arange(4), [1, 1, 2, 2], np.repeat(BOX, 4, 0), 4)
+    off = np.where(np.array(right), 0, 100)[:, None]
+    found = Detections(np.arange(4), [label] * 4, confidence, np.repeat(BOX, 4, 0) + off)
+    return scoring.kept_matches(match(found, truths), np.arange(4))
+
+
+def record(name="E-after", epochs=3, **metrics):
+    n = range(1, epochs + 1)
+    columns = ("loss", "val_loss")
+    history = {"epoch": {"epoch": list(n), "update": [10 * k for k in n]} | {c: [1 / k for k in n] for c in columns}}
+    outputs = {"matches_uniform": kept([0.9, 0.8, 0.7, 0.6], [False, True, True, True])}
+    outputs["matches_centred"] = kept([0.9, 0.8, 0.7, 0.6], [False] * 4)
+    return Record(
+        name, {"width": 0.5}, {"name": "grey", "digest": "7" * 64, "films": 4}, 0, "image",
+        metrics={k: v if isinstance(v, dict) else metric(v) for k, v in metrics.items()}, history=history,
+        outputs=outputs,
+    )  # fmt: skip
+
+
+def test_the_trade_has_a_column_for_each_set_before_and_after():
+    before = record("E-before", map_centred=metric(0.5, 0.25, 0.75, n=3), map_uniform=0.125)
+    table = retraining.trade(before, None, ("map", "recall"))
+    assert list(table.columns) == ["centred, before", "centred, after", "uniform, before", "uniform, after"]
+    assert table.loc["map"].tolist() == ["0.500 [0.250, 0.750]", "–", "0.125", "–"]
+    assert set(table.loc["recall"]) == {"–"}
+
+
+def test_the_papers_trade_is_table_4():
+    table = retraining.paper_trade()
+    assert table.loc["map", "centred, change"] == pytest.approx(0.641 - 0.842)
+    assert table.loc["map", "uniform, change"] == pytest.approx(0.363 - 0.284)
+    assert table.loc["map", "mean, after"] < table.loc["map", "mean, before"]
+    for word in ("before", "after"):  # the paper's mAP is the mean of its APs, rounded
+        own = table[f"uniform, {word}"]
+        assert own["map"] == pytest.approx((own["ap benign"] + own["ap malignant"]) / 2, abs=6e-4)
+
+
+def test_histories_are_joined_in_epochs_and_updates():
+    a, e = record("A", 4), record()
+    history, first = retraining.joined(a, e)
+    assert first == 4 and history["epoch"]["epoch"] == list(range(1, 8))
+    assert history["epoch"]["update"] == [10 * k for k in range(1, 8)]
+    assert np.isnan(history["epoch"]["loss"]).sum() == 0 and len(history["epoch"]["loss"]) == 7
+    lines = plots.joined_losses(history, first).axes[0].get_lines()
+    assert [len(line.get_xdata()) for line in lines[:4]] == [4, 3, 4, 3]
+    with pytest.raises(ValueError, match="E-after: the record holds no epochs"):
+        retraining.joined(a, record(epochs=0))
+
+
+def test_the_middle_is_four_cells():
+    counts = np.zeros((16, 16))
+    counts[7:9, 7:9] = 1
+    counts[0, 0] = 4
+    assert retraining.in_the_middle(counts) == 0.5
+    assert np.isnan(retraining.in_the_middle(np.zeros((16, 16))))
+
+
+def test_a_detector_beside_the_prior():
+    e = record(map_uniform=0.3, centre_map_uniform=0.1, recall_any_uniform=0.5, centre_recall_uniform=0.2)
+    found = retraining.beside_the_prior(e)
+    assert (found["mAP, detector"], found["mAP, centre prior"], found["recall, centre prior"]) == (0.3, 0.1, 0.2)
+    assert found["recall, detector, 5 wrong marks"] == 0.25  # one of four: the other right boxes name the wrong class
+    with pytest.raises(ValueError, match="holds no answers"):
+        retraining.beside_the_prior(Record("E-after", {}, e.data, 0, "image"))
+
+
+def test_wrong_answers_before_the_median_right_one_are_counted():
+    found = retraining.confidence_ranks(record(), "uniform")
+    assert found["confidence of right answers"] == pytest.approx(0.8)
+    assert found["wrong answers before them, an image"] == 0.25
+    assert all(np.isnan(v) for v in retraining.confidence_ranks(record(), "centred").values())
+
+
+def test_who_was_seen_by_a_and_by_e():
+    def some(film, training, test):
+        film = np.array(film)
+        return SimpleNamespace(film=film, woman=film // 2), SimpleNamespace(training=training, test=test)
+
+    centred = some([0, 1, 2, 4], training=[0, 1], test=[2, 3])
+    uniform = some([0, 1, 2, 3, 4, 5], training=[0, 1], test=[2, 3, 4, 5])
+    found = retraining.seen(centred, uniform)
+    assert found == {"lesion seen by A": 0, "lesion seen by E": 0, "woman seen by A": 0, "woman seen by E": 0}
+    leaky = retraining.seen(some([2, 4], [0], [1]), uniform)
+    assert leaky["lesion seen by A"] == 0.25 and leaky["woman seen by A"] == 0.5 and leaky["lesion seen by E"] == 0
+
+
+def test_few_is_a_number_in_the_quick_profile_and_all_in_the_full_one():
+    assert PROFILES["quick"].few(16) == 16 and PROFILES["paper"].few(16) is None
+
+
+def test_a_curve_comes_back_from_its_record():
+    outputs = {"false_positives": [0, 0.5], "sensitivity": [0, 1], "confidence": [1.0, 0.5]}
+    about = {"films": metric(2), "lesions": metric(1)}
+    films = Record("A-films", {}, {"name": "grey", "digest": "7" * 64, "films": 4}, 0, "image", about, outputs=outputs)
+    curve = whole_films.curve_of(films)
+    assert isinstance(curve, Froc) and (curve.lesions, curve.n_images) == (1, 2) and curve.at(1) == 1
+    with pytest.raises(ValueError, match="E-after: the record holds no FROC curve"):
+        whole_films.curve_of(record())
+
+
+# the figures
+
+
+def test_the_region_is_where_a_centred_box_hits():
+    fig = plots.hit_region(100)
+    shaded = np.asarray(fig.axes[0].images[0].get_array()) > 0
+    assert shaded.shape == (157, 157) and shaded[78, 78] and not shaded[78, 78 + 34] and shaded[78, 78 + 33]
+    on, away = fig.axes[0].get_lines()
+    assert len(on.get_xdata()) == 1 and len(away.get_xdata()) == 8
+    assert shaded.sum() == sum(
+        centre_hits([[x, y, x + 100, y + 100]], 100).sum() for x in range(30, 127) for y in range(30, 127)
+    )
+    assert fig._repr_png_()
+
+
+def test_maps_have_a_row_for_each_set_and_say_the_middle():
+    counts = np.eye(16)
+    fig = plots.heat_maps({"centred": {"lesions": counts, "answers": counts}, "uniform": {"lesions": counts}})
+    assert fig.axes[0].get_title() == "lesions\n12 % in the middle" and fig.axes[2].get_ylabel() == "uniform"
+    assert fig._repr_png_()
+
+
+def test_curves_of_both_name_their_aps():
+    pairs = {"before": scoring.matches_of(record(), "uniform")[0], "after": scoring.matches_of(record(), "centred")[0]}
+    fig = plots.precision_recall_pairs({"centred": pairs, "uniform": pairs})
+    assert [ax.get_title() for ax in fig.axes][:2] == ["centred, benign", "centred, malignant"]
+    words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+    assert words == ["before, AP 0.250", "after, AP 0.000"]
+    assert fig._repr_png_()
