@@ -78,7 +78,7 @@ def test_before_its_first_validation_a_loss_is_not_known():
 def test_labels_tell_runs_apart():
     one = run("C-300x2", 300)
     assert list(curves.labelled([one, replace(one, seed=1), run()])) == [
-        "C-300x2, 600 updates, rate 0.001",
-        "C-300x2, 600 updates, rate 0.001, seed 1",
-        "A, 600 updates, rate 0.001",
+        "C-300x2, 600 updates at 0.001",
+        "C-300x2, 600 updates at 0.001, seed 1",
+        "A, 600 updates at 0.001",
     ]

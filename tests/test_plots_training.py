@@ -81,6 +81,19 @@ def test_runs_against_updates_and_against_passes():
     assert fig.axes[0].get_ylabel() == "validation loss"
     fig.canvas.draw()
     assert [t.get_text() for t in fig.legends[0].get_texts()] == ["A", "B", "the paper: A"]
+    straight = plots.updates_and_passes({"A": run}, log=False).axes[0]
+    assert (straight.get_xscale(), straight.get_yscale()) == ("linear", "log")
+
+
+def test_a_loss_as_reported_beside_what_it_consists_of():
+    apart = HISTORY["epoch"] | {"val_detection_loss": [5.5, None, 2.5]}
+    fig = plots.compare_parts({"plain": {"epoch": apart}, "diverged": {"epoch": {}}})
+    whole, detection, decay = fig.axes
+    assert list(_lines(whole)) == ["plain"]
+    np.testing.assert_array_equal(_lines(detection)["plain"], [[10, 5.5], [20, np.nan], [30, 2.5]])
+    np.testing.assert_array_equal(_lines(decay)["plain"][:, 1], [4, np.nan, 2.5])
+    assert all(ax.get_ylim()[0] == 0 for ax in fig.axes), "parts of a whole are drawn from 0"
+    plots.compare_parts({}).canvas.draw()
 
 
 def test_gradient_norms_of_layers_and_of_all():

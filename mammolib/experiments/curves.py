@@ -150,7 +150,7 @@ def labelled(records: Iterable[Record]) -> dict[str, Record]:
     """Return runs under names that tell them apart: experiment, updates, first rate, and the seed where two agree."""
     found: dict[str, Record] = {}
     for record in records:
-        label = f"{record.name}, {record.settings['updates']:,} updates, rate {record.settings['rates'][0]:g}"
+        label = f"{record.name}, {record.settings['updates']:,} updates at {record.settings['rates'][0]:g}"
         if label in found:
             label += f", seed {record.seed}"
         found.setdefault(label, record)

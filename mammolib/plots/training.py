@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, NORMAL, PAPER, figure
@@ -153,7 +155,8 @@ def updates_and_passes(
         runs: name -> history with the column "passes" (`curves.with_passes`).
         points: name -> (updates, passes, loss) that the paper states.
         column: of the epochs' columns.
-        log: logarithmic axes of updates and passes, for runs of very different lengths.
+        log: a logarithmic axis of updates and passes, for runs of very different lengths; without it an exponential
+            curve is a straight line. The losses' axis is always logarithmic.
     """
     fig = figure(1, 2, height=3.9, sharey=True)
     for ax, by in zip(fig.axes, ("update", "passes"), strict=True):
@@ -173,10 +176,39 @@ def updates_and_passes(
             x = u if by == "update" else p
             ax.plot(x, loss, marker, ls="", ms=10, mfc="none", color=PAPER, label=f"the paper: {name}")
         ax.set_xlabel("updates" if by == "update" else "passes over the training images")
-        if log:
-            ax.set_xscale("log")
+        for axis in (ax.xaxis, ax.yaxis)[0 if log else 1 :]:
+            _logarithmic(axis)
     fig.axes[0].set_ylabel(_in_words(column))
-    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return fig
+
+
+def compare_parts(runs: Mapping[str, History], by: str = "update") -> Figure:
+    """Draw the validation loss of several trainings as reported, and taken apart into detection loss and weight decay.
+
+    Runs whose decay differs can be compared in the middle panel only.
+
+    Args:
+        runs: name -> history with the column "val_detection_loss" (`curves.with_passes`); one that was never
+            validated is left out.
+        by: "update", "passes" or "epoch".
+    """
+    columns = {"val_loss": "as reported", "val_detection_loss": "detection loss", "val_l2": "L2"}
+    fig = figure(1, 3, height=3.3)
+    for ax, (column, title) in zip(fig.axes, columns.items(), strict=True):
+        for i, (name, history) in enumerate(runs.items()):
+            if not history.get("epoch"):
+                continue
+            x, y = (_numbers(history["epoch"][k]) for k in (by, column))
+            colour, dash, dot = COMPARED[i % len(COMPARED)], ("-", "--", "-.", ":")[i % 4], "os^Dv<>"[i % 7]
+            ax.plot(x, y, dash, marker=dot, ms=5, markevery=max(1, len(x) // 6), color=colour, label=name)
+        ax.set(xlabel="passes over the images" if by == "passes" else f"{by}s", title=title)
+        ax.set_ylim(bottom=0)
+    fig.axes[0].set_ylabel("validation loss")
+    handles = fig.axes[0].get_legend_handles_labels()
+    if handles[0]:
+        fig.legend(*handles, loc="outside lower center", ncols=2, fontsize=8)
     return fig
 
 
@@ -214,6 +246,15 @@ def _parts(ax: Axes, columns: Mapping[str, Any], x: NDArray, names: Sequence[str
     for name, (colour, dash) in zip(names, PART_STYLES * 3, strict=False):
         ax.plot(x, _numbers(columns[prefix + name]), color=colour, ls=dash, label="L2" if name == "l2" else name)
     ax.set(ylabel="part of the loss", title="validation" if prefix else "training")
+
+
+def _logarithmic(axis: Axis) -> None:
+    """Make an axis logarithmic, with plain numbers: at 1, 2, 5, 10, ... if it is short, else at powers of ten."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _in_words(column: str) -> str:
