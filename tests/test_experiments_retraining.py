@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mammolib.experiments import retraining, scoring, whole_films
+from mammolib import results, ssd, training
+from mammolib.experiments import retraining, running, scoring, whole_films
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.detection import Froc, match
@@ -149,3 +152,17 @@ def test_curves_of_both_name_their_aps():
     words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
     assert words == ["before, AP 0.250", "after, AP 0.000"]
     assert fig._repr_png_()
+
+
+def test_a_network_is_loaded_where_none_was_built(tmp_path):
+    """In a process of its own: a chapter whose runs are all recorded loads weights before it builds anything."""
+    found = record()
+    folder = running.weights_folder(found, tmp_path)
+    model = ssd.ssd256(width=1 / 32, l2=0)
+    training.export_weights(model, folder)
+    (folder / "model.json").write_text(model.to_json())
+    results.save(found, tmp_path)
+    code = "import sys\nfrom mammolib import results\nfrom mammolib.experiments import running\n"
+    code += "print(running.load(results.load_all(sys.argv[1])[0], sys.argv[1]).count_params())"
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert int(said.stdout) == model.count_params()

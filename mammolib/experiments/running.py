@@ -212,6 +212,8 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
     Raises:
         FileNotFoundError: its weights are not in the store.
     """
+    import mammolib.ssd.model  # noqa: F401  registers the layers that the file names, also where nothing was built yet
+
     folder = weights_folder(record, store)
     network = keras.models.model_from_json((folder / "model.json").read_text()) if folder.is_dir() else None
     if network is None:
