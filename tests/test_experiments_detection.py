@@ -217,6 +217,8 @@ def test_the_layer_whose_gradient_grows_first_comes_first():
         "gradient_norm/c": [1] * 3,
     }
     assert curves.gradient_growth(columns) == {"b": 2, "a": 3}
+    idle = {"loss": [1, 2, 3], "gradient_norm/head": [1e-6, 1e-3, 1], "gradient_norm/a": [1, 2, 3]}
+    assert curves.gradient_growth(idle) == {"head": 3}, "a head with nothing to do in the first batch has not grown"
 
 
 # runs

@@ -106,20 +106,25 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
     return found
 
 
-def gradient_growth(update: Mapping[str, Sequence[float]], times: float = 10.0) -> dict[str, int]:
+def gradient_growth(update: Mapping[str, Sequence[float]], times: float = 10.0, idle: float = 1e-3) -> dict[str, int]:
     """Return layer -> the first update (from 1) whose gradient norm is `times` that of update 1; the earliest first.
 
-    Layers that never get there are left out.
+    A layer that has next to nothing to do in the first batch, such as the head of a map on which no box is matched,
+    would seem to grow as soon as it has: what counts as its start is at least `idle` of the largest layer's. Layers
+    that never get there are left out.
     """
+    norms = {
+        k.removeprefix("gradient_norm/"): np.asarray(v, float)
+        for k, v in update.items()
+        if k.startswith("gradient_norm/")
+    }
+    least = idle * max((v[0] for v in norms.values() if len(v)), default=0.0)
     found = {}
-    for name, values in update.items():
-        if not name.startswith("gradient_norm/"):
-            continue
-        v = np.asarray(values, float)
+    for name, v in norms.items():
         with np.errstate(invalid="ignore"):
-            grown = np.flatnonzero(~(v <= times * v[0])) if len(v) else []
+            grown = np.flatnonzero(~(v <= times * max(v[0], least))) if len(v) else []
         if len(grown):
-            found[name.removeprefix("gradient_norm/")] = int(grown[0]) + 1
+            found[name] = int(grown[0]) + 1
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
