@@ -189,10 +189,11 @@ def froc_curves(
     for point in points:
         ax.axvline(point, color="#DDDDDD", lw=0.8, zorder=0)
     ax.set(xscale="log", xlim=(lowest, highest), ylim=(0, 1.03))
-    ax.set_xticks(points, [f"{p:g}" for p in points])
+    ticks = [*points, *(2.0**k for k in range(1, 12) if max(points) < 2**k < highest)]
+    ax.set_xticks(ticks, [f"{p:g}" for p in ticks])
     ax.minorticks_off()
     ax.set(xlabel="false positives per image", ylabel="sensitivity (lesions found)")
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    ax.legend(frameon=False, fontsize=9, loc="best")
     return fig
 
 

@@ -47,7 +47,7 @@ def hit_region(side: int, size: int = 256, stride: int = 64) -> Figure:
 
 
 def heat_maps(rows: Mapping[str, Mapping[str, ArrayLike]], size: int = 256) -> Figure:
-    """Draw where centres lie, a row for each test set; each panel has its own scale.
+    """Draw where centres lie, a row for each test set; each panel has its own scale, by square roots.
 
     Args:
         rows: test set -> title -> (cells, cells) counts, such as a record's "answers_uniform".
@@ -57,7 +57,8 @@ def heat_maps(rows: Mapping[str, Mapping[str, ArrayLike]], size: int = 256) -> F
     fig = figure(len(rows), across, width=2.4 * across, height=2.6 * len(rows), squeeze=False)
     for r, (name, panels) in enumerate(rows.items()):
         for ax, (title, counts) in zip(fig.axes[r * across :], panels.items(), strict=False):
-            ax.imshow(np.asarray(counts), cmap="cividis", vmin=0, extent=(0, size, size, 0), interpolation="nearest")
+            shade = np.sqrt(np.asarray(counts, float))  # so that what happens once is seen beside what happens often
+            ax.imshow(shade, cmap="cividis", vmin=0, extent=(0, size, size, 0), interpolation="nearest")
             ax.plot(size / 2, size / 2, "+", color="white", ms=9, mew=1.4)
             ax.set(xticks=(0, size // 2, size), yticks=(0, size // 2, size))
             ax.set_title(f"{title}\n{in_the_middle(counts):.0%} in the middle".replace("%", " %"), fontsize=9)
