@@ -112,3 +112,12 @@ def test_figures_can_be_drawn():
     """Drawing is where a wrong label or limit shows."""
     for fig in (plots.loss_curves(HISTORY), plots.accuracy_curves(HISTORY), plots.gradient_norms(HISTORY)):
         fig.canvas.draw()
+
+
+def test_update_losses_mark_where_a_run_ended():
+    whole = {"update": {"update": [1, 2, 3], "loss": [9.0, 4.0, 2.0]}, "epoch": {}}
+    broken = {"update": {"update": [1, 2], "loss": [9.0, None]}, "epoch": {}}
+    fig = plots.update_losses({"whole": whole, "broken": broken})
+    lines = fig.axes[0].lines
+    assert [len(line.get_xdata()) for line in lines] == [3, 1, 1]
+    assert lines[-1].get_marker() == "x" and fig.axes[0].get_yscale() == "log"

@@ -167,9 +167,7 @@ class Run:
             **filters: fields of the record (``seed=0``, ``split="woman"``) or of its settings (``width=1.0``).
         """
         found = self.all_recorded(name, **filters)
-        return min(
-            found, key=lambda r: (r.reduced, -r.size, len(r.settings.get("changed", {})), r.seed), default=None
-        )
+        return min(found, key=lambda r: (r.reduced, -r.size, len(r.settings.get("changed", {})), r.seed), default=None)
 
     def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
         """Return every complete committed record of that name that passes the filters; see `recorded`."""

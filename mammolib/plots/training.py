@@ -212,6 +212,27 @@ def compare_parts(runs: Mapping[str, History], by: str = "update") -> Figure:
     return fig
 
 
+def update_losses(runs: Mapping[str, History]) -> Figure:
+    """Draw the training loss of every update of several runs, logarithmic; one that ends early ends with a cross.
+
+    Args:
+        runs: name -> history.
+    """
+    fig = figure(height=3.4)
+    (ax,) = fig.axes
+    longest = max(len(h["update"]["loss"]) for h in runs.values())
+    for i, (name, history) in enumerate(runs.items()):
+        x, y = (_numbers(history["update"][c]) for c in ("update", "loss"))
+        keep = np.isfinite(y)
+        colour, dash = (BENIGN, MALIGNANT, NORMAL, ACCENT)[i % 4], ("-", "--", "-.", ":")[i % 4]
+        ax.plot(x[keep], y[keep], dash, color=colour, label=name)
+        if len(y) < longest and keep.any():
+            ax.plot(x[keep][-1], y[keep][-1], "x", color=colour, ms=9, mew=2)
+    ax.set(xlabel="updates", ylabel="loss", yscale="log")
+    ax.legend()
+    return fig
+
+
 def gradient_norms(history: History, log: bool = True) -> Figure:
     """Draw the norm of the gradient before clipping against updates, in total and of each layer where it is known."""
     columns = history["update"]
