@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from time import perf_counter
+
+from mammolib.ssd.roofline import best_seconds
+
+__all__ = ["ROOMS", "Benchmark", "benchmarks", "best_seconds"]
 
 ROOMS = ("data", "metrics", "ssd", "training")
 
@@ -28,16 +31,6 @@ class Benchmark:
     name: str
     target: str
     run: Callable[[str | None], str]
-
-
-def best_seconds(work: Callable[[], object], repeat: int = 3) -> float:
-    """Return the shortest of `repeat` timings of `work()`, in seconds."""
-    times = []
-    for _ in range(repeat):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def benchmarks(rooms: Iterable[str] = ROOMS) -> list[tuple[str, Benchmark]]:

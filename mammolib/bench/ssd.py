@@ -19,6 +19,7 @@ import numpy as np
 from mammolib.bench import Benchmark, best_seconds
 from mammolib.geometry import Truths, circle_to_box
 from mammolib.ssd import decode_predictions, default_boxes, make_targets
+from mammolib.ssd.roofline import matrix_rate
 
 
 def lesions(images: int, seed: int = 0) -> Truths:
@@ -55,25 +56,6 @@ def _worst(_: str | None) -> str:
     rng = np.random.default_rng(0)
     out = rng.normal(size=(32, len(default_boxes()), 7)).astype(np.float32)  # every class of every box above 0.01
     return _decode(out)
-
-
-def matrix_rate(dtype: str) -> float:
-    """Return the operations a second of a large matrix product on this machine's fastest device."""
-    import keras
-
-    n, times = (8192, 20) if dtype == "bfloat16" else (2048, 4)
-    rng = np.random.default_rng(0)
-    a = keras.ops.cast(rng.normal(size=(n, n)).astype(np.float32), dtype)
-    b = keras.ops.cast((rng.normal(size=(n, n)) / n**0.5).astype(np.float32), dtype)
-
-    def work() -> None:
-        x = a
-        for _ in range(times):
-            x = keras.ops.matmul(x, b)
-        keras.ops.convert_to_numpy(keras.ops.cast(x[0, 0], "float32"))  # waits for the device
-
-    work()
-    return 2 * n**3 * times / best_seconds(work)
 
 
 def measure(width: float) -> dict[str, Any]:
