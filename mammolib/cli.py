@@ -89,11 +89,26 @@ def check(folder: Path | None) -> None:
 
     folder = mias.find() if folder is None else folder
     problems = mias.check(folder)
+    part = mias.part_of(folder) if problems else None
+    if part:
+        return click.echo(f"{folder}: {part}, as mini-MIAS is distributed")
     for problem in problems:
         click.echo(str(problem))
     if problems:
         raise ValueError(f"{folder}: {len(problems)} of its files are not as mini-MIAS is distributed")
     click.echo(f"{folder}: all files are as mini-MIAS is distributed")
+
+
+@data.command()
+@click.argument("archive", type=FOLDER)
+@click.option("--part", default="lesions", show_default=True, help="lesions: films with lesions; normal: the others.")
+@click.option("--data", "folder", type=FOLDER, help="The films; where the book finds them if not given.")
+def pack(archive: Path, part: str, folder: Path | None) -> None:
+    """Write a part of the films into ARCHIVE, a .tar.bz2, for a machine that cannot fetch them."""
+    from mammolib import mias
+
+    packed = mias.pack(mias.find(folder), archive, part)
+    click.echo(f"{archive}: {packed} films, {archive.stat().st_size / 2**20:.1f} MiB")
 
 
 def _chapter_options(command: Any) -> Any:

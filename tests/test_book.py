@@ -17,7 +17,7 @@ import pytest
 from conftest import chapter
 from mias_layout import write_folder
 
-from mammolib import book, results
+from mammolib import book, mias, results
 from mammolib.book import execute, notebooks, render, session
 from mammolib.book.project import chapters, repository
 from mammolib.book.sources import install_cell
@@ -284,15 +284,15 @@ def test_start_refuses_a_kernel_of_another_environment(inside, films, monkeypatc
 
 def test_start_knows_mini_mias_by_its_digest(inside, films, monkeypatch, capsys):
     assert book.start(data=str(films)).data_name == films.name
-    monkeypatch.setattr(session, "MINI_MIAS_DIGEST", book.start(data=films).digest)
+    monkeypatch.setitem(mias.DIGESTS, book.start(data=films).digest, "eight films")
     assert book.start(data=films).data_name == "mini-MIAS"
     assert "digest" in capsys.readouterr().out
 
 
 def test_real_films_have_the_digest_they_are_known_by(real_films):
-    from mammolib import mias
-
-    assert mias.digest(real_films) == session.MINI_MIAS_DIGEST
+    parts = {mias.digest(real_films): "all 322 films"}
+    parts[mias.digest([film for film in real_films if film.lesions])] = "the 115 films with lesions"
+    assert parts == mias.DIGESTS
 
 
 def test_run_finds_committed_records(inside, films):

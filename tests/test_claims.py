@@ -1,5 +1,6 @@
 """The paper's claims, the verdicts that records bring on them, and how both are shown."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -165,6 +166,10 @@ def test_nothing_made_on_phantoms_counts_about_mini_mias():
         assert table.ours.iloc[0] and "phantom" in table.run.iloc[0]
     other = run("data", data={**PHANTOM, "name": "clinic"}, films=322)
     assert verdict("films", other) == ("cannot be decided", "not mini-MIAS but clinic")
+    part = {**REAL, "digest": "cd" * 32, "films": 115}  # the films with lesions alone
+    assert verdict("films", run("data", data=part, films=322)) == ("cannot be decided", "115 of the 322 films")
+    assert verdict("A-map", run(data=part, map=0.842))[0] == "reproduced"
+    assert "mini-MIAS (115 films)" in paper_beside_ours([claim("A-map")], [run(data=part, map=0.8)]).run.iloc[0]
     for data in (PHANTOM, NO_DATA):  # a network's size does not depend on films
         assert verdict("parameters", run("ssd256", data=data, parameters=23715730))[0] == "reproduced"
 
@@ -189,6 +194,9 @@ def test_a_relation_saves_the_direction_only():
     assert verdict("C-300x2-val-loss", run("C-300x2", val_loss=9.2), low, a)[0] == "reproduced"
     elsewhere = [run("C-200x3", split="woman", val_loss=7.0), run("C-200x3", data=PHANTOM, val_loss=7.0)]
     assert "no like run" in verdict("C-300x2-val-loss", high, a, *elsewhere)[1]
+    part = {**REAL, "digest": "cd" * 32, "films": 115}  # the same crops, from the films with lesions alone
+    alike = [run("C-200x3", data=part, val_loss=7.0)]
+    assert "no like run" not in verdict("C-300x2-val-loss", high, a, *alike)[1]
 
 
 def test_statements_without_a_value():
@@ -319,3 +327,24 @@ def test_the_results_page_holds_every_claim_and_is_the_same_for_the_same_records
     widths = {line.replace("\\|", "").count("|") for line in lines}
     assert widths == {3, 5}
     assert "No run is recorded yet." in results.results_page([])
+
+
+def test_the_results_page_says_what_ran_on_which_machine():
+    cpu = {
+        "processor": "AMD EPYC",
+        "cores": 2,
+        "gpu": None,
+        "backend": "tensorflow",
+        "versions": {"tensorflow": "2.21"},
+    }
+    gpu = {**cpu, "cores": 16, "gpu": "NVIDIA H100", "backend": "jax", "versions": {"jax": "0.10.2"}}
+    half = {"precision": "mixed_bfloat16"}
+    there = [dataclasses.replace(run(settings=half, seed=i, map=0.8), machine=gpu) for i in range(2)]
+    here = [dataclasses.replace(run("data", films=322), machine=cpu), run("map")]
+    page = results.results_page([*here, *there])
+    section = page.partition("(which-machine)=\n## What ran on which machine")[2]
+    assert "Of 4 recorded runs, 2 ran on a GPU." in section
+    assert "| GPU: NVIDIA H100; AMD EPYC, 16 cores | jax 0.10.2 | mixed\\_bfloat16 | A (2) |" in section
+    assert "| AMD EPYC, 2 cores | tensorflow 2.21 | - | data |" in section
+    assert "| unknown | none: no network | - | map |" in section
+    assert "Of 2 recorded runs, none ran on a GPU." in results.results_page(here)

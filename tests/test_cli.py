@@ -107,6 +107,18 @@ def test_data_check_finds_the_films(films, capsys, monkeypatch):
     assert call("data", "check", capsys=capsys)[:2] == (0, f"{films}: all files are as mini-MIAS is distributed\n")
 
 
+def test_data_check_knows_the_films_with_lesions(films, capsys, monkeypatch):
+    monkeypatch.setitem(mias.DIGESTS, mias.digest(mias.load(films)), "eight films")
+    out = f"{films}: eight films, as mini-MIAS is distributed\n"
+    assert call("data", "check", str(films), capsys=capsys)[:2] == (0, out)
+
+
+def test_data_pack_says_what_it_wrote(films, tmp_path, capsys):
+    archive = tmp_path / "lesions.tar.bz2"
+    status, out, _ = call("data", "pack", str(archive), "--data", str(films), capsys=capsys)
+    assert status == 0 and out.startswith(f"{archive}: 6 films, ") and archive.is_file()
+
+
 def test_data_fetch_shows_licence_and_citation(films, capsys, monkeypatch):
     asked = []
     monkeypatch.setattr(mias, "fetch", lambda source, to: asked.append((source, to)) or films)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -57,6 +59,55 @@ def test_constraints_hold_every_requirement():
         assert name in fixed, name
         assert requirement.specifier.contains(fixed[name], prereleases=True), f"{requirement}: {fixed[name]}"
     assert "jupytext" not in fixed and "torch" not in fixed
+
+
+THERE = {"numpy", "scipy", "jax", "jaxlib", "ml-dtypes", "opt-einsum"}
+"""What a GPU machine with JAX has."""
+
+
+def travels(name: str) -> set[str]:
+    """Return the packages that .ci/gpu-{name}.txt lists, those of the files it names included."""
+    lines = (ROOT / ".ci" / f"gpu-{name}.txt").read_text().splitlines()
+    listed = {canonicalize_name(x) for x in lines if x and x[0] not in "#-"}
+    return listed.union(*(travels(x.removeprefix("-r gpu-").removesuffix(".txt")) for x in lines if x[:3] == "-r "))
+
+
+@pytest.mark.parametrize("name", ["experiments", "chapters"])
+def test_what_travels_to_a_gpu_machine_is_complete_and_brings_no_second_numpy(name):
+    """pip is told --no-deps there, so each package's needs must be listed, on the machine, or known to be idle."""
+    idle = {"h5py", "aiohttp", "debugpy", "markdown-it-py"} | ({"pygments"} if name == "experiments" else set())
+    listed = travels(name)
+    assert not listed & (THERE | idle) and listed <= set(constraints())
+    for package in sorted(listed):
+        for line in importlib.metadata.requires(package) or ():
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": "", "python_version": "3.12"}):
+                assert canonicalize_name(need.name) in listed | THERE | idle, f"{package} needs {need.name}"
+
+
+BARE = """
+import importlib.metadata, sys
+owners = importlib.metadata.packages_distributions()
+
+class Bare:
+    def find_spec(self, name, path=None, target=None):
+        found = {x.lower().replace("_", "-") for x in owners.get(name.partition(".")[0], ())}
+        if found and not found & allowed:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Bare())
+import mammolib.book.session, mammolib.cli, mammolib.experiments.whole_films
+"""
+
+
+def test_an_experiment_starts_with_what_travels():
+    """A GPU machine without a registry has these packages and no other."""
+    pytest.importorskip("jax")
+    allowed = travels("experiments") | THERE | {"mammolib"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-c", f"allowed = {sorted(allowed)}\nallowed = set(allowed)\n{BARE}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 def test_binder_installs_the_project_with_the_tested_versions():

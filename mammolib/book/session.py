@@ -19,9 +19,6 @@ from mammolib.experiments.profiles import Profile
 PHANTOM = "phantom"
 MINI_MIAS = "mini-MIAS"
 
-MINI_MIAS_DIGEST = "0d62e92f889b9e550af4f22b6eac5ea290c5320258fd5a5c16a5ad6471a717f4"
-"""What `mias.digest` gives for mini-MIAS as distributed: a folder that holds it is known by it, whatever its name."""
-
 PREFIX = "MAMMOLIB_PREFIX"
 """Environment variable by which the process that executes a chapter names the environment it expects it to run in."""
 
@@ -238,7 +235,7 @@ def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tupl
             raise FileNotFoundError(f"data: {data} is not 'phantom', 'mini-MIAS' or a folder that exists")
     films = mias.load(folder)
     digest = mias.digest(films)
-    return films, digest, MINI_MIAS if digest == MINI_MIAS_DIGEST else name
+    return films, digest, MINI_MIAS if digest in mias.DIGESTS else name
 
 
 def _versions() -> str:

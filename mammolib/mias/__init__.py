@@ -1,6 +1,7 @@
 """mini-MIAS: its layout, its films, what is in it, and how to get and check it.
 
-`load(find())` gives the films; `audit` counts them; `fetch` downloads them and `check` verifies a copy.
+`load(find())` gives the films; `audit` counts them; `fetch` downloads them, `check` verifies a copy, and `pack`
+packs a part of them for another machine.
 """
 
 from mammolib.mias.audits import (
@@ -13,6 +14,7 @@ from mammolib.mias.audits import (
     origin_ious,
 )
 from mammolib.mias.checks import (
+    DIGESTS,
     LICENCE,
     VARIABLE,
     Problem,
@@ -39,15 +41,18 @@ from mammolib.mias.films import (
     single_lesion_films,
     usable_films,
 )
+from mammolib.mias.packing import PARTS, pack, part_of
 
 __all__ = [
     "CITATION",
     "CROP",
+    "DIGESTS",
     "FORMATS",
     "KINDS",
     "LICENCE",
     "NOTICE",
     "PAPER_KEPT",
+    "PARTS",
     "SEVERITIES",
     "SIDE",
     "TISSUES",
@@ -70,6 +75,8 @@ __all__ = [
     "manifest",
     "origin_check",
     "origin_ious",
+    "pack",
+    "part_of",
     "read_info",
     "read_pixels",
     "single_lesion_films",

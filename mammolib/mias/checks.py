@@ -20,6 +20,14 @@ VARIABLE = "MAMMOLIB_MIAS"
 """The environment variable that can name the folder of the films."""
 
 
+DIGESTS = {
+    "0d62e92f889b9e550af4f22b6eac5ea290c5320258fd5a5c16a5ad6471a717f4": "all 322 films",
+    "beb0318091facd611f8c057b1ecfc5be0d5fc1a0de4d654f1fcbbf879ce78203": "the 115 films with lesions",
+}
+"""What `digest` gives for mini-MIAS as distributed, and for the part of it that Experiments A to E see; a folder that
+holds one of them is mini-MIAS, whatever its name."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with a copy of mini-MIAS.

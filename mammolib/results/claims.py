@@ -13,7 +13,7 @@ from .checked import METRIC, NAME
 KINDS = ("count", "measure", "at least", "at most", "relation", "machine", "setting", "context")
 """How a claim is compared with a record; claims.toml says what each means."""
 
-NEEDS = ("films", "nothing")
+NEEDS = ("films", "all films", "nothing")
 CHAPTERS = tuple(f"{n:02d}" for n in range(1, 12))
 Value = int | float | str | tuple | None
 
@@ -36,7 +36,8 @@ class Claim:
         tolerance: difference up to which a measure counts as reproduced where no interval decides; None: not given.
         factor: the same as a ratio.
         relations: (sign, record, metric): the claim's own number is "<" or ">" that one.
-        needs: "films" if only mini-MIAS is evidence, else "nothing".
+        needs: "films" if only mini-MIAS is evidence, and its films with lesions suffice; "all films" if they do not;
+            else "nothing".
         fair: whether a reduced run can decide the relations.
         open: what the paper leaves unsaid or contradicts itself in.
         undecided: whether the open point keeps any run from deciding the claim.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .claims import claims, sections
-from .comparison import COLUMNS, SETTING_VERDICTS, VERDICTS, Row, judge
+from .comparison import COLUMNS, SETTING_VERDICTS, VERDICTS, Row, data_words, judge
 from .record import Record
 
 if TYPE_CHECKING:
@@ -98,7 +98,37 @@ def results_page(records: Iterable[Record]) -> str:
             page.append("````{admonition} Further runs\n:class: dropdown\n\n" + _lines(others) + "\n````")
     page.append("## The runs")
     page.append(_runs(records) if records else "No run is recorded yet.")
+    page += ["(which-machine)=\n## What ran on which machine", machines_table(records)]
     return "\n\n".join(page) + "\n"
+
+
+def machines_table(records: Iterable[Record]) -> str:
+    """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU.
+
+    Args:
+        records: those of the results page.
+    """
+    groups: dict[tuple[str, ...], Counter[str]] = {}
+    on_gpu = 0
+    for r in sorted(records, key=lambda r: (r.name, r.hash)):
+        m = r.machine
+        machine = m.get("processor") or "unknown"
+        if m.get("cores"):
+            machine += f", {m['cores']} cores"
+        if m.get("gpu"):
+            machine, on_gpu = f"GPU: {m['gpu']}; {machine}", on_gpu + 1
+        backend = m.get("backend")
+        engine = f"{backend} {m.get('versions', {}).get(backend, '')}".strip() if backend else "none: no network"
+        groups.setdefault((machine, engine, r.settings.get("precision") or "-"), Counter())[r.name] += 1
+    if not groups:
+        return "No run is recorded yet."
+    total = sum(names.total() for names in groups.values())
+    said = f"Of {total} recorded runs, {on_gpu or 'none'} ran on a GPU. A dash: the record states no precision."
+    rows = [
+        [*key, ", ".join(f"{name} ({n})" if n > 1 else name for name, n in names.items())]
+        for key, names in sorted(groups.items())
+    ]
+    return said + "\n\n" + _table(["Machine", "Keras on", "Precision", "Runs"], rows)
 
 
 _LEFT = 'style="text-align:left;vertical-align:top"'
@@ -149,7 +179,7 @@ def _runs(records: Sequence[Record]) -> str:
         m = r.machine
         device = m.get("gpu") or m.get("processor") or "unknown"
         made = [str(m[k]) for k in ("backend", "commit", "date") if m.get(k)]
-        what = [r.data["name"], r.split, f"seed {r.seed}", "reduced" if r.reduced else "", r.outcome]
+        what = [data_words(r) or "no films", r.split, f"seed {r.seed}", "reduced" if r.reduced else "", r.outcome]
         cells.append([f"`{r.file_name}`", ", ".join(w for w in what if w), device, ", ".join(made)])
     return _table(["Record", "Run", "Device", "Backend, commit, date"], cells)
 
