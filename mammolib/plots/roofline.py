@@ -52,11 +52,10 @@ def roofline(machine: Machine, measured: Sequence[Work], title: str = "", label:
     _say(ax, machine, high)
     named = sorted((w for w in measured if label in ("all", w.kind)), key=lambda w: w.intensity)
     for i, work in enumerate(named):  # below and above in turn, or neighbours write over each other
-        shift, side, edge = ((-3, -6), "right", "top") if i % 2 == 0 else ((3, 6), "left", "bottom")
+        shift, edge = ((0, -7), "top") if i % 2 == 0 else ((0, 7), "bottom")
         ax.annotate(
-            work.name, (work.intensity, work.rate), shift, textcoords="offset points", ha=side, va=edge, rotation=45,
-            rotation_mode="anchor", fontsize=8,
-        )  # fmt: skip
+            work.name, (work.intensity, work.rate), shift, textcoords="offset points", ha="center", va=edge, fontsize=8
+        )
     ax.legend(loc="lower right")
     return fig
 

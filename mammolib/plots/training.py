@@ -204,7 +204,7 @@ def compare_parts(runs: Mapping[str, History], by: str = "update") -> Figure:
             colour, dash, dot = COMPARED[i % len(COMPARED)], ("-", "--", "-.", ":")[i % 4], "os^Dv<>"[i % 7]
             ax.plot(x, y, dash, marker=dot, ms=5, markevery=max(1, len(x) // 6), color=colour, label=name)
         ax.set(xlabel="passes over the images" if by == "passes" else f"{by}s", title=title)
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
     fig.axes[0].set_ylabel("validation loss")
     handles = fig.axes[0].get_legend_handles_labels()
     if handles[0]:
