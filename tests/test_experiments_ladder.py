@@ -1,10 +1,12 @@
-"""Runs alike in all but one change, as a table."""
+"""Runs alike in all but one change: as a table, by their titles, and by the length of their first step."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
+import pytest
 
-from mammolib.experiments.ladder import ladder, ladder_table
+from mammolib.experiments.ladder import first_steps, ladder, ladder_table, layers, titled
 from mammolib.results import Record, metric
 
 
@@ -35,3 +37,32 @@ def test_the_table_says_what_differs_and_what_trains():
     assert table["share left"].tolist()[1:] == [0.38, 0.51] and np.isnan(table["share left"].iloc[0])
     assert next(iter(table["outcome"])) == "diverged at update 3"
     assert ladder_table([]).empty
+
+
+def test_titles_leave_out_what_all_have_changed():
+    assert list(titled([run(), run(clip=1.0), run("B", clip=1.0)])) == ["A: as stated", "A: clip 1.0", "B: clip 1.0"]
+    assert list(titled([run()])) == ["A: batch 4"]
+    assert titled([]) == {}
+
+
+def stepped(optimizer="SGD", clip=None, **norms):
+    total = float(np.linalg.norm(list(norms.values())))
+    update = {"update": [1], "loss": [9.0], "learning_rate": [2e-3], "gradient_norm": [total]}
+    update |= {f"gradient_norm/{layer}": [norm] for layer, norm in norms.items()}
+    settings = {"optimizer": optimizer, "clip": clip, "changed": {}}
+    data = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 9}
+    return Record("B", settings, data, 0, "image", history={"update": update, "epoch": {}})
+
+
+def test_the_first_step_beside_the_weights_by_hand():
+    """Rate 2e-3, gradients 30 and 40, weights of length 4 and 10; clipped at 1, the whole step is 2e-3 long."""
+    x = keras.Input((4,))
+    network = keras.Model(x, keras.layers.Dense(1, name="b")(keras.layers.Dense(4, name="a")(x)))
+    network.set_weights([2 * np.eye(4), np.zeros(4), np.full((4, 1), 3.0), np.array([8.0])])
+    assert layers(stepped(a=30.0).history["update"]) == {"a": [30.0]}
+    assert first_steps(stepped(a=30.0, b=40.0), network) == pytest.approx({"a": 0.06 / 4, "b": 0.08 / 10})
+    clipped = first_steps(stepped(clip=1.0, a=30.0, b=40.0), network)
+    assert clipped == pytest.approx({"a": 0.002 * 0.6 / 4, "b": 0.002 * 0.8 / 10})
+    for unknown in (stepped(), stepped("Adam", a=1.0)):
+        with pytest.raises(ValueError, match="needs SGD and gradient norms by layer"):
+            first_steps(unknown, network)

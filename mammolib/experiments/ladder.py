@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from mammolib.results import Record
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SAME = ("width", "updates", "batch", "precision")
 """Settings in which the runs of one ladder agree."""
+
+PER_LAYER = "gradient_norm/"
 
 
 def ladder(records: Sequence[Record]) -> list[Record]:
@@ -65,6 +68,52 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
         )
     numbers = dict.fromkeys(("after epoch 1", "at the end", "share left"), 2)
     return pd.DataFrame(rows).round(numbers).set_index("experiment").rename_axis(None)
+
+
+def layers(update: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """Return layer -> its gradient norms, of a history's columns by update."""
+    return {k.removeprefix(PER_LAYER): v for k, v in update.items() if k.startswith(PER_LAYER)}
+
+
+def first_steps(record: Record, network: keras.Model) -> dict[str, float]:
+    """Return layer -> the length of its first step as a multiple of the length of its weights.
+
+    SGD's first step is rate x gradient, whatever the momentum, cut as a whole where the gradient is longer than `clip`.
+
+    Args:
+        record: of a run with SGD that holds the gradient norm of each layer.
+        network: the run's network, untrained.
+
+    Raises:
+        ValueError: the run has another optimizer or no gradient norms by layer.
+    """
+    update, settings = record.history["update"], record.settings
+    norms = layers(update)
+    if settings["optimizer"] != "SGD" or not norms:
+        raise ValueError(f"{record.name}: needs SGD and gradient norms by layer, got {settings['optimizer']!r}")
+    clip, total = settings["clip"], update["gradient_norm"][0]
+    rate = update["learning_rate"][0] * (1.0 if clip is None else min(1.0, clip / total))
+    squares: dict[str, float] = {}
+    for variable in network.trainable_variables:
+        layer = variable.path.rsplit("/", 1)[0]
+        squares[layer] = squares.get(layer, 0.0) + float(np.square(keras.ops.convert_to_numpy(variable)).sum())
+    return {name: float(rate * v[0] / np.sqrt(squares[name])) for name, v in norms.items()}
+
+
+def titled(records: Sequence[Record]) -> dict[str, Record]:
+    """Return runs under the name of the experiment and what was changed, without what all of them share."""
+    shared = [
+        k for k, v in _changed(records[0]).items() if len(records) > 1 and all(_changed(r).get(k) == v for r in records)
+    ] if records else []  # fmt: skip
+    found = {}
+    for record in records:
+        own = [f"{k.replace('_', ' ')} {v}" for k, v in _changed(record).items() if k not in shared]
+        found[f"{record.name}: " + (", ".join(own) or "as stated")] = record
+    return found
+
+
+def _changed(record: Record) -> dict[str, Any]:
+    return dict(record.settings.get("changed", {}))
 
 
 def _value(record: Record, name: str) -> float:

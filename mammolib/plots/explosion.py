@@ -1,0 +1,127 @@
+"""How a training explodes: loss by loss, layer by layer, and how long the first step is beside the weights."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+from mammolib.plots.training import History
+
+MARKS = (("o", MALIGNANT), ("s", BENIGN), ("^", "#009E73"), ("D", "#E69F00"), ("v", "#56B4E9"))
+
+
+def ladder(
+    runs: Mapping[str, tuple[History, str]],
+    behind: str = "",
+    level: float | None = None,
+    columns: int = 3,
+    top: float = 1e6,
+) -> Figure:
+    """Draw the training loss of several runs, a panel each, on the same axes, the loss logarithmic.
+
+    Args:
+        runs: title -> (history, outcome); a run that did not finish ends in a cross and says where.
+        behind: the title of a run to be drawn in grey behind each of the others.
+        level: a loss to compare with, drawn as a dotted line.
+        columns: panels in a row.
+        top: what is larger is drawn here.
+    """
+    columns = max(1, min(columns, len(runs)))
+    rows = max(1, math.ceil(len(runs) / columns))
+    fig = figure(rows, columns, height=0.4 + 1.75 * rows, sharex=True, sharey=True, squeeze=False)
+    axes: list[Axes] = fig.axes
+    for ax, (title, (history, outcome)) in zip(axes, runs.items(), strict=False):
+        if behind in runs and title != behind:
+            x, y = _losses(runs[behind][0])
+            ax.plot(x, np.minimum(y, top), color=GREY, lw=3, alpha=0.4)
+        x, y = _losses(history)
+        ax.plot(x, np.minimum(y, top), color=BENIGN, lw=1.2)
+        if outcome != "finished" and len(x):
+            ax.plot(x[-1], min(y[-1], top), "X", color=MALIGNANT, ms=7, clip_on=False)
+            ax.text(0.96, 0.94, outcome.replace(" at", "\nat"), ha="right", va="top", size=8, transform=ax.transAxes)
+        if level is not None:
+            ax.axhline(level, color="black", ls=":", lw=0.8)
+        ax.set_title(textwrap.fill(title, 24), size=8)
+        ax.set_yscale("log")
+        ax.tick_params(labelsize=8, labelbottom=True)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for ax in axes[len(runs) :]:
+        ax.axis("off")
+    if runs:
+        axes[0].set_ylim(top=top)
+    else:
+        axes[0].text(0.5, 0.5, "no run has been recorded yet", ha="center", transform=axes[0].transAxes)
+    fig.supxlabel("updates", size=9)
+    fig.supylabel("training loss", size=9)
+    return fig
+
+
+def first_steps(steps: Mapping[str, Mapping[str, float]], least: float = 1e-6) -> Figure:
+    """Draw how long the first step of each layer is beside its weights: at the line, as long as they are.
+
+    Args:
+        steps: run -> layer -> length of the step / length of the weights; the layers of the first run, from the input
+            to the output.
+        least: what is smaller is drawn here.
+    """
+    names = list(next(iter(steps.values())))
+    fig = figure(height=0.9 + 0.17 * len(names))
+    (ax,) = fig.axes
+    for (marker, colour), (run, one) in zip(MARKS, steps.items(), strict=False):
+        ax.plot([max(one[n], least) for n in names], range(len(names)), marker, color=colour, ms=4.5, ls="", label=run)
+    ax.axvline(1, color=GREY, lw=1)
+    ax.set(xscale="log", xlabel="first step / weights", yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
+    ax.set_yticklabels(names, size=7)
+    ax.grid(axis="y", lw=0.3)
+    fig.legend(loc="outside upper center", ncols=min(4, len(steps)), fontsize=8)
+    return fig
+
+
+def growth_by_layer(layers: Mapping[str, Sequence[float]], idle: float = 1e-3, most: float = 4.0) -> Figure:
+    """Draw how many times larger each layer's gradient is than at the first update, in powers of ten.
+
+    Args:
+        layers: layer -> gradient norm of each update, from the input to the output.
+        idle: a layer's start counts as at least this share of the largest layer's; see `curves.gradient_growth`.
+        most: the power of ten at which the colours end.
+
+    Raises:
+        ValueError: there is no layer.
+    """
+    if not layers:
+        raise ValueError("layers: there is none; train with gradient_norm='layer'")
+    norms = np.array([np.asarray(v, float) for v in layers.values()])
+    start = np.maximum(norms[:, :1], idle * np.nanmax(norms[:, 0]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = np.log10(norms / start)
+    powers[~np.isfinite(powers)] = np.nan
+    fig = figure(height=0.9 + 0.17 * len(layers))
+    (ax,) = fig.axes
+    ax.set_facecolor("white")
+    ax.patch.set(hatch="xxxx", edgecolor=GREY, lw=0)
+    extent = (0.5, norms.shape[1] + 0.5, len(layers) - 0.5, -0.5)
+    shown = ax.imshow(
+        powers, cmap="cividis", norm=Normalize(0, most), aspect="auto", interpolation="nearest", extent=extent
+    )
+    ax.set(xlabel="updates", yticks=range(len(layers)))
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.set_yticklabels(layers, size=7)
+    fig.colorbar(shown, label="growth, powers of ten", extend="max")
+    return fig
+
+
+def _losses(history: History) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return updates and losses as far as the losses are numbers."""
+    columns = history.get("update", {})
+    x, y = (np.asarray(columns.get(name, []), float) for name in ("update", "loss"))
+    good = np.isfinite(y)
+    return x[good], y[good]
