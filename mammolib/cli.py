@@ -187,6 +187,7 @@ def refresh(chapters: tuple[str, ...], force: bool) -> None:
 @click.option("--variant", help="stated: the paper's settings; trains: those that train from random weights.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly.")
 @click.option("--of", help="E only: the run of A to start from, such as A-0123456789ab.")
+@click.option("--checkpoint", type=click.IntRange(min=1), help="Updates between checkpoints; if not given, ten epochs.")
 @click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given.")
 def experiment(
     names: tuple[str, ...],
@@ -195,6 +196,7 @@ def experiment(
     seed: int,
     variant: str | None,
     pairs: tuple[str, ...],
+    checkpoint: int | None,
     out: Path | None,
     **options: Any,
 ) -> None:
@@ -215,10 +217,14 @@ def experiment(
     store = results.run_store() if out is None else out
     films, digest, name = session.open_data(size, seed, data)
     about = {"name": name, "digest": digest, "films": len(films)}
+    from mammolib.training import Execution  # Keras comes with it, so not before the options are checked
+
+    kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
     for one in names:
         record = detection.run(
-            one, films, profile=size, data=about, seed=seed, changes=changes, store=store, say=click.echo, **options
-        )
+            one, films, profile=size, data=about, seed=seed, changes=changes, store=store, execution=Execution(**kept),
+            say=click.echo, **options,
+        )  # fmt: skip
         found = {k: v["value"] for k, v in record.metrics.items() if k.startswith("map") and v["value"] is not None}
         shown = [f"{k} {value:.3g}" for k, value in found.items()]
         click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *shown]))

@@ -18,6 +18,7 @@ from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.detection import mean_average_precision
 from mammolib.mias import Film, Lesion
+from mammolib.training import Execution
 
 DATA = {"name": "grey", "digest": "7" * 64, "films": 20}
 FEW = {"optimizer": "adam", "divide_by": 64.0, "batch": 4}
@@ -289,6 +290,8 @@ def test_whole_films_normal_ones_included(a, store):
         set(crops.film[sets.divide(crops, "image", 0).test])
     )
     assert len(whole_films.films_shown(FILMS, "image", 0, normal=2, with_lesion=3)) == 5
+    with pytest.raises(ValueError, match="none of the 15 is normal"):
+        whole_films.films_shown([f for f in FILMS if f.lesions], "image", 0)
     record = whole_films.run(a, FILMS, store=store, stride=256)
     m = {k: v["value"] for k, v in record.metrics.items()}
     assert record.name == "A-films" and m["films"] == len(shown) and m["lesions"] == m["films"] - m["normal_films"]
@@ -362,9 +365,10 @@ def test_the_command_hands_its_options_on(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: (FILMS, "7" * 64, "grey"))
     words = "experiment A C-300x2 --seed 3 --split woman --width 0.5 --updates 9 --variant trains --set flip=false"
     with pytest.raises(SystemExit) as end:
-        cli.main([*words.split(), "--set", "clip=1.5", "--out", str(tmp_path)])
+        cli.main([*words.split(), "--set", "clip=1.5", "--checkpoint", "7", "--out", str(tmp_path)])
     assert end.value.code == 0 and "map 0.5" in capsys.readouterr().out
     assert [name for name, _ in seen] == ["A", "C-300x2"]
     options = seen[0][1]
     assert options["changes"] == {**d.TRAINS, "flip": False, "clip": 1.5}
     assert (options["seed"], options["split"], options["updates"], options["store"]) == (3, "woman", 9, tmp_path)
+    assert options["execution"] == Execution(checkpoint_every=7, checkpoint_unit="update")

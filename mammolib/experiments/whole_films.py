@@ -33,7 +33,12 @@ def films_shown(
         films: a data set.
         split, seed: of the run.
         normal, with_lesion: how many of each, the first ones; None for all.
+
+    Raises:
+        ValueError: the data set has no normal film, such as the films with lesions of `mias.pack`, and some are asked.
     """
+    if normal != 0 and all(f.severity != "normal" for f in films):
+        raise ValueError(f"films: none of the {len(films)} is normal; whole films need the normal ones of the data too")
     crops = sets.centred(films)
     part = sets.divide(crops, split, seed)
     tested = set(crops.film[part.test])
