@@ -181,12 +181,13 @@ def refresh(chapters: tuple[str, ...], force: bool) -> None:
 @click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper.")
 @click.option("--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films.")
 @click.option("--seed", default=0, show_default=True, help="The seed of the split, the cuts and the training.")
-@click.option("--split", default="image", show_default=True, help="image, lesion-order or woman.")
+@click.option("--split", default="image", show_default=True, help="image, woman; A to E: lesion-order; others: folds.")
 @click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given.")
-@click.option("--updates", type=int, help="About how many; the profile's if not given.")
-@click.option("--variant", help="stated: the paper's settings; trains: those that train from random weights.")
+@click.option("--updates", type=int, help="A to E: about how many; the profile's if not given.")
+@click.option("--variant", help="A to E: the settings as stated, or those that train from random weights (trains).")
+@click.option("--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly.")
-@click.option("--of", help="E only: the run of A to start from, such as A-0123456789ab.")
+@click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab.")
 @click.option("--checkpoint", type=click.IntRange(min=1), help="Updates between checkpoints; if not given, ten epochs.")
 @click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given.")
 def experiment(
@@ -194,21 +195,22 @@ def experiment(
     profile: str,
     data: str,
     seed: int,
-    variant: str | None,
     pairs: tuple[str, ...],
     checkpoint: int | None,
     out: Path | None,
     **options: Any,
 ) -> None:
-    """Run Experiments NAMES (A, B, C-300x2, ... E-after) and record them; what is recorded already is not run again."""
+    """Run NAMES and record them; what is recorded already is not run again.
+
+    NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
+    vgg16; and A-films, E-after-films and so on: the network of such a run on whole films.
+    """
     from mammolib import results
     from mammolib.book import session
-    from mammolib.experiments import detection, profiles
+    from mammolib.experiments import profiles
 
-    if variant is not None and variant not in detection.VARIANTS:
-        raise ValueError(f"--variant: {variant!r} is not one of {', '.join(detection.VARIANTS)}")
     size = profiles.profile(profile)
-    changes = None if variant is None and not pairs else dict(detection.VARIANTS[variant or "stated"])
+    changes = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
@@ -217,17 +219,23 @@ def experiment(
     store = results.run_store() if out is None else out
     films, digest, name = session.open_data(size, seed, data)
     about = {"name": name, "digest": digest, "films": len(films)}
-    from mammolib.training import Execution  # Keras comes with it, so not before the options are checked
+    from mammolib.experiments import named  # Keras comes with it, so not before the options are read
+    from mammolib.training import Execution
 
     kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
     for one in names:
-        record = detection.run(
-            one, films, profile=size, data=about, seed=seed, changes=changes, store=store, execution=Execution(**kept),
-            say=click.echo, **options,
+        record = named.run(
+            one, films, profile=size, data=about, seed=seed, changes=changes if pairs else None, store=store,
+            execution=Execution(**kept), say=click.echo, **options,
         )  # fmt: skip
-        found = {k: v["value"] for k, v in record.metrics.items() if k.startswith("map") and v["value"] is not None}
-        shown = [f"{k} {value:.3g}" for k, value in found.items()]
-        click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *shown]))
+        click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *_said(record.metrics)]))
+
+
+def _said(metrics: dict[str, Any]) -> list[str]:
+    """Return a run's headline numbers, in words."""
+    heads = ("map", "test_accuracy", "auc", "froc_score")
+    found = {k: v["value"] for k, v in metrics.items() if k.startswith(heads) and v["value"] is not None}
+    return [f"{k} {value:.3g}" for k, value in found.items() if "@" not in k]
 
 
 def _value(text: str) -> Any:

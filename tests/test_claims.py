@@ -199,6 +199,21 @@ def test_a_relation_saves_the_direction_only():
     assert "no like run" not in verdict("C-300x2-val-loss", high, a, *alike)[1]
 
 
+def test_a_control_is_held_against_the_run_that_changed_the_same():
+    def c(name: str, loss: float, **changed):
+        size = {"width": 0.125, "updates": 660 if "epochs" in changed else 220, "batch": 96, "reduced": True}
+        return run(name, settings={**size, "changed": {"batch": 96, "optimizer": "adam", **changed}}, val_loss=loss)
+
+    plain, scaled = c("C-200x3", 4.0), c("C-200x3", 9.0, rates=[0.002])
+    a = run("A", settings={"reduced": True, "changed": {"optimizer": "adam"}}, val_loss__epoch30=3.0)
+    table = paper_beside_ours([claim("C-300x2-val-loss")], [c("C-300x2", 5.0), plain, scaled, a])
+    assert "above C-200x3's val_loss (4)" in table.why.iloc[0] and table.verdict.iloc[0] == "direction only"
+    # a longer run, or one with other rates, is a control: it stands behind the experiment's own although it is larger
+    longer = c("C-300x2", 1.0, epochs=900)
+    table = paper_beside_ours([claim("C-300x2-val-loss")], [longer, c("C-300x2", 5.0), plain, scaled, a])
+    assert list(table.ours) == ["5", "1"] and longer.rescheduled and not plain.rescheduled
+
+
 def test_statements_without_a_value():
     both = {"confidence_uniform": metric(0.2, 0.1, 0.3), "confidence_centred": metric(0.8, 0.7, 0.9)}
     assert verdict("E-before-confidence", run("E-before", **both))[0] == "reproduced"

@@ -156,20 +156,23 @@ class Run:
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
 
-        Of several, one at the paper's size comes before a reduced one, then the largest, then the one with the fewest
-        changes, then the lowest seed.
+        Of several, one at the paper's size comes before a reduced one, then one with the experiment's own length and
+        rates, then the largest, then the one with the fewest changes, then the lowest seed.
 
         Args:
             name: the run's name.
             **filters: fields of the record (``seed=0``, ``split="woman"``) or of its settings (``width=1.0``).
         """
         found = self.all_recorded(name, **filters)
-        return min(found, key=lambda r: (r.reduced, -r.size, len(r.settings.get("changed", {})), r.seed), default=None)
+        return min(found, key=_rank, default=None)
 
     def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
-        """Return every complete committed record of that name that passes the filters; see `recorded`."""
-        records = results.load_all(self.recordings, name)
-        return [r for r in records if r.complete and all(_field(r, k) == v for k, v in filters.items())]
+        """Return every complete committed record of that name that passes the filters; see `recorded`.
+
+        Runs on phantoms are passed over: one may be kept because a run on the films starts from its weights.
+        """
+        records = [r for r in results.load_all(self.recordings, name) if r.complete and r.data["name"] != PHANTOM]
+        return [r for r in records if all(_field(r, k) == v for k, v in filters.items())]
 
 
 def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
@@ -244,6 +247,12 @@ def _versions() -> str:
     if "keras" in sys.modules:
         parts[-1] += f" on {sys.modules['keras'].backend.backend()}"
     return ", ".join(parts)
+
+
+def _rank(record: results.Record) -> tuple:
+    """Order runs of one name: the one that speaks for its experiment first."""
+    changes = len(record.settings.get("changed", {}))
+    return record.reduced, record.rescheduled, -record.size, changes, record.seed
 
 
 def _field(record: results.Record, key: str) -> Any:

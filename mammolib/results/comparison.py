@@ -74,9 +74,9 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
     """Set claims of the paper beside our runs.
 
     Runs that differ in nothing but their seed are one series and share a line. A claim has a line for each series that
-    holds its number, the one that counts most first (mini-MIAS before phantoms, full before reduced, the paper's split
-    before others, of reduced ones the largest, unchanged before changed settings), or one line that says that there is
-    no run.
+    holds its number, the one that counts most first (mini-MIAS before phantoms, full before reduced, the experiment's
+    own length and rates before changed ones, the paper's split before others, of reduced ones the largest, fewer
+    changes before more), or one line that says that there is no run.
 
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
@@ -182,6 +182,7 @@ def _rank(claim: Claim, runs: Sequence[Record]) -> tuple:
     return (
         bool(_no_evidence(claim, first)),
         first.reduced,
+        first.rescheduled,
         order.index(first.split) if first.split in order else len(order),
         -first.size if first.reduced else 0.0,
         len(first.settings.get("changed", {})),
@@ -315,7 +316,7 @@ def _relation(
     others = (
         [runs] if record == claim.record else [s for s in series if s[0].name == record and _alike(claim, first, s[0])]
     )
-    for other_runs in sorted(others, key=lambda s: _rank(claim, s)):
+    for other_runs in sorted(others, key=lambda s: (_unlike(first, s[0]), *_rank(claim, s))):
         other = estimate(other_runs, metric, claim.unit)
         if other is not None and other.value is not None:
             break
@@ -338,6 +339,15 @@ def _alike(claim: Claim, one: Record, other: Record) -> bool:
     if claim.needs == "films":  # what Experiments A to E cut from mini-MIAS is the same without its normal films
         same |= one.data["name"] == other.data["name"] == REAL
     return same and (one.split, one.reduced) == (other.split, other.reduced)
+
+
+def _unlike(one: Record, other: Record) -> int:
+    """Count the settings that only one of two runs changed, or that they changed to different values.
+
+    The batch does not count: Experiments A, C and D have batches of their own, and reduced runs shrink all of them.
+    """
+    changed = [{k: v for k, v in r.settings.get("changed", {}).items() if k != "batch"} for r in (one, other)]
+    return sum(changed[0].get(k) != changed[1].get(k) for k in changed[0].keys() | changed[1].keys())
 
 
 def _open(claim: Claim, *why: str) -> str:

@@ -104,6 +104,11 @@ class Record:
         return float(width * updates * batch)
 
     @property
+    def rescheduled(self) -> bool:
+        """Whether its length or its rates were changed: then it is a control of its experiment, whatever its size."""
+        return not {"epochs", "steps", "rates", "rate_epochs"}.isdisjoint(self.settings.get("changed", {}))
+
+    @property
     def file_name(self) -> str:
         """``{name}-{hash}.json``."""
         return f"{self.name}-{self.hash}.json"
