@@ -306,6 +306,12 @@ def test_run_finds_committed_records(inside, films):
     assert run.recorded("A", width=0.1).seed == 0
     assert run.recorded("A", width=0.5) is None
     assert [r.seed for r in run.all_recorded("A", split="image")] == [0, 1]
+    start = results.Record("A", {"width": 1.0}, {"name": "phantom", "digest": "cd" * 32, "films": 8}, 5, "image")
+    longer = {"width": 1.0, "updates": 9, "batch": 9, "changed": {"epochs": 9}}
+    for kept in (start, results.Record("A", longer, results.NO_DATA, 6, "image")):
+        results.save(kept, inside / "book" / "results")
+    assert [r.seed for r in run.all_recorded("A", split="image")] == [0, 1, 6], "a run on phantoms is none on films"
+    assert run.recorded("A").seed == 1, "a longer run than the experiment's own is a control"
 
 
 # --- the pages ------------------------------------------------------------------------------------------------------

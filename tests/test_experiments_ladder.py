@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from mammolib.experiments.ladder import first_steps, ladder, ladder_table, layers, titled
+from mammolib.experiments.ladder import first_steps, ladder, ladder_table, layers, precisions, titled
 from mammolib.results import Record, metric
 
 
@@ -43,6 +45,18 @@ def test_titles_leave_out_what_all_have_changed():
     assert list(titled([run(), run(clip=1.0), run("B", clip=1.0)])) == ["A: as stated", "A: clip 1.0", "B: clip 1.0"]
     assert list(titled([run()])) == ["A: batch 4"]
     assert titled([]) == {}
+
+
+def test_runs_in_two_precisions_are_paired_and_the_longest_pair_counts():
+    def half(run):
+        settings = {**run.settings, "precision": "mixed_bfloat16"}
+        settings["changed"] = {**settings["changed"], "precision": "mixed_bfloat16"}
+        return dataclasses.replace(run, settings=settings)
+
+    long, short = run(updates=90), run(updates=30)
+    found = precisions([half(short), short, half(long), long, half(run(updates=300)), half(run(updates=90, clip=1.0))])
+    assert found == {"float32": long, "mixed_bfloat16": half(long)} and list(found) == ["float32", "mixed_bfloat16"]
+    assert precisions([long, half(short)]) == {}
 
 
 def stepped(optimizer="SGD", clip=None, **norms):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,25 @@ def first_steps(record: Record, network: keras.Model) -> dict[str, float]:
         layer = variable.path.rsplit("/", 1)[0]
         squares[layer] = squares.get(layer, 0.0) + float(np.square(keras.ops.convert_to_numpy(variable)).sum())
     return {name: float(rate * v[0] / np.sqrt(squares[name])) for name, v in norms.items()}
+
+
+def precisions(records: Sequence[Record]) -> dict[str, Record]:
+    """Return the longest runs that differ in nothing but the precision they calculate in, by its name.
+
+    Args:
+        records: of one experiment.
+
+    Returns:
+        precision -> run, float32 first; empty if no run was made in more than one.
+    """
+    groups: dict[str, dict[str, Record]] = {}
+    for r in records:
+        own = {k: v for k, v in r.settings.items() if k not in ("precision", "changed")}
+        own["changed"] = {k: v for k, v in _changed(r).items() if k != "precision"}
+        key = json.dumps([own, r.split, r.seed, r.data["digest"]], sort_keys=True, default=list)
+        groups.setdefault(key, {})[r.settings["precision"]] = r
+    several = [g for g in groups.values() if len(g) > 1]
+    return dict(sorted(max(several, key=lambda g: next(iter(g.values())).size).items())) if several else {}
 
 
 def titled(records: Sequence[Record]) -> dict[str, Record]:

@@ -16,6 +16,10 @@ from mammolib.phantom.anatomy import SIZE, Breast
 from mammolib.phantom.fields import Plane, blur, power_noise, sample, smoothstep, strokes, walks
 from mammolib.phantom.plan import Card
 
+DENSITY = 1.8
+"""How much denser lesions are painted than they are on average on film: so that a narrow network, trained for a minute,
+learns to see them in women it was not trained on, as the chapter on classification shows."""
+
 # median and spread (standard deviation of the logarithm) of the radius in pixels
 _RADII = {
     ("CALC", "B"): (15, 0.6),
@@ -105,7 +109,7 @@ def paint(rng: Generator, card: Card, breast: Breast, spot: Spot) -> None:
     x = np.arange(c0 - spot.column, c1 - spot.column, dtype=np.float32)[None, :]
     window = plane[r0:r1, c0:c1]
     half = breast.thickness[min(spot.row // 2, SIZE // 2 - 1), spot.column // 2]
-    strength = np.float32(max(0.35, float(half)))
+    strength = np.float32(DENSITY * max(0.35, float(half)))
     patch = Patch(rng, y, x, float(spot.radius), window, card.severity == "M")
     if card.quirk == "spread":
         _scatter(rng, breast)
