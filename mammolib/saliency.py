@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import as_boxes
+from mammolib.metrics.intervals import Interval, bootstrap
 
 
 def class_activation_maps(
@@ -104,6 +105,17 @@ def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_],
     hit = (boxes[:, :2] <= point[:, ::-1]).all(axis=1) & (point[:, ::-1] < boxes[:, 2:]).all(axis=1)
     inside = np.clip(boxes, 0, [width, height, width, height])
     return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
+
+
+def hit_rate(maps: ArrayLike, boxes: ArrayLike, women: ArrayLike) -> tuple[Interval, float]:
+    """Return how often the pointing game is won, with its 95 % interval over women, and how often chance wins it.
+
+    Args:
+        maps, boxes: see `pointing_game`.
+        women: (N,) whose patch each is.
+    """
+    hit, chance = pointing_game(maps, boxes)
+    return bootstrap(lambda w: w @ hit / w.sum(axis=-1), women), float(chance.mean())
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:

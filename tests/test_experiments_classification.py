@@ -142,6 +142,15 @@ def test_what_cannot_be_run_is_refused_in_one_line(make, part):
     assert "\n" not in str(err.value)
 
 
+def test_lesions_are_held_out_of_women_who_train():
+    shown = c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film", most=5)
+    patches = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
+    (part,) = c.divide(SMALL["cnni-bcc"], patches, "woman", 0)
+    assert set(shown.woman) <= set(patches.woman[part.test]) and 0 < len(shown) <= 5
+    assert shown.images.shape[1:] == (128, 128) and shown.truths.image.tolist() == list(range(len(shown)))
+    assert len(c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film", most=10**6)) > 5
+
+
 def _normal_only() -> c.Patches:
     patches = c.draw(SMALL["vgg16"], FILMS, 0, "film")
     return patches.take(np.flatnonzero(patches.label == 0))

@@ -96,7 +96,7 @@ class Bare:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Bare())
-import mammolib.book.session, mammolib.cli, mammolib.experiments.whole_films
+import mammolib.book.session, mammolib.cli, mammolib.experiments.named
 """
 
 

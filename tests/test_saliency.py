@@ -53,6 +53,13 @@ def test_a_square_larger_than_the_image_is_refused() -> None:
         saliency.occlusion_maps(brightness(), np.zeros((1, 16, 16)), 1, size=17)
 
 
+def test_the_hit_rate_has_an_interval_over_women() -> None:
+    maps = np.zeros((4, 10, 10))
+    maps[:2, 4, 4], maps[2:, 9, 9] = 1, 1  # both patches of woman 1 are hits, both of woman 2 are not
+    rate, chance = saliency.hit_rate(maps, [[3, 3, 6, 6]] * 4, [1, 1, 2, 2])
+    assert (rate.value, rate.low, rate.high, rate.n) == (0.5, 0.0, 1.0, 2) and chance == pytest.approx(0.09)
+
+
 def test_pointing_game_by_hand() -> None:
     maps = np.zeros((3, 10, 10))
     maps[0, 4, 4], maps[1, 0, 9], maps[2, 5, 4:6] = 1, 1, 1

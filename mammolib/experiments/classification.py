@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mammolib import classifiers, mias, results, splits, training
 from mammolib.experiments.judging import Answers, metrics_of, outputs_of
 from mammolib.experiments.profiles import Profile
-from mammolib.patches import Patches, labelled_patches
+from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
 from mammolib.training import Execution, Run, Samples, Schedule, Settings
 
@@ -221,6 +221,25 @@ def divide(experiment: Classification, patches: Patches, split: str, seed: int, 
             name = CLASS_NAMES[experiment.classes][absent[0]]
             raise ValueError(f"split by {one.kind}: no training patch is {name} (class {absent[0]}); draw more patches")
     return made
+
+
+def held_out_lesions(
+    experiment: Classification, films: Sequence[mias.Film], seed: int, reading: str, most: int = 24
+) -> Crops:
+    """Cut patches that show a lesion's centre from films of the women whom a run by woman tests on.
+
+    Args:
+        experiment, films, seed, reading: of the run.
+        most: at most so many patches, spread over the films.
+
+    Returns:
+        Patches of 128 x 128 with the lesion's box and severity; none where no such woman has a film with one lesion.
+    """
+    drawn = draw(experiment, films, seed, reading)
+    women = set(drawn.woman[divide(experiment, drawn, "woman", seed)[0].test])
+    theirs = [film for film in mias.single_lesion_films(films) if film.woman in women]
+    found = uniform_cuts(theirs, size=128, stride=64, contains="centre")
+    return found.take(np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)))
 
 
 def run(
