@@ -151,6 +151,11 @@ def test_figures_have_number_caption_and_words(nb):
         assert f"{{numref}}`{name}`" in prose(nb) or f"<{name}>`" in prose(nb), f"the text never mentions {name}"
 
 
+def test_formulas_have_single_backslashes(nb):
+    doubled = re.findall(r".*(?<!\\)\\\\[A-Za-z].*", prose(nb))
+    assert not doubled, "a formula written through a string that was escaped twice"
+
+
 def test_labels_are_the_chapters_own(nb):
     number = nb.path.stem[:2]
     for label in re.findall(r"^:label: (\S+)", prose(nb), re.M):

@@ -63,6 +63,16 @@ def test_whole_films_are_shown_to_the_run_that_is_described_or_named(seen, tmp_p
     assert [(room, what) for room, what, _ in seen] == [("whole_films", described)] * 2
 
 
+def test_a_baseline_takes_nothing_but_its_split(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(named.baselines, "run", lambda name, films, **options: asked.append((name, options["split"])))
+    call("lookup", tmp_path, split="woman")
+    call("loss-levels", tmp_path)
+    assert asked == [("lookup", "woman"), ("loss-levels", "image")]
+    with pytest.raises(ValueError, match=r"width: lookup takes none, got 0\.5"):
+        call("lookup", tmp_path, width=0.5)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from mammolib import mias, patches, splits
+from mammolib import mias, patches, results, splits
+from mammolib.experiments import baselines
 from mammolib.experiments.lookup import histograms, lookup, nearest, repeat
 from mammolib.geometry import DIHEDRAL, Truths
 from mammolib.patches import Crops
@@ -73,3 +74,31 @@ def test_on_the_real_films_it_beats_any_detector_by_image_and_none_by_woman() ->
     sizes = (600 / 816, 100 / 816, 116 / 816)
     apart = repeat(crops, [splits.by_woman(crops.woman, crops.strata, sizes, seed=s) for s in range(20)]).mean(axis=0)
     assert 0.4 < apart[0] < 0.6 and apart[1] < 0.2
+
+
+DATA = {"name": "grey", "digest": "5" * 64, "films": 20}
+
+
+def test_the_lookup_over_many_splits_is_a_record(tmp_path, monkeypatch) -> None:
+    crops = crops_of(20)
+    monkeypatch.setattr(baselines.sets, "centred", lambda films: crops)
+    record = baselines.run("lookup", [], data=DATA, store=tmp_path, n_splits=3)
+    assert record.metrics["map"] == results.metric(1.0, 1.0, 1.0, n=3)
+    assert record.outputs["accuracy"] == [1.0] * 3 and record.split == "image"
+    apart = baselines.run("lookup", [], data=DATA, store=tmp_path, split="woman", n_splits=3)
+    assert apart.metrics["map"]["value"] == pytest.approx(np.mean(apart.outputs["map"])) and apart.hash != record.hash
+    monkeypatch.setattr(baselines, "_looked_up", lambda *_: pytest.fail("a recorded run is loaded"))
+    assert baselines.run("lookup", [], data=DATA, store=tmp_path, n_splits=3) == record
+
+
+def test_the_loss_of_silence_is_counted_and_a_blind_answer_is_never_worse(tmp_path, monkeypatch) -> None:
+    """Silence costs ln 3 for each match and for its three negatives; 3/4, 1/8 and 1/8 are best for such a mix."""
+    crops = crops_of(20)
+    found = baselines.loss_levels(crops)
+    assert found["silent_confidence"] == pytest.approx(4 * np.log(3))
+    assert found["blind_confidence"] == pytest.approx(-3 * np.log(3 / 4) - np.log(1 / 8))
+    assert found["blind_localisation"] <= found["silent_localisation"]
+    assert found["blind"] == pytest.approx(found["blind_confidence"] + found["blind_localisation"])
+    monkeypatch.setattr(baselines.sets, "centred", lambda films: crops)
+    record = baselines.run("loss-levels", [], data=DATA, store=tmp_path)
+    assert record.metrics["silent"]["value"] == pytest.approx(found["silent"]) and record.split == "none"

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urldefrag, urlparse
 import pytest
 from conftest import EXECUTED, ROOT
 
-from mammolib import book
+from mammolib import book, results
 from mammolib.book import notebooks
 from mammolib.book.project import chapters, table_of_contents
 
@@ -55,6 +55,18 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in:
             self.inline += data
+
+
+class Text(HTMLParser):
+    """The words of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words = ""
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +159,19 @@ def test_chapters_can_be_downloaded(site):
     for name in chapters(ROOT):
         nb = notebooks.read(site / "_sources" / "chapters" / f"{name}.ipynb")
         assert notebooks.unfinished(nb) is None
+
+
+def test_the_page_of_results_says_what_the_records_say(site):
+    """Every line of the page is judged anew from the records, and every record is named."""
+    words = re.compile(r"\W+")
+    page = words.sub(" ", Text((site / "book" / "results.html").read_text(encoding="utf-8")).words)
+    records = results.load_all(ROOT / "book" / "results")
+    for row in results.judge(None, records):
+        if row.claim.kind != "setting":
+            said = " ".join(x for x in (row.claim.paper, row.ours, row.interval, row.verdict, row.why) if x)
+            assert words.sub(" ", said).strip() in page, row.claim.id
+    for record in records:
+        assert words.sub(" ", record.file_name).strip() in page, record.file_name
 
 
 def test_search_knows_the_chapters(site):

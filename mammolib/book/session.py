@@ -130,12 +130,13 @@ class Run:
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
     def recorded_table(self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any) -> Any:
-        """Sum up the committed runs of an experiment: a column for each protocol, over its seeds.
+        """Sum up the committed runs of an experiment: a column for each series of runs that differ in their seed only.
 
         Args:
             name: the experiment's name.
             names: metrics.
-            by: the fields or settings that make a column, such as ("split", "reading").
+            by: the fields or settings that name a column, such as ("split", "reading"); where they name several
+                series alike, what was changed in each is added.
             **filters: which runs, as in `recorded`.
 
         Returns:
@@ -143,14 +144,18 @@ class Run:
         """
         import pandas as pd
 
-        groups: dict[str, list[results.Record]] = {}
+        alike: dict[str, dict[str, list[results.Record]]] = {}
         for record in self.all_recorded(name, **filters):
             head = ", ".join(str(_field(record, key)) for key in by) + (", reduced" if record.reduced else "")
-            groups.setdefault(head, []).append(record)
-        if not groups:
+            alike.setdefault(head, {}).setdefault(record.series, []).append(record)
+        if not alike:
             return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
-        heads = {h: f"{h} ({len(g)} seed{'s' if len(g) > 1 else ''})" for h, g in groups.items()}
-        rows = [{"metric": n.replace("_", " ")} | {heads[h]: _spread(g, n) for h, g in groups.items()} for n in names]
+        columns = {}
+        for head, series in alike.items():
+            for group in series.values():
+                own = _own_changes(group[0], [g[0] for g in series.values()])
+                columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
+        rows = [{"metric": n.replace("_", " ")} | {h: _spread(g, n) for h, g in columns.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
@@ -253,6 +258,17 @@ def _rank(record: results.Record) -> tuple:
     """Order runs of one name: the one that speaks for its experiment first."""
     changes = len(record.settings.get("changed", {}))
     return record.reduced, record.rescheduled, -record.size, changes, record.seed
+
+
+def _own_changes(record: results.Record, among: Sequence[results.Record]) -> str:
+    """Say in words what a run changed that not all of these did; its hash where that tells nothing."""
+    if len(among) == 1:
+        return ""
+    changed = [dict(r.settings.get("changed", {})) for r in among]
+    mine = dict(record.settings.get("changed", {}))
+    own = [f"{k.replace('_', ' ')} {v}" for k, v in mine.items() if any(c.get(k) != v for c in changed)]
+    known = sum(c == mine for c in changed) == 1
+    return ", " + (", ".join(own) or "nothing else" if known else record.hash)
 
 
 def _field(record: results.Record, key: str) -> Any:

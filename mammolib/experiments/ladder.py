@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SAME = ("width", "updates", "batch", "precision")
 """Settings in which the runs of one ladder agree."""
 
+RUNGS = ("divide_by", "warmup", "clip", "momentum", "optimizer", "start")
+"""Changes in the order in which one would try them."""
+
 PER_LAYER = "gradient_norm/"
 
 
@@ -27,20 +30,32 @@ def ladder(records: Sequence[Record]) -> list[Record]:
         records: of Experiments A and B.
 
     Returns:
-        The runs, A's before B's, those with fewer changes first; empty if there is none.
+        The runs, A's before B's, those with fewer changes first, then by `RUNGS`; empty if there is none.
     """
     groups: dict[tuple, list[Record]] = {}
     for r in records:
         key = (*(r.settings.get(k) for k in SAME), r.split, r.seed, r.data["digest"])
         groups.setdefault(key, []).append(r)
     best = max(groups.values(), key=len, default=[])
-    return sorted(best, key=lambda r: (r.name, len(r.settings.get("changed", {})), r.hash))
+
+    def rung(record: Record) -> tuple:
+        changed = _changed(record)
+        known = sorted(RUNGS.index(k) if k in RUNGS else len(RUNGS) for k in changed)
+        return record.name, len(changed), known, record.hash
+
+    return sorted(best, key=rung)
+
+
+def shared_changes(records: Sequence[Record]) -> dict[str, Any]:
+    """Return what all of several runs changed alike; nothing for a single run."""
+    changes = [_changed(r) for r in records]
+    return {k: v for k, v in changes[0].items() if all(c.get(k) == v for c in changes)} if len(changes) > 1 else {}
 
 
 def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
     """Say of each run what was changed and how its validation detection loss (without weight decay) went.
 
-    Changes that all the runs share are left out. A setting trains if the loss ends under half of what it was after the
+    Changes that all the runs share are left out. The loss is "halved" if it ends under half of what it was after the
     first epoch.
 
     Args:
@@ -50,21 +65,20 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
 
     if not records:
         return pd.DataFrame({"no such runs have been recorded yet": []})
-    changes = [dict(r.settings.get("changed", {})) for r in records]
-    shared = [k for k in changes[0] if all(c.get(k) == changes[0][k] for c in changes)] if len(changes) > 1 else []
+    shared = shared_changes(records)
     rows = []
-    for record, changed in zip(records, changes, strict=True):
-        own = [f"{k.replace('_', ' ')} {v}" for k, v in changed.items() if k not in shared]
+    for record in records:
+        own = [f"{k.replace('_', ' ')} {v}" for k, v in _changed(record).items() if k not in shared]
         first, last = (_value(record, f"val_detection_loss{at}") for at in ("@epoch1", ""))
         rows.append(
             {
                 "experiment": record.name,
-                "changed": ", ".join(own) or "nothing: as stated",
+                "changed": ", ".join(own) or "nothing",
                 "outcome": record.outcome,
                 "after epoch 1": first,
                 "at the end": last,
                 "share left": last / first,
-                "trains": record.outcome == "finished" and bool(last < first / 2),
+                "halved": record.outcome == "finished" and bool(last < first / 2),
             }
         )
     numbers = dict.fromkeys(("after epoch 1", "at the end", "share left"), 2)
@@ -122,10 +136,7 @@ def precisions(records: Sequence[Record]) -> dict[str, Record]:
 
 def titled(records: Sequence[Record]) -> dict[str, Record]:
     """Return runs under the name of the experiment and what was changed, without what all of them share."""
-    shared = [
-        k for k, v in _changed(records[0]).items() if len(records) > 1 and all(_changed(r).get(k) == v for r in records)
-    ] if records else []  # fmt: skip
-    found = {}
+    shared, found = shared_changes(records), {}
     for record in records:
         own = [f"{k.replace('_', ' ')} {v}" for k, v in _changed(record).items() if k not in shared]
         found[f"{record.name}: " + (", ".join(own) or "as stated")] = record

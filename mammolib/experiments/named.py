@@ -1,4 +1,4 @@
-"""Any run of the book by a name: a detector ("A", "C-300x2"), a classifier ("vgg16"), whole films ("A-films").
+"""Any run of the book by a name: a detector ("A"), a classifier ("vgg16"), whole films ("A-films"), a baseline.
 
 The command ``mammolib experiment`` is this function with options.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mammolib import mias, results
-from mammolib.experiments import classification, detection, running, whole_films
+from mammolib.experiments import baselines, classification, detection, running, whole_films
 from mammolib.experiments.profiles import Profile
 from mammolib.training import Execution
 
@@ -18,6 +18,7 @@ FILMS = "-films"
 NAMES = (
     *detection.EXPERIMENTS,
     *classification.EXPERIMENTS,
+    *baselines.NAMES,
     *(f"{name}{FILMS}" for name in detection.EXPERIMENTS if name != "E-before"),
 )
 
@@ -47,7 +48,8 @@ def run(
             `of`, or else the one that the other arguments describe, which has to be in the store.
         films, data, seed, store, execution, say: see `detection.run` and `classification.run`.
         profile: its size.
-        split: "image", "woman"; a detector's also "lesion-order", a classifier's also "folds".
+        split: "image", "woman"; a detector's also "lesion-order", a classifier's also "folds". Baselines take neither a
+            width nor a seed.
         width: factor on the filters; None for the profile's.
         updates, variant, of: of a detector only; variant is a key of `detection.VARIANTS`.
         changes: on top of the variant, or of the classifier's settings; None for no change.
@@ -70,6 +72,9 @@ def run(
             width=profile.width if width is None else width, execution=execution, **common,
         )  # fmt: skip
     _refuse(name, reading=reading)
+    if name in baselines.NAMES:
+        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width)
+        return baselines.run(name, films, data=data, store=store, split=split)
     if variant is not None or changes is not None:
         changes = {**detection.VARIANTS[variant or "stated"], **(changes or {})}
     asked = common | {"profile": profile, "width": width, "updates": updates, "changes": changes}

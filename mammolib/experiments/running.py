@@ -298,7 +298,7 @@ def _train(
         training.export_weights(done.model, place / "weights")
         _write(place / "weights" / "model.json", done.model.to_json())
         tested, more = sets.test(done.model)
-        metrics, outputs = metrics | tested, outputs | more
+        metrics, outputs = metrics | tested | sets.mirrors(done.model), outputs | more
         for name, rows in (("training", part.training[:: max(1, len(part.training) // TRAINING_SAMPLE)]),
                            ("validation", part.validation)):  # fmt: skip
             taken, group = scoring.anonymous(crops, rows, asked.data["digest"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mammolib import mias, splits, ssd
 from mammolib.experiments import scoring
 from mammolib.experiments.detection import Detection, Plan
+from mammolib.experiments.leak import mirror_in_training
 from mammolib.geometry import Symmetry, Truths
 from mammolib.patches import Crops, lesion_crops, uniform_cuts
 from mammolib.splits import Split
@@ -123,6 +124,27 @@ class Sets:
                     np.isin(groups[part.test], groups[part.training]).mean()
                 )
             found |= scoring.baselines(crops, part, self.suffix(name))
+        return found
+
+    def mirrors(self, model: keras.Model) -> dict[str, Any]:
+        """Return what a network scores on test crops whose mirror image trains, and on those whose does not.
+
+        Returns:
+            mirror_trains (the share), map_mirror_trains and map_mirror_apart, with intervals over women; nothing unless
+            the first set tested on is the one trained on, mirrored, and there are crops of both kinds.
+        """
+        name = self.experiment.trains_on
+        crops, part = self.all[name]
+        if not self.experiment.flip or name != self.experiment.tests_on[0]:
+            return {}
+        trains = mirror_in_training(crops, part)
+        found: dict[str, Any] = {"mirror_trains": float(trains.mean())}
+        if trains.all() or not trains.any():
+            return found
+        for end, rows in (("trains", part.test[trains]), ("apart", part.test[~trains])):
+            taken, group = scoring.anonymous(crops, rows, self.digest)
+            matches = scoring.judge(scoring.answers(model, taken), taken.truths)
+            found[f"map_mirror_{end}"] = scoring.metrics_of(matches, group)["map"]
         return found
 
     def test(self, model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:

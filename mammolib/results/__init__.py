@@ -7,7 +7,7 @@
 """
 
 from .claims import Claim, claims, layer_table, sections
-from .comparison import VERDICTS, paper_beside_ours
+from .comparison import VERDICTS, judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
 from .record import NO_DATA, Record, find, load, load_all, metric, save
@@ -20,6 +20,7 @@ __all__ = [
     "claims",
     "commit",
     "find",
+    "judge",
     "layer_table",
     "load",
     "load_all",

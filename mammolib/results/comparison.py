@@ -329,7 +329,11 @@ def _relation(
     else:
         apart = holds and None not in (small.high, large.low) and small.high < large.low
     want = "below" if sign == "<" else "above"
-    return holds, apart, f"{'as' if holds else 'not as'} in the paper {want} {name} ({_form(other.value, claim.unit)})"
+    words = f"{'as' if holds else 'not as'} in the paper {want} {name} ({_form(other.value, claim.unit)})"
+    ends = (small.low, small.high, large.low, large.high)
+    if None not in ends and small.high >= large.low and large.high >= small.low:
+        words += ", but the intervals overlap"
+    return holds, apart, words
 
 
 def _alike(claim: Claim, one: Record, other: Record) -> bool:

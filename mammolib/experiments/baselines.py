@@ -1,0 +1,92 @@
+"""What needs no training, as records: the lookup over many splits, and the losses of a network that sees nothing.
+
+Both stand beside every detector: the lookup says what a split gives away, the losses are the zero from which a
+detector's loss is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mammolib import mias, results, ssd
+from mammolib.experiments import sets
+from mammolib.experiments.lookup import BINS, repeat
+from mammolib.patches import Crops
+
+NAMES = ("lookup", "loss-levels")
+SPLITS = 50
+"""Splits over which the lookup is repeated, with seeds 0, 1, ..."""
+
+
+def run(
+    name: str,
+    films: Sequence[mias.Film],
+    *,
+    data: Mapping[str, Any],
+    store: str | Path,
+    split: str = "image",
+    n_splits: int = SPLITS,
+) -> results.Record:
+    """Measure a baseline on the tumour-centred crops and record it, or load its record.
+
+    Args:
+        name: "lookup": accuracy, map and majority (always the larger class), means over `n_splits` splits with the
+            2.5 and 97.5 percentiles as interval. "loss-levels": see `loss_levels`.
+        films: a data set.
+        data: the record's name, digest and number of films.
+        store: the folder of records.
+        split: of the lookup: "image" or "woman".
+        n_splits: of the lookup.
+    """
+    looks = name == "lookup"
+    settings = {"splits": n_splits, "bins": BINS} if looks else {"mining": "batch"}
+    asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": split if looks else "none"}
+    known = results.find(store, **asked)
+    if known is not None:
+        return known
+    crops = sets.centred(films)
+    metrics, outputs = _looked_up(crops, split, n_splits) if looks else (loss_levels(crops), {})
+    record = results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+    results.save(record, store)
+    return record
+
+
+def loss_levels(crops: Crops) -> dict[str, float]:
+    """Return the detection losses of two networks that see nothing, on crops, and the parts of each.
+
+    "silent" answers 0 everywhere: each of three classes has one third, no box is moved. "blind" answers each image
+    alike: background with probability 3/4, since three negatives are drawn for each match, each class with 1/8, and for
+    each shape of default box the median offsets of its matches.
+
+    Returns:
+        silent and blind, each also with "_localisation" and "_confidence"; without weight decay.
+    """
+    targets = ssd.make_targets(crops.truths, crops.images.shape[1])
+    hit = targets[..., 0] > 0
+    silent = np.zeros((*hit.shape, 7), np.float32)
+    blind = silent.copy()
+    blind[..., :3] = np.log([3 / 4, 1 / 8, 1 / 8])
+    shapes, shape = np.unique(ssd.default_boxes()[:, 2:].round(6), axis=0, return_inverse=True)
+    of_hit = np.broadcast_to(shape, hit.shape)[hit]
+    for k in np.unique(of_hit):
+        blind[:, shape == k, 3:] = np.median(targets[hit][of_hit == k, 1:], axis=0)
+    found = {}
+    for name, answers in (("silent", silent), ("blind", blind)):
+        localisation, confidence = map(float, ssd.SSDLoss(mining="batch").parts(targets, answers))
+        found |= {f"{name}_localisation": localisation, f"{name}_confidence": confidence}
+        found[name] = localisation + confidence
+    return found
+
+
+def _looked_up(crops: Crops, split: str, n_splits: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(n_splits)])
+    names = ("accuracy", "map", "majority")
+    metrics = {
+        name: results.metric(column.mean(), *np.percentile(column, [2.5, 97.5]), n=n_splits)
+        for name, column in zip(names, found.T, strict=True)
+    }
+    return metrics, {name: column.tolist() for name, column in zip(names, found.T, strict=True)}
