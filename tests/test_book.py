@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import json
@@ -312,6 +313,24 @@ def test_run_finds_committed_records(inside, films):
         results.save(kept, inside / "book" / "results")
     assert [r.seed for r in run.all_recorded("A", split="image")] == [0, 1, 6], "a run on phantoms is none on films"
     assert run.recorded("A").seed == 1, "a longer run than the experiment's own is a control"
+
+
+def test_only_runs_that_differ_in_their_seed_share_a_column(inside, films):
+    run = book.start(data=films)
+    changes = [(0, {"optimizer": "adam"}), (1, {"optimizer": "adam"}), (0, {"optimizer": "adam", "clip": 1.0}), (0, {})]
+    for seed, changed in changes:
+        record = results.Record("A", {"changed": changed}, results.NO_DATA, seed, "image", {"map": 0.2 + seed / 10})
+        results.save(record, inside / "book" / "results")
+    shorter = results.Record("A", {"changed": {}, "updates": 5}, results.NO_DATA, 0, "woman", {"map": 0.4})
+    for record in (shorter, dataclasses.replace(shorter, settings={"changed": {}, "updates": 6})):
+        results.save(record, inside / "book" / "results")
+    table = run.recorded_table("A", ["map"])
+    assert table.loc["map"].to_dict() == {
+        "image, optimizer adam (2 seeds)": "0.250 [0.200, 0.300]",
+        "image, optimizer adam, clip 1.0 (1 seed)": "0.200",
+        "image, nothing else (1 seed)": "0.200",
+        f"woman, {shorter.hash} (1 seed)": "0.400",
+    } | {f"woman, {r.hash} (1 seed)": "0.400" for r in run.all_recorded("A", split="woman")}
 
 
 # --- the pages ------------------------------------------------------------------------------------------------------

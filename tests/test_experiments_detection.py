@@ -14,6 +14,7 @@ from tiny import QUIET
 from mammolib import cli, results, training
 from mammolib.experiments import curves, running, scoring, sets, whole_films
 from mammolib.experiments import detection as d
+from mammolib.experiments.leak import mirror_in_training
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.detection import mean_average_precision
@@ -249,6 +250,26 @@ def test_a_record_holds_what_the_claims_ask_for(a):
     assert (a.split, a.outcome, a.reduced, m["women_seen"], m["updates_done"]) == ("woman", "finished", True, 0, 4)
     assert {"lookup_accuracy", "lookup_map", "centre_map", "centre_recall"} <= set(m)
     assert a.metrics["map"]["n"] == len(set(a.outputs["matches_centred"]["group"]))
+
+
+def test_test_crops_whose_mirror_trains_are_scored_apart(a, monkeypatch):
+    assert a.metrics["mirror_trains"]["value"] == 0 and "map_mirror_apart" not in a.metrics  # by woman there are none
+    asked = []
+
+    def perfect(model, crops):
+        asked.append(len(crops))
+        truths = crops.truths
+        return Detections(truths.image, truths.label, np.ones(len(truths.label)), truths.box)
+
+    monkeypatch.setattr(scoring, "answers", perfect)
+    data = sets.Sets.of(d.A, FILMS, "image", 0, "7" * 64)
+    crops, part = data.all["centred"]
+    trains = mirror_in_training(crops, part)
+    found = data.mirrors(None)
+    assert asked == [trains.sum(), (~trains).sum()] and 0 < asked[0] < len(part.test)
+    assert found["mirror_trains"] == trains.mean()
+    assert found["map_mirror_trains"]["value"] == found["map_mirror_apart"]["value"] == 1
+    assert sets.Sets.of(d.A.but(flip=False), FILMS, "image", 0, "7" * 64).mirrors(None) == {}
 
 
 def test_the_kept_matches_give_the_map_again(a):
