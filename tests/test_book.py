@@ -315,6 +315,17 @@ def test_run_finds_committed_records(inside, films):
     assert run.recorded("A").seed == 1, "a longer run than the experiment's own is a control"
 
 
+def test_the_paper_stands_beside_the_run_that_speaks_for_a_split(inside, films):
+    run = book.start(data=films)
+    real = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
+    for updates, changed, value in ((9, {}, 0.3), (5, {"clip": 1.0}, 0.1)):
+        settings = {"width": 1.0, "updates": updates, "batch": 2, "reduced": True, "changed": changed}
+        results.save(results.Record("A", settings, real, 0, "image", {"map": value}), inside / "book" / "results")
+    live = results.Record("A", {"width": 0.5, "reduced": True}, results.NO_DATA, 0, "image", {"map": 0.7})
+    table = run.compare(live)
+    assert list(table.loc["A-map"].ours) == ["0.300", "0.700"]
+
+
 def test_only_runs_that_differ_in_their_seed_share_a_column(inside, films):
     run = book.start(data=films)
     changes = [(0, {"optimizer": "adam"}), (1, {"optimizer": "adam"}), (0, {"optimizer": "adam", "clip": 1.0}), (0, {})]

@@ -87,15 +87,22 @@ class Run:
         return record
 
     def compare(self, *records: results.Record) -> Any:
-        """Set the paper beside these records and beside the committed ones of the same name.
+        """Set the paper beside these records and, for each split, beside the committed run that speaks for it.
 
-        Committed records of other names take part where a claim is about two runs, such as "slower than A".
+        Of several committed runs of a name that is the one that `recorded` returns, with its other seeds; the page of
+        results has all of them. Committed records of other names take part where a claim is about two runs, such as
+        "slower than A".
 
         Returns:
             The table of `results.paper_beside_ours` for the claims that these records answer.
         """
         names = {record.name for record in records}
         kept = results.load_all(self.recordings)
+        speak = {}
+        for record in sorted(kept, key=_rank):
+            if record.complete:
+                speak.setdefault((record.name, record.split), record.series)
+        kept = [r for r in kept if r.name not in names or r.series == speak.get((r.name, r.split))]
         about = [claim for claim in results.claims() if claim.record in names]
         return results.paper_beside_ours(about, [*records, *kept])
 
@@ -146,7 +153,7 @@ class Run:
 
         alike: dict[str, dict[str, list[results.Record]]] = {}
         for record in self.all_recorded(name, **filters):
-            head = ", ".join(str(_field(record, key)) for key in by) + (", reduced" if record.reduced else "")
+            head = ", ".join(_head(record, key) for key in by) + (", reduced" if record.reduced else "")
             alike.setdefault(head, {}).setdefault(record.series, []).append(record)
         if not alike:
             return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
@@ -258,6 +265,12 @@ def _rank(record: results.Record) -> tuple:
     """Order runs of one name: the one that speaks for its experiment first."""
     changes = len(record.settings.get("changed", {}))
     return record.reduced, record.rescheduled, -record.size, changes, record.seed
+
+
+def _head(record: results.Record, key: str) -> str:
+    """Return a field or a setting as a word: "image" for a split, "flip" or "no flip" for what is on or off."""
+    value = _field(record, key)
+    return (key if value else f"no {key}").replace("_", " ") if isinstance(value, bool) else str(value)
 
 
 def _own_changes(record: results.Record, among: Sequence[results.Record]) -> str:
