@@ -5,12 +5,26 @@ None of the maps needs a gradient, so they are the same on every Keras backend.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import as_boxes
 from mammolib.metrics.intervals import Interval, bootstrap
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mammolib.patches import Crops
+
+BORDER = 8
+"""Width in pixels of the strip in which zero padding reaches the last map of the first four convolutions of CNNI-BCC.
+
+Its last map has half the patch's side, and three convolutions of 3 x 3 at that size, after one at twice the size, carry
+what lies outside of the patch four places inwards: 8 pixels."""
 
 
 def class_activation_maps(
@@ -101,7 +115,7 @@ def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_],
     if maps.ndim != 3 or len(maps) != len(boxes):
         raise ValueError(f"maps: {len(boxes)} boxes need as many maps (N, H, W), got shape {maps.shape}")
     height, width = maps.shape[1:]
-    point = np.array([np.argwhere(m == m.max()).mean(axis=0) + 0.5 for m in maps]).reshape(-1, 2)
+    point = _highest(maps)
     hit = (boxes[:, :2] <= point[:, ::-1]).all(axis=1) & (point[:, ::-1] < boxes[:, 2:]).all(axis=1)
     inside = np.clip(boxes, 0, [width, height, width, height])
     return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
@@ -116,6 +130,58 @@ def hit_rate(maps: ArrayLike, boxes: ArrayLike, women: ArrayLike) -> tuple[Inter
     """
     hit, chance = pointing_game(maps, boxes)
     return bootstrap(lambda w: w @ hit / w.sum(axis=-1), women), float(chance.mean())
+
+
+def border_share(maps: ArrayLike, margin: int = BORDER) -> tuple[float, float]:
+    """Return how often the highest point of a map lies near the border, and how much of the map is near the border.
+
+    A convolution with zero padding sees something at the border that no place inside can show it. A network that has
+    learnt little may answer there first.
+
+    Args:
+        maps: (N, H, W).
+        margin: how near, in pixels; less than half of a side.
+
+    Returns:
+        The share of the maps, and the share of the area.
+
+    Raises:
+        ValueError: no maps, or a margin that leaves no inside.
+    """
+    maps = np.asarray(maps, float)
+    if maps.ndim != 3 or not len(maps) or not 0 < 2 * margin < min(maps.shape[1:]):
+        raise ValueError(f"maps, margin: a margin of {margin} has no inside in maps of shape {maps.shape}")
+    size, point = np.array(maps.shape[1:]), _highest(maps)
+    inside = ((margin <= point) & (point < size - margin)).all(axis=1)
+    return float(1 - inside.mean()), float(1 - (size - 2 * margin).prod() / size.prod())
+
+
+def pointing_table(looked: Mapping[str, tuple[NDArray, Crops]]) -> pd.DataFrame:
+    """Set the pointing game of several networks side by side, each beside chance.
+
+    Args:
+        looked: name -> maps (N, H, W) and the crops they were made of.
+
+    Returns:
+        A table with a row for each: hits with their 95 % interval over women, chance, whether the interval lies above
+        chance, patches, women, and the share of highest points near the border beside the border's share of the area.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, (maps, crops) in looked.items():
+        rate, chance = hit_rate(maps, crops.truths.box, crops.woman)
+        near, strip = border_share(maps)
+        rows[name] = {
+            "hits": f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}]",
+            "by chance": f"{chance:.2f}",
+            "above chance": "yes" if rate.low > chance else "not shown",
+            "patches": len(crops),
+            "women": len(np.unique(crops.woman)),
+            "highest at the border": f"{near:.2f}",
+            "border by chance": f"{strip:.2f}",
+        }
+    return pd.DataFrame(rows)
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
@@ -140,6 +206,11 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     a, b = (m - m.mean(axis=1, keepdims=True) for m in (a, b))
     norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.divide((a * b).sum(axis=1), norm, out=np.full(len(norm), np.nan), where=norm > 0)
+
+
+def _highest(maps: NDArray) -> NDArray[np.floating]:
+    """Return (N, 2): row and column of each map's highest point, the centre of mass where several share the value."""
+    return np.array([np.argwhere(m == m.max()).mean(axis=0) + 0.5 for m in maps]).reshape(-1, 2)
 
 
 def _images(model: keras.Model, images: NDArray) -> NDArray[np.float32]:

@@ -56,6 +56,27 @@ def test_the_layers_are_counted_as_the_paper_counts_them():
     assert full["parameters"] < vgg["parameters"]
 
 
+@pytest.mark.parametrize("build", [vgg16, cnni_bcc, lambda: cnni_bcc(layers_used="paper")])
+def test_the_layer_table_adds_up_to_the_model(build):
+    model = build()
+    table, counted = classifiers.layer_table(model), counts(model)
+    assert table["parameters"].sum() == model.count_params() == counted["parameters"]
+    kinds = table["kind"].str
+    assert kinds.contains("Conv2D").sum() == counted["convolutions"]
+    assert kinds.contains("Pooling").sum() == counted["poolings"] and kinds.fullmatch("Dense").sum() == counted["dense"]
+
+
+def test_rows_of_the_layer_tables_by_hand():
+    vgg, bcc = classifiers.layer_table(vgg16()), classifiers.layer_table(cnni_bcc())
+    wanted = ["side", "filters", "parameters"]
+    assert vgg.loc["block3_pool", wanted].tolist() == [16, 256, 0]
+    assert vgg.loc["flatten", wanted].tolist() == [1, 8192, 0]
+    assert vgg.loc["fc2", wanted].tolist() == [1, 4096, 4097 * 4096]
+    assert bcc.loc["block1_conv1", wanted].tolist() == [64, 64, _separable(1, 64)]
+    assert bcc.loc["average", wanted].tolist() == [1, 512, 0]
+    assert bcc.index[-1] == "predictions" and len(bcc) == 30
+
+
 def test_every_convolution_of_cnni_bcc_is_separable_and_none_of_vgg16():
     kinds = {type(layer) for layer in cnni_bcc().layers if "Conv" in type(layer).__name__}
     assert kinds == {layers.SeparableConv2D}

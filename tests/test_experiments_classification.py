@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny import QUIET
 
-from mammolib import results, training
+from mammolib import mias, phantom, results, training
 from mammolib.experiments import classification as c
 from mammolib.experiments import judging
 from mammolib.experiments.profiles import PROFILES
@@ -260,6 +260,45 @@ def test_a_run_that_explodes_is_a_record(tmp_path):
     assert re.fullmatch(r"diverged at update \d+", record.outcome)
     assert "test_accuracy" not in record.metrics and "women_seen" in record.metrics
     assert results.load(tmp_path / record.file_name) == record
+
+
+def test_training_is_set_beside_validation(record):
+    table = judging.gaps({"by woman": record})
+    value = {k: v["value"] for k, v in record.metrics.items()}
+    row = table.loc["by woman"]
+    assert row["gap"] == pytest.approx(value["train_accuracy"] - value["val_accuracy"], abs=1e-3)
+    assert row["low"] <= row["validation"] <= row["high"] and row["women seen"] == 0
+    assert row["high"] - row["low"] == pytest.approx(0.4, abs=0.1)  # 18 patches
+
+
+def test_the_largest_class_is_counted_in_the_test_set(record):
+    always = judging.always_largest(record)
+    largest = np.bincount(record.outputs["test_label"]).max()
+    assert always.value == largest / len(record.outputs["test_label"]) and always.low < always.value < always.high
+
+
+def test_groups_say_how_many_women_and_why_there_is_no_interval():
+    def made(**metrics):
+        return results.Record("vgg16", {}, DATA, 0, "woman", metrics=metrics)
+
+    some = made(test_accuracy_D=results.metric(0.75, 0.5, 1.0, n=9), auc=0.5)
+    one = made(sensitivity_CALC=results.metric(1.0, n=1, reason="too few women for an interval"))
+    table = judging.by_group({"some": some, "one": one, "none": None})
+    assert table.index.tolist() == ["accuracy, dense-glandular (D)", "sensitivity, calcification (CALC)"]
+    assert table["some"].tolist() == ["0.75 [0.50, 1.00], 9 women", "-"]
+    assert table["one"].tolist() == ["-", "1.00 (too few women for an interval), 1 woman"]
+    assert table["none"].tolist() == ["-", "-"]
+
+
+def test_the_quick_network_learns_new_women_s_lesions(tmp_path):
+    """Issue 4: on the phantoms, VGG16 in the quick profile reaches a validation AUC of 0.9 by woman."""
+    profile = PROFILES["quick"]
+    films = mias.load(phantom.ensure(results.root() / "_build" / "data", profile.women, 0))
+    vgg = c.VGG16.for_profile(profile)
+    record = c.run(
+        vgg, films, 0, "woman", store=tmp_path, reading="lesion", width=profile.width, data=DATA, execution=QUIET
+    )
+    assert record.metrics["women_seen"]["value"] == 0 and record.metrics["val_auc"]["value"] >= 0.9
 
 
 def test_balanced_accuracy_is_the_mean_of_the_classes_recalls():

@@ -206,6 +206,8 @@ def test_an_explosion_is_found_and_its_absence_said():
     wanted = {"explosion_epoch": 3, "train_loss_before": 23, "train_loss_after": 1.3e10, "val_loss_before": 20,
               "val_loss_after": 1.15e8}  # fmt: skip
     assert burst == wanted
+    blind = curves.explosion({"loss": [9, 30], "val_loss": [9, np.nan]}, "diverged at update 20", 10, 9.0)
+    assert (blind["train_loss_after"], blind["val_loss_after"]) == (30, float("inf"))
     early = curves.explosion({}, "diverged at update 12", 10, 40.0)
     assert early["explosion_epoch"] == 2 and early["train_loss_before"] == 40
     assert early["train_loss_after"] == float("inf") and early["val_loss_before"]["value"] is None

@@ -89,3 +89,18 @@ def test_a_map_of_where_a_classifier_looks_marks_its_highest_point():
     maps[:, 40, 60] = 1
     ax = networks.map_gallery(crops(), maps, count=2).axes[0]
     assert [float(v[0]) for v in ax.lines[0].get_data()] == [60.5, 40.5]
+
+
+def test_the_box_of_a_lesion_that_fills_its_patch_lies_inside_of_it():
+    whole = crops()
+    whole = Crops(whole.images, Truths(np.arange(3), [1] * 3, [[0, 0, 256, 256]] * 3, 3), *list_of(whole))
+    corner = np.zeros((3, 256, 256))
+    corner[:, 0, 0] = 1
+    for ax in networks.map_gallery(whole, corner, count=3).axes:
+        (box,) = ax.patches
+        assert (np.ravel(ax.lines[0].get_data()) > 5).all()
+        assert 0 < box.get_x() < 10 and 246 < box.get_x() + box.get_width() < 256
+
+
+def list_of(one):
+    return one.film, one.woman, one.lesion, one.view

@@ -60,6 +60,13 @@ def test_accuracies_beside_the_papers_end_points():
     np.testing.assert_array_equal(lines["the paper: training, 89.40 %"], [[76, 0.894]])
     assert set(lines["always the largest class"][:, 1]) == {0.67}
     assert right.get_ylim() == (0, 1)
+    assert all(float(tick).is_integer() for ax in fig.axes for tick in ax.get_xticks())
+
+
+def test_the_papers_first_points_are_stars_and_its_second_diamonds():
+    fig = plots.accuracy_curves(HISTORY, {"training": [(10, 0.7)], "test": [(10, 0.73)]})
+    markers = {line.get_label(): line.get_marker() for line in fig.axes[1].get_lines()}
+    assert (markers["the paper: training"], markers["the paper: test"]) == ("*", "D")
 
 
 def test_several_runs_over_one_axis():

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from mammolib import classifiers, saliency
+from mammolib.geometry import Truths
+from mammolib.patches import Crops
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,45 @@ def test_chance_is_the_share_of_the_area() -> None:
     rng = np.random.default_rng(1)
     hit, share = saliency.pointing_game(rng.random((4000, 12, 12)), np.tile([2, 3, 7, 9], (4000, 1)))
     assert abs(hit.mean() - share.mean()) < 0.025
+
+
+def test_the_border_is_counted_beside_its_share_of_the_area() -> None:
+    maps = np.zeros((4, 20, 10))
+    maps[0, 0, 5], maps[1, 10, 9], maps[2, 2, 2], maps[3, 17, 7] = 1, 1, 1, 1
+    near, area = saliency.border_share(maps, margin=2)
+    assert near == 0.5 and area == pytest.approx(1 - 16 * 6 / 200)
+    assert saliency.border_share(np.ones((1, 20, 10)), 2)[0] == 0  # a constant map points at its middle
+    for wrong, margin in ((maps, 5), (maps, 0), (maps[:0], 2), (maps[0], 2)):
+        with pytest.raises(ValueError, match="has no inside in maps of shape"):
+            saliency.border_share(wrong, margin)
+
+
+def test_zero_padding_reaches_no_further_than_the_border() -> None:
+    """On an even image every place further in than the border answers alike."""
+    keras.utils.set_random_seed(1)
+    model = classifiers.cnni_bcc(layers_used="paper", width=0.25)
+    (even,) = saliency.class_activation_maps(model, np.full((1, 128, 128), 90.0), 1)
+    inside = even[saliency.BORDER : -saliency.BORDER, saliency.BORDER : -saliency.BORDER]
+    assert np.ptp(inside) < 1e-5 < np.ptp(even)
+    assert np.ptp(even[saliency.BORDER - 2 :, saliency.BORDER - 2 :]) > 1e-5  # and it does reach that far
+
+
+def test_the_pointing_table_holds_each_network_against_chance() -> None:
+    box, n = [30.0, 30.0, 60.0, 60.0], 6
+    truths = Truths(np.arange(n), np.ones(n, int), [box] * n, n)
+    crops = Crops(
+        np.zeros((n, 128, 128), np.uint8),
+        truths,
+        np.array(["x"] * n),
+        np.arange(n) // 2,
+        np.arange(n),
+        np.zeros(n, int),
+    )
+    right, wrong = np.zeros((2, n, 128, 128))
+    right[:, 40, 40], wrong[:, 0, 0] = 1, 1
+    table = saliency.pointing_table({"right": (right, crops), "wrong": (wrong, crops)})
+    assert table["right"].tolist() == ["1.00 [1.00, 1.00]", "0.05", "yes", 6, 3, "0.00", "0.23"]
+    assert table["wrong"].tolist() == ["0.00 [0.00, 0.00]", "0.05", "not shown", 6, 3, "1.00", "0.23"]
 
 
 def test_a_randomised_network_has_the_same_numbers_in_other_places(small: keras.Model) -> None:

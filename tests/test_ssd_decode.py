@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou
+from mammolib.geometry import Detections, Truths, circle_to_box, cxcywh_to_xyxy, iou
 from mammolib.ssd.boxes import FOUR, SSD256, Layout, default_boxes
-from mammolib.ssd.decode import decode_predictions, suppress
+from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
 from mammolib.ssd.targets import decode, make_targets
 
 TINY = Layout(size=64, maps=(2, 1), scales=(0.3, 0.6, 0.9), ratios=(FOUR, FOUR), steps=(32, 64))
@@ -98,6 +98,25 @@ def test_targets_turned_into_a_prediction_give_the_lesions_back():
     assert found.image.tolist() == [0, 0, 2]
     assert found.label.tolist() == [1, 2, 2]
     np.testing.assert_allclose(found.box, truths.box, atol=1e-4)
+
+
+def test_the_best_detection_is_right_in_class_place_and_confidence():
+    box = [0, 0, 10, 10]
+    truths = Truths(np.arange(7), [1] * 7, [box] * 7, 7)
+    found = {
+        0: [(1, 0.9, box)],
+        1: [(1, 0.6, box), (2, 0.7, box)],  # a more confident answer of the other class
+        2: [(1, 0.6, [0, 0, 5, 10]), (1, 0.3, box)],  # IoU of exactly a half
+        3: [(1, 0.9, [0, 0, 4.9, 10]), (1, 0.8, box)],  # the best is beside it
+        4: [(1, 0.49, box)],
+        6: [(1, 0.8, box), (2, 0.8, box)],  # equal: the first
+    }
+    rows = [(image, *row) for image in (6, 0, 4, 3, 2, 1) for row in found[image]]
+    detections = Detections(*(np.array([r[k] for r in rows]) for k in range(4)))
+    assert best_is_right(detections, truths).tolist() == [True, False, True, False, False, False, True]
+    assert best_is_right(detections, truths, confidence=0.4)[4]
+    assert not best_is_right(Detections(), truths).any()
+    assert best_is_right(detections, Truths([], [], [], 7)).shape == (0,)
 
 
 def test_a_diverged_network_is_named_and_a_wild_one_stays_finite():

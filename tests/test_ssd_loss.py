@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras")
 
+from mammolib import training  # noqa: E402
+from mammolib.geometry import Truths  # noqa: E402
 from mammolib.ssd.loss import SSDLoss, hardest, smooth_l1  # noqa: E402
+from mammolib.ssd.model import ssd256  # noqa: E402
+from mammolib.ssd.targets import make_targets  # noqa: E402
 
 to_numpy = keras.ops.convert_to_numpy
 
@@ -50,17 +54,30 @@ def batch(seed, images=3, boxes=30, classes=2, hit_rate=0.15, ties=False):
     return y_true, np.round(y_pred) if ties else y_pred
 
 
-@pytest.mark.parametrize("mining", ["image", "batch"])
-@pytest.mark.parametrize("ties", [False, True])
-def test_the_loss_is_that_of_a_loop(mining, ties):
-    for seed in range(12):
-        y_true, y_pred = batch(seed, classes=1 + seed % 3, hit_rate=(0.0, 0.1, 0.5, 1.0)[seed % 4], ties=ties)
-        least = 5 * (seed % 2)
-        loss = SSDLoss(mining, alpha=0.5, min_negatives=least)
+def test_the_loss_is_that_of_a_loop_on_a_thousand_fuzzed_batches():
+    """Batches of 0 to 3 images, without a lesion, without background, with equal values; both ways of mining."""
+    seen = {"no image": 0, "no lesion": 0, "no background": 0, "both": 0}
+    for seed in range(1000):
+        rng = np.random.default_rng([seed, 1])
+        images, boxes, classes = rng.integers(0, 4), rng.integers(1, 13), rng.integers(1, 4)
+        rate = rng.choice([0.0, 0.1, 0.5, 2.0])
+        y_true, y_pred = batch(seed, images, boxes, classes, rate, ties=bool(seed % 2))
+        mining, least, alpha = (
+            ("image", "batch")[seed // 2 % 2],
+            int(rng.choice([0, 2, 5])),
+            float(rng.choice([0.5, 1])),
+        )
+        loss = SSDLoss(mining, alpha=alpha, min_negatives=least)
         localisation, confidence = (float(v) for v in loss.parts(y_true, y_pred))
         expected = loop(y_true, y_pred, mining, least=least)
-        assert (localisation, confidence) == pytest.approx(expected, rel=1e-5, abs=1e-6)
-        assert float(loss(y_true, y_pred)) == pytest.approx(expected[1] + 0.5 * expected[0], rel=1e-5, abs=1e-6)
+        assert (localisation, confidence) == pytest.approx(expected, rel=1e-5, abs=1e-6), seed
+        if seed % 10 == 0:
+            total = expected[1] + alpha * expected[0]
+            assert float(loss(y_true, y_pred)) == pytest.approx(total, rel=1e-5, abs=1e-6), seed
+        hit = y_true[..., 0] > 0
+        kind = "no image" if not images else "no lesion" if not hit.any() else "no background" if hit.all() else "both"
+        seen[kind] += 1
+    assert min(seen.values()) >= 50, seen
 
 
 def test_a_batch_without_a_lesion_has_a_loss_of_zero_unless_negatives_are_asked_for():
@@ -107,6 +124,42 @@ def test_targets_in_half_precision_and_small_integers_are_taken():
     y_true = np.round(y_true)
     values = {t: float(SSDLoss()(y_true.astype(t), y_pred)) for t in ("float32", "float16", "int8")}
     assert len(set(values.values())) == 1
+
+
+BAD_LABELS = {
+    "beyond the classes": (2, "row 1: the label 2 of default box 5 is not one of 0 to 1"),
+    "below the background": (-1, "row 1: the label -1 of default box 5 is not one of 0 to 1"),
+    "between two": (0.5, "row 1: the label 0.5 of default box 5 is not one of 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_LABELS)
+def test_a_label_that_the_network_does_not_know_is_named(what):
+    label, part = BAD_LABELS[what]
+    targets = np.zeros((3, 30, 5), np.float16)
+    targets[0, 3, 0] = 1
+    SSDLoss().check_targets(targets, (None, 30, 6))
+    targets[1, 5, 0] = label
+    with pytest.raises(ValueError, match=part) as err:
+        SSDLoss().check_targets(targets, (None, 30, 6), "training.targets")
+    assert str(err.value).startswith("training.targets, ") and "build it with more classes" in str(err.value)
+    assert "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 29, 5), (3, 30, 4), (3, 30)])
+def test_targets_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"targets: this network needs \(images, 30, 5\), got"):
+        SSDLoss().check_targets(np.zeros(shape), (None, 30, 6))
+
+
+def test_training_refuses_a_label_beyond_the_network_s_classes_before_it_begins():
+    truths = Truths([0, 1], [1, 2], [[80, 80, 160, 160]] * 2, 2)
+    samples = training.Samples(np.zeros((2, 256, 256), np.uint8), make_targets(truths))
+    options = {"settings": training.Settings(1, 2), "loss": SSDLoss().named}
+    with pytest.raises(ValueError, match="training.targets, row 1: the label 2 of default box .* of 0 to 1"):
+        training.train(
+            lambda: ssd256(classes=1, width=1 / 64), samples, watch=lambda *_: pytest.fail("it trained"), **options
+        )
 
 
 def test_keras_trains_on_it_and_records_its_parts():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou, xyxy_to_cxcywh
-from mammolib.ssd.boxes import SSD300, default_boxes
+from mammolib.ssd.boxes import SIX, SSD300, Layout, default_boxes
 from mammolib.ssd.targets import decode, encode, make_targets, match
 
 
@@ -58,7 +58,7 @@ def random_truths(rng, n_images, most=5):
         )
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_matching_follows_the_definition_ties_included(overlap):
     assert match(overlap).tolist() == plain_match(overlap)
 
@@ -79,6 +79,29 @@ def test_targets_of_a_batch_are_a_loop_over_images_and_pairs():
                 offsets = encode(xyxy_to_cxcywh(truths.box[row] / 256), default[box])
                 expected[box] = [truths.label[row], *offsets]
         np.testing.assert_array_equal(got[image], expected)
+
+
+def test_targets_are_a_loop_on_a_thousand_fuzzed_batches():
+    """A layout of 30 boxes, 0 to 4 images with 0 to 5 lesions, half of the boxes on whole pixels."""
+    rng, tiny = np.random.default_rng(3), Layout(64, (2, 1), (0.3, 0.6, 0.9), (SIX, SIX), (32, 64))
+    corners, seen = cxcywh_to_xyxy(default_boxes(tiny)), {"no image": 0, "no truth": 0, "several": 0}
+    for number in range(1000):
+        truths, threshold = random_truths(rng, rng.integers(0, 5), rng.integers(0, 6)), rng.choice([0.3, 0.5, 0.7])
+        box = truths.box / 4
+        box = box if number % 2 else np.concatenate([np.floor(box[:, :2]), np.ceil(box[:, 2:])], axis=1)
+        truths = Truths(truths.image, truths.label, box, truths.n_images)
+        expected = np.zeros((truths.n_images, len(corners), 5))
+        for image in range(truths.n_images):
+            rows = np.flatnonzero(truths.image == image)
+            for at, found in enumerate(plain_match(iou(box[rows] / 64, corners), threshold)):
+                if found >= 0:
+                    offsets = encode(xyxy_to_cxcywh(box[rows[found]] / 64), default_boxes(tiny)[at])
+                    expected[image, at] = [truths.label[rows[found]], *offsets]
+        got = make_targets(truths, 64, tiny, threshold, np.float64)
+        np.testing.assert_array_equal(got, expected, err_msg=f"batch {number}")
+        kind = "no image" if not truths.n_images else "no truth" if not len(truths) else "several"
+        seen[kind] += kind != "several" or np.bincount(truths.image).max() > 1
+    assert min(seen.values()) >= 50, seen
 
 
 def test_every_truth_has_a_default_box_even_the_smallest():

@@ -283,6 +283,45 @@ def test_weights_that_explode_in_the_last_update_are_noticed(tmp_path):
     assert training.checkpoint.load(tmp_path / "checkpoint.npz").update == 0
 
 
+def _dense() -> keras.Model:
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
+
+
+def test_an_optimizer_that_explodes_is_noticed_though_weights_and_loss_are_finite(tmp_path):
+    """The square of a gradient overflows: Adam divides by infinity, and the weights never move again."""
+    settings = Settings(epochs=1, batch=40, optimizer="adam")
+    run = train(settings, build=_dense, loss=lambda t, o: o * 1e25, folder=tmp_path)
+    assert np.isfinite(run.history.update["loss"]).all() and all(np.isfinite(w).all() for w in run.model.get_weights())
+    assert run.outcome == "diverged at update 1" and run.diverged
+    kept = training.checkpoint.load(tmp_path / "checkpoint.npz")
+    assert kept.update == 0 and kept.finite()
+
+
+def test_what_is_only_recorded_does_not_end_a_run():
+    """A gradient's norm may overflow where the gradient, and what the optimizer makes of it, do not."""
+    settings = Settings(epochs=1, batch=40, gradient_norm="total", schedule=Schedule((1e-30,)))
+    run = train(settings, build=_dense, loss=lambda t, o: o * 1e25)
+    assert run.history.update["gradient_norm"] == [np.inf] and run.outcome == "finished"
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_validation_loss_that_is_no_number_ends_the_run(tmp_path, folder):
+    def loss(targets, outputs):
+        return ops.where(targets[:, 0] > 1, float("nan"), ops.sum(ops.square(outputs), axis=-1))
+
+    data = samples(10, seed=1)
+    broken = Samples(data.images, data.targets + 1)
+    settings, place = Settings(epochs=5, batch=16, schedule=Schedule((1e-9,))), tmp_path if folder else None
+    often = Execution(progress=False, checkpoint_every=1, validate_every=2)
+    run = train(settings, build=_dense, loss=loss, validation=broken, folder=place, execution=often)
+    assert run.outcome == "diverged at update 6" and run.updates == len(run.history.update["loss"]) == 6
+    assert np.isfinite(run.history.update["loss"]).all()
+    assert np.isnan(run.history.epoch["val_loss"]).all() and run.history.epoch["update"] == [3, 6]
+    if folder:
+        assert training.checkpoint.load(tmp_path / "checkpoint.npz").update == 3
+
+
 # gradients
 
 
@@ -323,6 +362,15 @@ def test_out_of_memory_names_the_batch_and_suggests_half():
         train(SHORT, loss=loss)
 
 
+def test_where_one_image_does_not_fit_no_smaller_batch_is_suggested():
+    def loss(targets, outputs):
+        raise MemoryError
+
+    with pytest.raises(training.OutOfMemory, match="not even one image of 8x8 fits.*a narrower network") as err:
+        train(Settings(1, 1), loss=loss)
+    assert "try a batch" not in str(err.value) and "\n" not in str(err.value)
+
+
 @pytest.mark.parametrize(
     "err",
     [
@@ -360,6 +408,34 @@ def test_what_does_not_suit_is_refused_in_one_line(make, part):
     with pytest.raises(ValueError, match=re.escape(part)) as err:
         make(samples())
     assert "\n" not in str(err.value)
+
+
+class Picky:
+    """A loss that takes only the targets it knows, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple] = []
+
+    def __call__(self, targets, outputs):
+        return ops.mean(ops.square(targets - outputs), axis=-1)
+
+    def named(self, targets, outputs):
+        return {"square": self(targets, outputs)}
+
+    def check_targets(self, targets, output_shape, name):
+        self.asked.append((name, output_shape))
+        if targets.max() > 1:
+            raise ValueError(f"{name}: too large")
+
+
+def test_a_loss_is_asked_about_its_targets_once_before_training():
+    for bound in (False, True):
+        loss = Picky()
+        train(SHORT, loss=loss.named if bound else loss)
+        assert loss.asked == [("training.targets", (None, 2)), ("validation.targets", (None, 2))]
+    data = samples()
+    with pytest.raises(ValueError, match="training.mirrored: too large"):
+        train(data=Samples(data.images, data.targets, data.targets + 1), loss=Picky().named)
 
 
 # the rest
@@ -412,3 +488,13 @@ def test_the_watch_sees_every_stretch():
     seen = []
     train(SHORT, watch=lambda update, model, history: seen.append((update, len(history.update["loss"]))))
     assert seen == [(3, 3), (6, 6)]
+
+
+def test_the_watch_may_end_a_run_which_then_goes_on_from_there(tmp_path):
+    longer = Settings(epochs=4, batch=16, optimizer="adam")
+    stopped = train(longer, folder=tmp_path, watch=lambda update, model, history: update >= 5)
+    assert stopped.outcome == "stopped at update 6" and stopped.updates == 6 and not stopped.diverged
+    on = train(longer, folder=tmp_path)
+    assert on.outcome == "finished" and on.updates == 12
+    assert training.weights_digest(on.model) == training.weights_digest(train(longer).model)
+    assert train(SHORT, watch=lambda update, *_: update == 6).outcome == "finished"

@@ -30,8 +30,12 @@ def lesions(images: int, seed: int = 0) -> Truths:
     return Truths(np.arange(images), rng.integers(1, 3, images), box, images)
 
 
-def output_of_a_trained_network(images: int, seed: int = 0) -> np.ndarray:
-    """Return (images, 6132, 7) made like a trained network's output: sure of the background, some 40 boxes astir."""
+def like_a_trained_network(images: int, seed: int = 0) -> np.ndarray:
+    """Return (images, 6132, 7) drawn at random like a trained network's output: sure of the background, 40 boxes not.
+
+    A network that is trained here for a moment would be no better stand-in: it is not yet sure of the background, and
+    thousands of its boxes pass the threshold, a case between this one and `_worst`.
+    """
     rng = np.random.default_rng(seed)
     out = rng.normal(0, 0.7, (images, len(default_boxes()), 7)).astype(np.float32)
     out[..., 0] += 9
@@ -168,9 +172,9 @@ def _torchvision(_: str | None) -> str:
 BENCHMARKS = [
     Benchmark("targets of 100 images", "at most 10 ms", _targets),
     Benchmark(
-        "decoding a batch of 32, a trained network's output",
+        "decoding a batch of 32, random numbers like a trained network's output",
         "at most 20 ms",
-        lambda _: _decode(output_of_a_trained_network(32)),
+        lambda _: _decode(like_a_trained_network(32)),
     ),
     Benchmark("decoding a batch of 32, every class of every box above the threshold", "at most 0.5 s", _worst),
     Benchmark("SSD256 at width 1", "GPU: training >= 2400 images/s (40 %)", functools.partial(_network, 1.0)),

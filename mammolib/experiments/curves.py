@@ -88,8 +88,9 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
     found: dict[str, Any] = {}
     if at is not None:
         found["explosion_epoch"] = at + 1
+        seen = outcome == "finished" or not np.isfinite(columns[1][-1])  # or else it ended between two validations
         for name, c in zip(names, columns, strict=True):
-            after = c[at:] if outcome == "finished" or name == "val_loss" else np.append(c[at:], np.inf)
+            after = c[at:] if seen or name == "val_loss" else np.append(c[at:], np.inf)
             found |= {
                 f"{name}_before": float(c[at - 1]),
                 f"{name}_after": float(np.nan_to_num(after, nan=np.inf).max()),

@@ -185,7 +185,15 @@ def detections_on(crops: Crops, found: Detections, most: int = 1) -> Figure:
 
 
 def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
-    """Draw patches under the map of where a classifier looks, with the lesion's box and the map's highest point."""
+    """Draw patches under the map of where a classifier looks, with the lesion's box and the map's highest point.
+
+    A box that reaches the border of its patch is drawn just inside of it, so that it can be seen, and so is a point.
+
+    Args:
+        crops: the patches, each with a lesion.
+        maps: (N, H, W), one for each.
+        count: how many to draw, spread over the patches.
+    """
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
     fig = figure(1, len(rows), width=7.6, height=1.8)
     for ax, row in zip(np.atleast_1d(fig.axes), rows, strict=True):
@@ -193,9 +201,9 @@ def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
         side = crops.images.shape[1]
         ax.imshow(maps[row], cmap="magma", alpha=0.45, extent=(0, side, side, 0))
         y, x = np.argwhere(maps[row] == maps[row].max()).mean(axis=0) + 0.5
-        ax.plot(x, y, "x", color="white", ms=7, mew=2)
+        ax.plot(*np.clip([[x], [y]], 0.05 * side, 0.95 * side), "x", color="white", ms=7, mew=2)
         for k in np.flatnonzero(crops.truths.image == row):
-            draw_box(ax, crops.truths.box[k], "white", "-", 1.4)
+            draw_box(ax, np.clip(crops.truths.box[k], 0.02 * side, 0.98 * side), "white", "-", 1.4)
     return fig
 
 

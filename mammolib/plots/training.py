@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, NORMAL, PAPER, figure
@@ -85,7 +85,8 @@ def accuracy_curves(
 
     Args:
         history: of a record.
-        points: name -> (epoch, accuracy) that the paper states, such as ``{"training, 89.40 %": [(76, 0.894)]}``.
+        points: name -> (epoch, accuracy) that the paper states, such as ``{"training, 89.40 %": [(76, 0.894)]}``; the
+            first name's are stars, the second's diamonds.
         majority: accuracy of always answering the largest class, drawn as a line.
         title: above the left panel.
     """
@@ -97,11 +98,13 @@ def accuracy_curves(
         if f"val_{name}" in columns:
             ax.plot(x, _numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
         ax.set(xlabel="epochs", ylabel=name)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     right = fig.axes[1]
     if majority is not None:
         right.axhline(majority, color=GREY, ls=":", label="always the largest class")
     for marker, (name, values) in zip("*Dsv", (points or {}).items(), strict=False):
-        right.plot(*zip(*values, strict=True), marker, color=PAPER, ls="", label=f"the paper: {name}")
+        style = {"color": PAPER, "mec": "white", "ms": 13 if marker == "*" else 7, "ls": ""}
+        right.plot(*zip(*values, strict=True), marker, label=f"the paper: {name}", **style)
     right.set_ylim(0, 1)
     fig.axes[0].set_title(title)
     for ax in fig.axes:

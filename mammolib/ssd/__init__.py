@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout, default_boxes, map_of_box
-from mammolib.ssd.decode import decode_predictions, suppress
+from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
 from mammolib.ssd.targets import make_targets, match
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "LayerCost",
     "Layout",
     "SSDLoss",
+    "best_is_right",
     "count_flops",
     "decode_predictions",
     "default_boxes",

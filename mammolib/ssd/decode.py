@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammolib.geometry import Detections, as_boxes, cxcywh_to_xyxy
+from mammolib.geometry import Detections, Truths, as_boxes, cxcywh_to_xyxy
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
 from mammolib.ssd.targets import VARIANCES
 
@@ -67,6 +67,35 @@ def decode_predictions(
     if not chosen:
         return Detections()
     return Detections(*(np.concatenate(v) for v in zip(*chosen, strict=True)))
+
+
+def best_is_right(found: Detections, truths: Truths, confidence: float = 0.5, iou: float = 0.5) -> NDArray[np.bool_]:
+    """Say for each lesion whether the most confident detection on its image is right about it.
+
+    Args:
+        found: detections, of any number of images.
+        truths: the lesions on the same images.
+        confidence: a detection less confident than this is not taken for an answer.
+        iou: how much the detection must overlap the lesion's box, at least.
+
+    Returns:
+        (T,) bool: the image has a detection, and its most confident one (of equal ones the first) has the lesion's
+        class, confidence and overlap enough.
+
+    Example:
+        >>> truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10], [5, 5, 9, 9]], 2)
+        >>> found = Detections([0, 0, 1], [2, 1, 1], [0.6, 0.9, 0.8], [[0, 0, 9, 9], [0, 0, 9, 9], [5, 5, 9, 9]])
+        >>> best_is_right(found, truths)
+        array([ True, False])
+    """
+    order = np.lexsort((-found.confidence, found.image))
+    image, first = np.unique(found.image[order], return_index=True)
+    best = dict(zip(image.tolist(), order[first].tolist(), strict=True))
+    right = np.zeros(len(truths), bool)
+    for truth, row in enumerate(best.get(i, -1) for i in truths.image.tolist()):
+        if row >= 0 and found.label[row] == truths.label[truth] and found.confidence[row] >= confidence:
+            right[truth] = _ious(found.box[row][:, None], truths.box[truth][:, None])[0, 0] >= iou
+    return right
 
 
 _BLOCKS = (8, 32, 128)

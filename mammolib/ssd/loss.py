@@ -8,7 +8,9 @@ whole training step compiles, and nothing differs between backends.
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 MINING = ("image", "batch")
 
@@ -70,7 +72,13 @@ class SSDLoss(keras.losses.Loss):
         return {"localisation": self.alpha * localisation, "confidence": confidence}
 
     def parts(self, y_true, y_pred):
-        """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits."""
+        """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits.
+
+        Both are 0 for a batch without images.
+        """
+        if y_pred.shape[0] == 0:
+            nothing = ops.sum(ops.cast(y_pred, "float32"))
+            return nothing, nothing
         # Channels first: then every step below runs over contiguous rows, twice as fast on a CPU.
         y_true, y_pred = (ops.moveaxis(ops.cast(y, "float32"), -1, 0) for y in (y_true, y_pred))
         hit = ops.cast(y_true[0] > 0, "float32")
@@ -87,6 +95,36 @@ class SSDLoss(keras.losses.Loss):
             hit, entropy = ops.reshape(hit, (1, -1)), ops.reshape(entropy, (1, -1))
         wanted = ops.maximum(self.negatives_per_hit * ops.sum(hit, axis=1), self.min_negatives)
         return ops.reshape(hardest(entropy, 1.0 - hit, wanted), shape)
+
+    def check_targets(self, targets: NDArray, output_shape: tuple[int | None, ...], name: str = "targets") -> None:
+        """Refuse targets that a network cannot answer; `training.train` asks this once, before the first update.
+
+        Within a training step nothing is checked: a label beyond the network's classes belongs to no logit, and its
+        cross-entropy would be a number that means nothing.
+
+        Args:
+            targets: (N, boxes, 5), as `ssd.targets.make_targets` gives them.
+            output_shape: of the network: (None, boxes, classes + 1 + 4).
+            name: what the error calls the targets.
+
+        Raises:
+            ValueError: targets of another shape, or a label that is not a whole number of 0 to classes; names the row
+                (the image), the default box and the label.
+        """
+        targets, boxes, classes = np.asarray(targets), output_shape[-2], output_shape[-1] - 5
+        if targets.ndim != 3 or targets.shape[2] != 5 or boxes not in (None, targets.shape[1]):
+            raise ValueError(
+                f"{name}: this network needs (images, {boxes}, 5), got {targets.shape}; "
+                "make them with ssd.make_targets and the network's own default boxes"
+            )
+        label = targets[..., 0].astype(np.float32)
+        bad = ~((label >= 0) & (label <= classes) & (label == np.floor(label)))
+        if bad.any():
+            row, box = np.argwhere(bad)[0]
+            raise ValueError(
+                f"{name}, row {row}: the label {label[row, box]:g} of default box {box} is not one of 0 to {classes}, "
+                "which this network tells apart; build it with more classes or leave that image out"
+            )
 
     def metrics(self) -> list[keras.metrics.Metric]:
         """Return metrics named `localisation` and `confidence` for `model.compile`: the parts of this loss."""

@@ -7,10 +7,11 @@ the same weights; a run that is killed continues to those same weights; a run wh
 from __future__ import annotations
 
 from mammolib.training.checkpoint import Checkpoint, weights_digest
+from mammolib.training.checks import OutOfMemory, out_of_memory
 from mammolib.training.export import export_weights, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict
 from mammolib.training.history import History
-from mammolib.training.loop import OutOfMemory, Run, out_of_memory, train
+from mammolib.training.loop import Run, train
 from mammolib.training.schedule import Schedule
 from mammolib.training.settings import Execution, Settings, device_kind
 

@@ -7,7 +7,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,14 @@ class Checkpoint:
     history: Mapping[str, Mapping[str, Sequence[float]]]
     extra: Mapping[str, Any]
 
-    def finite(self) -> bool:
-        """Say whether every weight is a number."""
-        return all(np.isfinite(v).all() for v in self.model if v.dtype.kind == "f")
+    def finite(self, apart: Collection[int] = ()) -> bool:
+        """Say whether every weight and every number of the optimizer's state is finite.
+
+        Args:
+            apart: places in `optimizer` that are not looked at: what it holds only to be read, such as gradient norms.
+        """
+        state = [v for place, v in enumerate(self.optimizer) if place not in apart]
+        return all(np.isfinite(v).all() for v in (*self.model, *state) if v.dtype.kind == "f")
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:

@@ -20,7 +20,11 @@ from keras import ops
 from numpy.typing import NDArray
 
 Loss = Callable[[Any, Any], Any]
-"""(targets, outputs) -> the loss of the batch as a scalar, one per image, or a dict of such: its named parts."""
+"""(targets, outputs) -> the loss of the batch as a scalar, one per image, or a dict of such: its named parts.
+
+A loss, or the object whose method it is, may offer `check_targets(targets, output_shape, name)`: `train` calls it once
+with each array of targets before the first update, and it raises a ValueError for what the network cannot answer.
+"""
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,16 @@ from keras import ops
 from numpy.typing import NDArray
 
 from mammolib.training import checkpoint as saved
+from mammolib.training.checks import OutOfMemory, check_images, check_targets, out_of_memory, too_large
 from mammolib.training.export import fit_weights, load_weights, read_weights
 from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
 from mammolib.training.history import History
 from mammolib.training.progress import Bar, Watch, wanted
-from mammolib.training.settings import Execution, Settings, device_kind
+from mammolib.training.settings import Execution, Settings
 
 CHECKPOINT = "checkpoint.npz"
 FINISHED = "finished"
-
-
-class OutOfMemory(ValueError):
-    """The batch does not fit; the message names it and suggests half."""
+Watcher = Callable[[int, keras.Model, History], "bool | None"]
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Run:
         model: the network: trained; after a divergence with the weights of the last finite checkpoint (where a folder
             kept one).
         history: what it saw.
-        outcome: "finished" or "diverged at update N", counted from 1.
+        outcome: "finished", "diverged at update N" or, where `watch` ended it, "stopped at update N", counted from 1.
         updates: updates done.
         seconds: training and validation together, resumed parts included.
         images_per_second: training alone, without the first stretch, in which Keras compiles, where there is more.
@@ -54,8 +52,8 @@ class Run:
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss stopped being a number."""
-        return self.outcome != FINISHED
+        """Whether a loss, a weight or the optimizer's state stopped being a number."""
+        return self.outcome.startswith("diverged")
 
 
 def train(
@@ -72,9 +70,14 @@ def train(
     start: str | Path | Sequence[NDArray] | None = None,
     about: Mapping[str, Any] | None = None,
     title: str = "training",
-    watch: Callable[[int, keras.Model, History], None] | None = None,
+    watch: Watcher | None = None,
 ) -> Run:
     """Train a network, or continue a training that was stopped.
+
+    A run diverges, and ends, at the first update whose loss is not finite, at the end of an epoch whose validation loss
+    is not finite (such weights cannot be judged, and not-a-number in the history means "not validated"), and where a
+    checkpoint is due and a weight or a number of the optimizer's state is not finite: Adam's moments may overflow while
+    the weights stay finite, and the weights they belong to would then never move again.
 
     Args:
         build: makes the network; called once under the seed and the precision. It takes (B, H, W, channels) grey
@@ -82,7 +85,8 @@ def train(
         training: what it learns from.
         validation: what it is judged on after each epoch; or None.
         settings: what decides the weights.
-        loss: a loss of Keras by name, or a function, see `feed.Loss`. Regularisers of the model are added as "l2".
+        loss: a loss of Keras by name, or a function, see `feed.Loss`. Regularisers of the model are added as "l2". If
+            it can check targets, it does so once, before the first update.
         measures: further quantities to record, such as {"accuracy": training.accuracy}.
         seed: of initial weights, order, mirroring and dropout; not negative.
         execution: how to run.
@@ -90,15 +94,17 @@ def train(
         start: weights to begin with: a folder written by `export_weights`, or arrays in the model's order.
         about: plain data that a checkpoint must share to be continued, such as the model's name.
         title: what the progress bar says.
-        watch: called after each stretch between checkpoints with (updates done, network, history).
+        watch: called after each stretch, an epoch or the updates between checkpoints where these are counted in
+            updates, with (updates done, network, history). If it returns True the run ends there, its checkpoint
+            written; a later call with the same folder goes on from it.
 
     Returns:
         The run. The same seed on the same machine and backend gives the same weights.
 
     Raises:
-        ValueError: data that do not suit the network; a checkpoint that is damaged, or of another model, setting or
-            data set (it is left as it is).
-        OutOfMemory: names the batch size and suggests half.
+        ValueError: data that do not suit the network or the loss; a checkpoint that is damaged, or of another model,
+            setting or data set (it is left as it is).
+        OutOfMemory: names the batch size and suggests half, or says that not even one image fits.
     """
     execution = execution or Execution()
     if seed < 0:
@@ -106,9 +112,10 @@ def train(
     try:
         with _surroundings(seed, settings.precision):
             network = build()
-        _check_images(network, training, "training")
+        check_images(network, training, "training")
         if validation is not None:
-            _check_images(network, validation, "validation")
+            check_images(network, validation, "validation")
+        check_targets(network, loss, {"training": training, "validation": validation})
         start_digest = _begin_from(network, start)
         trainer = _Trainer(network, training, validation, settings, loss, dict(measures or {}), seed, execution)
         trainer.identity |= {"about": dict(about or {}), "start": start_digest}
@@ -117,12 +124,7 @@ def train(
             return trainer.go(title, watch)
     except Exception as err:
         if out_of_memory(err):
-            half = max(1, settings.batch // 2)
-            size = "x".join(str(v) for v in training.images.shape[1:])
-            raise OutOfMemory(
-                f"batch: {settings.batch} images of {size} do not fit into the {device_kind()}'s memory; "
-                f"try a batch of {half}"
-            ) from err
+            raise OutOfMemory(too_large(settings.batch, training.images.shape[1:])) from err
         raise
 
 
@@ -196,18 +198,19 @@ class _Trainer:
         self.clock, self.last = dict(found.extra), found
 
     def save(self) -> bool:
-        """Write a checkpoint and say whether the weights are finite; those that are not are never written."""
+        """Write a checkpoint and say whether its state is finite; one that is not is never written."""
         model, optimizer = saved.to_numpy(self.network.variables), saved.to_numpy(self.optimizer.variables)
         history = {"update": dict(self.history.update), "epoch": dict(self.history.epoch)}
         state = saved.Checkpoint(self.update, self.identity, model, optimizer, history, dict(self.clock))
-        if not state.finite():
+        recorded = [i for i, v in enumerate(self.optimizer.variables) if self.norms is not None and v is self.norms[1]]
+        if not state.finite(apart=recorded):
             return False
         if self.path is not None:
             saved.save(state, self.path)
             self.last = state
         return True
 
-    def go(self, title: str, watch: Callable[[int, keras.Model, History], None] | None) -> Run:
+    def go(self, title: str, watch: Watcher | None) -> Run:
         """Train to the end."""
         settings, first = self.settings, True
         with Bar(wanted(self.execution.progress), title, self.total, self.update, settings.batch) as bar:
@@ -229,12 +232,15 @@ class _Trainer:
                 bad = self.take(table)
                 if bad is not None:
                     return self.diverged(bad)
-                if self.update == min((epoch + 1) * self.steps, self.total):
-                    self.end_epoch(epoch)
-                if self.due() and not self.save():
+                if self.update == min((epoch + 1) * self.steps, self.total) and not self.end_epoch(epoch):
                     return self.diverged(self.update)
-                if watch is not None:
-                    watch(self.update, self.network, self.history)
+                due = self.due()
+                if due and not self.save():
+                    return self.diverged(self.update)
+                if watch is not None and watch(self.update, self.network, self.history) and self.update < self.total:
+                    if due or self.save():
+                        return self.run(f"stopped at update {self.update}")
+                    return self.diverged(self.update)
         return self.run(FINISHED)
 
     def stretch_end(self, epoch: int) -> int:
@@ -277,8 +283,8 @@ class _Trainer:
         self.update += n
         return self.update if len(bad) else None
 
-    def end_epoch(self, epoch: int) -> None:
-        """Close an epoch: its means over images, and the validation."""
+    def end_epoch(self, epoch: int) -> bool:
+        """Close an epoch: its means over images, and the validation; say whether the validation loss is finite."""
         first = epoch * self.steps
         sizes = np.full(self.update - first, self.settings.batch)
         if self.settings.steps_per_epoch is None and len(sizes) == self.steps:
@@ -296,9 +302,10 @@ class _Trainer:
             row |= {f"val_{name}": float(np.average(v, weights=sizes)) for name, v in self.fed.read().items()}
             self.clock["seconds"] += perf_counter() - began
         self.history.add_epoch(row)
+        return bool(np.isfinite(row.get("val_loss", 0.0)))
 
     def diverged(self, update: int) -> Run:
-        """End a run whose loss exploded; the weights go back to the last finite checkpoint."""
+        """End a run in which something is no number; the weights go back to the last finite checkpoint."""
         if self.last is not None:
             saved.assign(self.network.variables, self.last.model)
         return self.run(f"diverged at update {update}")
@@ -310,13 +317,6 @@ class _Trainer:
         if not images:
             images, seconds = clock.get("first_images", 0), clock.get("first_seconds", 1.0)
         return Run(self.network, self.history, outcome, self.update, clock["seconds"], images / seconds)
-
-
-def out_of_memory(err: BaseException) -> bool:
-    """Say whether an exception of any backend means that memory ran out."""
-    text = f"{type(err).__name__} {err}".lower()
-    signs = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory", "can't allocate memory")
-    return isinstance(err, MemoryError) or any(sign in text for sign in signs)
 
 
 @contextmanager
@@ -331,14 +331,6 @@ def _surroundings(seed: int, precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
         random.setstate(python)
         np.random.set_state(numbers)  # noqa: NPY002
-
-
-def _check_images(network: keras.Model, samples: Samples, name: str) -> None:
-    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
-        raise ValueError("build: the network must take one input of (B, H, W, channels)")
-    wanted_shape, got = network.inputs[0].shape[1:3], samples.images.shape[1:]
-    if any(w is not None and w != g for w, g in zip(wanted_shape, got, strict=True)):
-        raise ValueError(f"{name}.images: the network takes {wanted_shape[0]}x{wanted_shape[1]}, got {got[0]}x{got[1]}")
 
 
 def _begin_from(network: keras.Model, start: str | Path | Sequence[NDArray] | None) -> str | None:

@@ -1,0 +1,57 @@
+"""What cannot be trained, said in one line: images or targets that do not suit the network, memory that ran out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from mammolib.training.feed import Loss, Samples
+from mammolib.training.settings import device_kind
+
+
+def check_images(network: keras.Model, samples: Samples, name: str) -> None:
+    """Refuse images of another size than the network's.
+
+    Raises:
+        ValueError: names the set and both sizes.
+    """
+    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
+        raise ValueError("build: the network must take one input of (B, H, W, channels)")
+    wanted_shape, got = network.inputs[0].shape[1:3], samples.images.shape[1:]
+    if any(w is not None and w != g for w, g in zip(wanted_shape, got, strict=True)):
+        raise ValueError(f"{name}.images: the network takes {wanted_shape[0]}x{wanted_shape[1]}, got {got[0]}x{got[1]}")
+
+
+def check_targets(network: keras.Model, loss: str | Loss, sets: Mapping[str, Samples | None]) -> None:
+    """Let the loss refuse targets that the network cannot answer, if it can tell: `feed.Loss` says how."""
+    check = getattr(getattr(loss, "__self__", loss), "check_targets", None)
+    if check is None:
+        return
+    for name, samples in sets.items():
+        for side in ("targets", "mirrored"):
+            values = getattr(samples, side, None)
+            if values is not None:
+                check(values, network.output_shape, f"{name}.{side}")
+
+
+class OutOfMemory(ValueError):
+    """The batch does not fit; the message names it and suggests half, or what else to do if it was one image."""
+
+
+def out_of_memory(err: BaseException) -> bool:
+    """Say whether an exception of any backend means that memory ran out."""
+    text = f"{type(err).__name__} {err}".lower()
+    signs = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory", "can't allocate memory")
+    return isinstance(err, MemoryError) or any(sign in text for sign in signs)
+
+
+def too_large(batch: int, size: Sequence[int]) -> str:
+    """Say that memory ran out, and what to do."""
+    side, memory = "x".join(str(v) for v in size), f"the {device_kind()}'s memory"
+    if batch > 1:
+        return f"batch: {batch} images of {side} do not fit into {memory}; try a batch of {batch // 2}"
+    return (
+        f"batch: not even one image of {side} fits into {memory}; take a narrower network, mixed_bfloat16, "
+        "a device with more memory, or keep the images on the host (resident=False)"
+    )
