@@ -316,7 +316,7 @@ def test_committed_records_are_sound_and_small():
     records = {path: results.load(path) for path in sorted(folder.glob("*.json"))}
     starts = {record.settings.get("start") for record in records.values()}
     for path, record in records.items():
-        assert path.stat().st_size < 300_000, path.name
+        assert path.stat().st_size < 400_000, path.name  # 329 cuts with some 70 marks each are 330 kB
         assert record.complete, path.name
         assert record.data["name"] in ("mini-MIAS", "none") or path.stem in starts, path.name
 
