@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import select
 import subprocess
 import sys
 import types
@@ -235,6 +236,24 @@ def test_missing_and_renamed_files_are_named(tmp_path):
     path.rename(tmp_path / "A-0.json")
     with pytest.raises(ValueError, match="rename"):
         results.load(tmp_path / "A-0.json")
+
+
+def test_a_run_is_made_by_one_process_at_a_time(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from mammolib import results\n"
+        "with results.alone(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    )
+    first, second = (
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "A-0")], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )  # fmt: skip
+    ready, _, _ = select.select([first.stdout, second.stdout], [], [], 30)
+    assert len(ready) == 1
+    holder, waiter = (first, second) if ready[0] is first.stdout else (second, first)
+    assert not select.select([waiter.stdout], [], [], 0.5)[0], "the other waits"
+    holder.kill()  # who is killed lets go
+    assert waiter.communicate("", timeout=30)[0] == "in\n" and waiter.returncode == 0
+    holder.communicate()
 
 
 # Where and on what --------------------------------------------------------------------------------

@@ -189,15 +189,20 @@ def run(
         changes=changes, of=of, store=store,
     )  # fmt: skip
     empty = asked.record
-    known = results.find(store, empty.name, empty.settings, empty.data, empty.seed, empty.split)
+    what = (empty.name, empty.settings, empty.data, empty.seed, empty.split)
+    known = results.find(store, *what)
     if known is not None:
         return known
-    done = _evaluate_only(asked, films, store) if not asked.experiment.epochs else _train(
-        asked, films, store, execution or Execution(), say
-    )  # fmt: skip
-    results.save(done, store)
-    for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
-        (store / asked.stem / left_over).unlink(missing_ok=True)
+    with results.alone(store / asked.stem):  # two chapters may ask for the same run at the same time
+        known = results.find(store, *what)
+        if known is not None:
+            return known
+        done = _evaluate_only(asked, films, store) if not asked.experiment.epochs else _train(
+            asked, films, store, execution or Execution(), say
+        )  # fmt: skip
+        results.save(done, store)
+        for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
+            (store / asked.stem / left_over).unlink(missing_ok=True)
     return done
 
 

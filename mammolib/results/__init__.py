@@ -10,13 +10,14 @@ from .claims import Claim, claims, layer_table, sections
 from .comparison import VERDICTS, judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
-from .record import NO_DATA, Record, find, load, load_all, metric, save
+from .record import NO_DATA, Record, alone, find, load, load_all, metric, save
 
 __all__ = [
     "NO_DATA",
     "VERDICTS",
     "Claim",
     "Record",
+    "alone",
     "claims",
     "commit",
     "find",

@@ -6,12 +6,13 @@ seed, split), so a finished run is found again by it; a checksum covers everythi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,23 @@ def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) 
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder, and wait while one is in it, so that nobody makes a run twice at once.
+
+    A process that is killed lets go. Where the system knows no such lock (Windows), nothing is kept out.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def load(path: str | os.PathLike[str]) -> Record:
