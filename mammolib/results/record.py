@@ -173,7 +173,7 @@ def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run's folder, and wait while one is in it, so that nobody makes a run twice at once.
+    """Keep other processes out of a run's folder, and wait while one is in it, so that no run is made twice at once.
 
     A process that is killed lets go. Where the system knows no such lock (Windows), nothing is kept out.
     """
