@@ -7,13 +7,9 @@ paper prints the table of neither, so what had to be chosen is said where it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import keras
 from keras import layers
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Filters of VGG16's 13 convolutions (Simonyan and Zisserman 2014, table 1, column D)."""
@@ -151,32 +147,6 @@ def counts(model: keras.Model) -> dict[str, int]:
         "convolutions_late": block.count(block[-1]),
     }
 
-
-def layer_table(model: keras.Model) -> pd.DataFrame:
-    """List the layers of a classifier that compute something, in order, with the shape each makes.
-
-    Args:
-        model: `vgg16`, `cnni_bcc`, or another functional model of convolutions, poolings and dense layers.
-
-    Returns:
-        A table indexed by layer, with kind, side of the map (1 where there is no map left), filters (numbers at each
-        place of the map: filters, channels or units) and parameters. The parameters add up to the model's.
-    """
-    import pandas as pd
-
-    rows = []
-    for layer in model.layers:
-        kind, shape = type(layer).__name__, layer.output.shape[1:]
-        if kind in _UNSEEN:
-            continue
-        side = shape[0] if len(shape) == 3 else 1
-        row = {"layer": layer.name, "kind": kind, "side": side, "filters": shape[-1]}
-        rows.append(row | {"parameters": layer.count_params()})
-    return pd.DataFrame(rows).set_index("layer")
-
-
-_UNSEEN = ("InputLayer", "Rescaling", "Activation", "Dropout")
-"""Layers that change no shape and hold no parameters."""
 
 _RELU = {"activation": "relu", "kernel_initializer": "he_normal"}
 

@@ -101,6 +101,11 @@ def occlusion_maps(
     return maps
 
 
+def highest_point(maps: NDArray) -> NDArray[np.floating]:
+    """Return (N, 2): row and column of each map's highest point, the centre of mass where several share the value."""
+    return np.array([np.argwhere(m == m.max()).mean(axis=0) + 0.5 for m in maps]).reshape(-1, 2)
+
+
 def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
     """Say whether the highest point of each map lies in the lesion's box (Zhang et al. 2016), and what chance hits.
 
@@ -115,7 +120,7 @@ def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_],
     if maps.ndim != 3 or len(maps) != len(boxes):
         raise ValueError(f"maps: {len(boxes)} boxes need as many maps (N, H, W), got shape {maps.shape}")
     height, width = maps.shape[1:]
-    point = _highest(maps)
+    point = highest_point(maps)
     hit = (boxes[:, :2] <= point[:, ::-1]).all(axis=1) & (point[:, ::-1] < boxes[:, 2:]).all(axis=1)
     inside = np.clip(boxes, 0, [width, height, width, height])
     return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
@@ -151,7 +156,7 @@ def border_share(maps: ArrayLike, margin: int = BORDER) -> tuple[float, float]:
     maps = np.asarray(maps, float)
     if maps.ndim != 3 or not len(maps) or not 0 < 2 * margin < min(maps.shape[1:]):
         raise ValueError(f"maps, margin: a margin of {margin} has no inside in maps of shape {maps.shape}")
-    size, point = np.array(maps.shape[1:]), _highest(maps)
+    size, point = np.array(maps.shape[1:]), highest_point(maps)
     inside = ((margin <= point) & (point < size - margin)).all(axis=1)
     return float(1 - inside.mean()), float(1 - (size - 2 * margin).prod() / size.prod())
 
@@ -206,11 +211,6 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     a, b = (m - m.mean(axis=1, keepdims=True) for m in (a, b))
     norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.divide((a * b).sum(axis=1), norm, out=np.full(len(norm), np.nan), where=norm > 0)
-
-
-def _highest(maps: NDArray) -> NDArray[np.floating]:
-    """Return (N, 2): row and column of each map's highest point, the centre of mass where several share the value."""
-    return np.array([np.argwhere(m == m.max()).mean(axis=0) + 0.5 for m in maps]).reshape(-1, 2)
 
 
 def _images(model: keras.Model, images: NDArray) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from keras import layers
 
 from mammolib import classifiers
 from mammolib.classifiers import cnni_bcc, counts, vgg16
+from mammolib.plots.networks import shapes
 
 
 def _convolution(given: int, made: int) -> int:
@@ -59,7 +60,7 @@ def test_the_layers_are_counted_as_the_paper_counts_them():
 @pytest.mark.parametrize("build", [vgg16, cnni_bcc, lambda: cnni_bcc(layers_used="paper")])
 def test_the_layer_table_adds_up_to_the_model(build):
     model = build()
-    table, counted = classifiers.layer_table(model), counts(model)
+    table, counted = shapes(model), counts(model)
     assert table["parameters"].sum() == model.count_params() == counted["parameters"]
     kinds = table["kind"].str
     assert kinds.contains("Conv2D").sum() == counted["convolutions"]
@@ -67,7 +68,7 @@ def test_the_layer_table_adds_up_to_the_model(build):
 
 
 def test_rows_of_the_layer_tables_by_hand():
-    vgg, bcc = classifiers.layer_table(vgg16()), classifiers.layer_table(cnni_bcc())
+    vgg, bcc = shapes(vgg16()), shapes(cnni_bcc())
     wanted = ["side", "filters", "parameters"]
     assert vgg.loc["block3_pool", wanted].tolist() == [16, 256, 0]
     assert vgg.loc["flatten", wanted].tolist() == [1, 8192, 0]

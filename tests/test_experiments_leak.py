@@ -28,6 +28,8 @@ def test_by_image_most_mirrors_are_in_training_by_woman_none(crops):
     by_image, by_woman = (sets.divide(crops, kind, 0) for kind in ("image", "woman"))
     assert leak.mirror_in_training(crops, by_image).mean() > 0.4
     assert not leak.mirror_in_training(crops, by_woman).any()
+    backwards = leak.mirror_in_training(crops, by_image, crops.images[by_image.test[::-1]])
+    np.testing.assert_array_equal(backwards[::-1], leak.mirror_in_training(crops, by_image))
     mirrored = by_image.test[leak.mirror_in_training(crops, by_image)]
     assert np.isin(crops.lesion[mirrored], crops.lesion[by_image.training]).all()
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from mammolib.metrics import classification
 from mammolib.metrics.detection import average_precision, match, sensitivity_at, weighted_mean_average_precision
-from mammolib.metrics.intervals import Interval, bootstrap, wilson
+from mammolib.metrics.intervals import Interval, bootstrap, spread, wilson
 
 
 def mean_of(values):
@@ -117,6 +117,10 @@ def test_detection_metrics_can_be_bootstrapped():
     for interval in (mean, benign, found):
         assert interval.n == 10
         assert 0 <= interval.low < interval.value < interval.high <= 1
+
+
+def test_weights_of_some_find_their_place_among_all():
+    assert spread(np.array([[2, 3]]), np.array([False, True, True])).tolist() == [[0, 2, 3]]
 
 
 def test_the_record_keeps_four_numbers():

@@ -82,13 +82,16 @@ DATA = {"name": "grey", "digest": "5" * 64, "films": 20}
 def test_the_lookup_over_many_splits_is_a_record(tmp_path, monkeypatch) -> None:
     crops = crops_of(20)
     monkeypatch.setattr(baselines.sets, "centred", lambda films: crops)
-    record = baselines.run("lookup", [], data=DATA, store=tmp_path, n_splits=3)
+    monkeypatch.setattr(baselines, "SPLITS", 3)
+    with pytest.raises(ValueError, match="by image or by woman, got 'folds'"):
+        baselines.run("lookup", [], data=DATA, store=tmp_path, split="folds")
+    record = baselines.run("lookup", [], data=DATA, store=tmp_path)
     assert record.metrics["map"] == results.metric(1.0, 1.0, 1.0, n=3)
     assert record.outputs["accuracy"] == [1.0] * 3 and record.split == "image"
-    apart = baselines.run("lookup", [], data=DATA, store=tmp_path, split="woman", n_splits=3)
+    apart = baselines.run("lookup", [], data=DATA, store=tmp_path, split="woman")
     assert apart.metrics["map"]["value"] == pytest.approx(np.mean(apart.outputs["map"])) and apart.hash != record.hash
     monkeypatch.setattr(baselines, "_looked_up", lambda *_: pytest.fail("a recorded run is loaded"))
-    assert baselines.run("lookup", [], data=DATA, store=tmp_path, n_splits=3) == record
+    assert baselines.run("lookup", [], data=DATA, store=tmp_path) == record
 
 
 def test_the_loss_of_silence_is_counted_and_a_blind_answer_is_never_worse(tmp_path, monkeypatch) -> None:

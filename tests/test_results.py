@@ -238,22 +238,41 @@ def test_missing_and_renamed_files_are_named(tmp_path):
         results.load(tmp_path / "A-0.json")
 
 
-def test_a_run_is_made_by_one_process_at_a_time(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from mammolib import results\n"
-        "with results.alone(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
-    )
-    first, second = (
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "A-0")], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, text=True) for _ in range(2)
-    )  # fmt: skip
-    ready, _, _ = select.select([first.stdout, second.stdout], [], [], 30)
-    assert len(ready) == 1
-    holder, waiter = (first, second) if ready[0] is first.stdout else (second, first)
-    assert not select.select([waiter.stdout], [], [], 0.5)[0], "the other waits"
-    holder.kill()  # who is killed lets go
-    assert waiter.communicate("", timeout=30)[0] == "in\n" and waiter.returncode == 0
-    holder.communicate()
+MAKE = """
+import sys
+from mammolib import results
+
+def make():
+    print("makes", flush=True)
+    sys.stdin.readline()
+    return results.Record("A", {}, results.NO_DATA, 0)
+
+results.once(sys.argv[1], make, name="A", settings={}, data=results.NO_DATA, seed=0)
+print("has it", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock of files there")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_is_made_by_one_process_while_the_other_waits(tmp_path, killed):
+    """Who waits finds what was made; if the maker was killed, it makes the run itself."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, "-c", MAKE, str(tmp_path)], **pipes) for _ in range(2)]
+    try:
+        (ready,) = select.select([p.stdout for p in both], [], [], 60)[0]
+        maker, waiter = both if ready is both[0].stdout else both[::-1]
+        assert maker.stdout.readline() == "makes\n"
+        assert not select.select([waiter.stdout], [], [], 1)[0], "the other waits"
+        if killed:
+            maker.kill()
+        else:
+            assert maker.communicate("\n", timeout=60)[0] == "has it\n"
+        assert waiter.communicate("\n", timeout=60)[0] == ("makes\nhas it\n" if killed else "has it\n")
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+    assert results.find(tmp_path, "A", {}, results.NO_DATA, 0) is not None
 
 
 # Where and on what --------------------------------------------------------------------------------

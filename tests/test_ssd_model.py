@@ -13,7 +13,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512  # noqa: E402
-from mammolib.ssd.cost import count_flops, layer_costs  # noqa: E402
+from mammolib.ssd.cost import count_flops, counts, layer_costs  # noqa: E402
 from mammolib.ssd.model import (  # noqa: E402
     BACKBONE,
     CentreInput,
@@ -40,9 +40,13 @@ def separable():
 
 
 def test_the_totals_are_the_papers(plain, separable):
-    assert plain.count_params() == 23_715_730
-    assert separable.count_params() == 4_820_525
-    assert [m.get_layer("conv1_1").count_params() for m in (plain, separable)] == [1792, 283]
+    found = counts(plain, separable)
+    assert found["parameters"] == plain.count_params() == 23_715_730
+    assert found["parameters_separable"] == separable.count_params() == 4_820_525
+    assert found["parameters_share"] == 4_820_525 / 23_715_730
+    del found["parameters"], found["parameters_separable"], found["parameters_share"]
+    assert found == {"conv1_1": 1792, "conv1_1_separable": 283, "conv1_1_filters": 64, "conv1_1_kernel": 3,
+                     "input_side": 256, "input_channels": 3}  # fmt: skip
 
 
 def test_the_same_parts_give_the_two_sizes_the_paper_started_from():

@@ -98,9 +98,9 @@ class Run:
         """
         names = {record.name for record in records}
         kept = results.load_all(self.recordings)
-        speak = {}
+        speak: dict[tuple[str, str], str] = {}
         for record in sorted(kept, key=_rank):
-            if record.complete:
+            if _real(record):
                 speak.setdefault((record.name, record.split), record.series)
         kept = [r for r in kept if r.name not in names or r.series == speak.get((r.name, r.split))]
         about = [claim for claim in results.claims() if claim.record in names]
@@ -159,8 +159,10 @@ class Run:
             return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
         columns = {}
         for head, series in alike.items():
-            for group in series.values():
-                own = _own_changes(group[0], [g[0] for g in series.values()])
+            first = [group[0] for group in series.values()]
+            words = [results.own_changes(r, first) or "nothing else" for r in first]
+            for group, own in zip(series.values(), words, strict=True):
+                own = "" if len(first) == 1 else ", " + (own if words.count(own) == 1 else group[0].hash)
                 columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
         rows = [{"metric": n.replace("_", " ")} | {h: _spread(g, n) for h, g in columns.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
@@ -183,7 +185,7 @@ class Run:
 
         Runs on phantoms are passed over: one may be kept because a run on the films starts from its weights.
         """
-        records = [r for r in results.load_all(self.recordings, name) if r.complete and r.data["name"] != PHANTOM]
+        records = [r for r in results.load_all(self.recordings, name) if _real(r)]
         return [r for r in records if all(_field(r, k) == v for k, v in filters.items())]
 
 
@@ -273,15 +275,9 @@ def _head(record: results.Record, key: str) -> str:
     return (key if value else f"no {key}").replace("_", " ") if isinstance(value, bool) else str(value)
 
 
-def _own_changes(record: results.Record, among: Sequence[results.Record]) -> str:
-    """Say in words what a run changed that not all of these did; its hash where that tells nothing."""
-    if len(among) == 1:
-        return ""
-    changed = [dict(r.settings.get("changed", {})) for r in among]
-    mine = dict(record.settings.get("changed", {}))
-    own = [f"{k.replace('_', ' ')} {v}" for k, v in mine.items() if any(c.get(k) != v for c in changed)]
-    known = sum(c == mine for c in changed) == 1
-    return ", " + (", ".join(own) or "nothing else" if known else record.hash)
+def _real(record: results.Record) -> bool:
+    """Say whether a committed record is a complete run on films; see `Run.all_recorded`."""
+    return record.complete and record.data["name"] != PHANTOM
 
 
 def _field(record: results.Record, key: str) -> Any:

@@ -29,30 +29,32 @@ def run(
     data: Mapping[str, Any],
     store: str | Path,
     split: str = "image",
-    n_splits: int = SPLITS,
 ) -> results.Record:
     """Measure a baseline on the tumour-centred crops and record it, or load its record.
 
     Args:
-        name: "lookup": accuracy, map and majority (always the larger class), means over `n_splits` splits with the
-            2.5 and 97.5 percentiles as interval. "loss-levels": see `loss_levels`.
+        name: "lookup": accuracy, map and majority (always the larger class), means over `SPLITS` splits with the 2.5
+            and 97.5 percentiles as interval. "loss-levels": see `loss_levels`.
         films: a data set.
         data: the record's name, digest and number of films.
         store: the folder of records.
         split: of the lookup: "image" or "woman".
-        n_splits: of the lookup.
+
+    Raises:
+        ValueError: another split; in lesion order there is only one.
     """
     looks = name == "lookup"
-    settings = {"splits": n_splits, "bins": BINS} if looks else {"mining": "batch"}
+    if looks and split not in ("image", "woman"):
+        raise ValueError(f"split: the lookup is repeated by image or by woman, got {split!r}")
+    settings = {"splits": SPLITS, "bins": BINS} if looks else {"mining": "batch"}
     asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": split if looks else "none"}
-    known = results.find(store, **asked)
-    if known is not None:
-        return known
-    crops = sets.centred(films)
-    metrics, outputs = _looked_up(crops, split, n_splits) if looks else (loss_levels(crops), {})
-    record = results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
-    results.save(record, store)
-    return record
+
+    def make() -> results.Record:
+        crops = sets.centred(films)
+        metrics, outputs = _looked_up(crops, split) if looks else (loss_levels(crops), {})
+        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+
+    return results.once(store, make, **asked)
 
 
 def loss_levels(crops: Crops) -> dict[str, float]:
@@ -71,9 +73,9 @@ def loss_levels(crops: Crops) -> dict[str, float]:
     blind = silent.copy()
     blind[..., :3] = np.log([3 / 4, 1 / 8, 1 / 8])
     shapes, shape = np.unique(ssd.default_boxes()[:, 2:].round(6), axis=0, return_inverse=True)
-    of_hit = np.broadcast_to(shape, hit.shape)[hit]
+    of_hit, offsets = np.broadcast_to(shape, hit.shape)[hit], targets[hit][:, 1:]
     for k in np.unique(of_hit):
-        blind[:, shape == k, 3:] = np.median(targets[hit][of_hit == k, 1:], axis=0)
+        blind[:, shape == k, 3:] = np.median(offsets[of_hit == k], axis=0)
     found = {}
     for name, answers in (("silent", silent), ("blind", blind)):
         localisation, confidence = map(float, ssd.SSDLoss(mining="batch").parts(targets, answers))
@@ -82,11 +84,11 @@ def loss_levels(crops: Crops) -> dict[str, float]:
     return found
 
 
-def _looked_up(crops: Crops, split: str, n_splits: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(n_splits)])
+def _looked_up(crops: Crops, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(SPLITS)])
     names = ("accuracy", "map", "majority")
     metrics = {
-        name: results.metric(column.mean(), *np.percentile(column, [2.5, 97.5]), n=n_splits)
+        name: results.metric(column.mean(), *np.percentile(column, [2.5, 97.5]), n=SPLITS)
         for name, column in zip(names, found.T, strict=True)
     }
     return metrics, {name: column.tolist() for name, column in zip(names, found.T, strict=True)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.metrics import classification as judge
-from mammolib.metrics.intervals import Interval, bootstrap, wilson
+from mammolib.metrics.intervals import Interval, bootstrap, spread, wilson
 from mammolib.mias import KINDS, TISSUES
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def metrics_of(
 
     def of(statistic: Callable[[NDArray], NDArray], which: NDArray | None = None) -> dict[str, Any]:
         chosen = np.ones(len(rows), bool) if which is None else which
-        return _interval(lambda w: statistic(_spread(w, chosen)), woman[chosen])
+        return _interval(lambda w: statistic(spread(w, chosen)), woman[chosen])
 
     said = (answer > 0).astype(float)
     found |= {
@@ -234,13 +234,6 @@ def _interval(statistic: Callable[[NDArray], NDArray], groups: NDArray) -> dict[
 def _mean(weights: NDArray, values: NDArray) -> NDArray:
     total = weights.sum(axis=-1)
     return np.divide(weights @ values.astype(float), total, out=np.full(np.shape(total), np.nan), where=total > 0)
-
-
-def _spread(weights: NDArray, chosen: NDArray) -> NDArray:
-    """Give weights of the chosen patches a place among all; the others count nothing."""
-    wide = np.zeros((*weights.shape[:-1], len(chosen)))
-    wide[..., chosen] = weights
-    return wide
 
 
 def _balanced(label: NDArray, answer: NDArray, classes: int, weights: NDArray) -> NDArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from mammolib.results import Record
+from mammolib.results import Record, own_changes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,12 +46,6 @@ def ladder(records: Sequence[Record]) -> list[Record]:
     return sorted(best, key=rung)
 
 
-def shared_changes(records: Sequence[Record]) -> dict[str, Any]:
-    """Return what all of several runs changed alike; nothing for a single run."""
-    changes = [_changed(r) for r in records]
-    return {k: v for k, v in changes[0].items() if all(c.get(k) == v for c in changes)} if len(changes) > 1 else {}
-
-
 def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
     """Say of each run what was changed and how its validation detection loss (without weight decay) went.
 
@@ -65,15 +59,13 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
 
     if not records:
         return pd.DataFrame({"no such runs have been recorded yet": []})
-    shared = shared_changes(records)
     rows = []
     for record in records:
-        own = [f"{k.replace('_', ' ')} {v}" for k, v in _changed(record).items() if k not in shared]
         first, last = (_value(record, f"val_detection_loss{at}") for at in ("@epoch1", ""))
         rows.append(
             {
                 "experiment": record.name,
-                "changed": ", ".join(own) or "nothing",
+                "changed": own_changes(record, records) or "nothing",
                 "outcome": record.outcome,
                 "after epoch 1": first,
                 "at the end": last,
@@ -136,11 +128,7 @@ def precisions(records: Sequence[Record]) -> dict[str, Record]:
 
 def titled(records: Sequence[Record]) -> dict[str, Record]:
     """Return runs under the name of the experiment and what was changed, without what all of them share."""
-    shared, found = shared_changes(records), {}
-    for record in records:
-        own = [f"{k.replace('_', ' ')} {v}" for k, v in _changed(record).items() if k not in shared]
-        found[f"{record.name}: " + (", ".join(own) or "as stated")] = record
-    return found
+    return {f"{record.name}: {own_changes(record, records) or 'as stated'}": record for record in records}
 
 
 def _changed(record: Record) -> dict[str, Any]:

@@ -26,18 +26,20 @@ CELLS = tuple((split, flip) for split in ("image", "woman") for flip in (True, F
 """Split and mirroring of the four kinds of run."""
 
 
-def mirror_in_training(crops: Crops, split: Split) -> NDArray[np.bool_]:
+def mirror_in_training(crops: Crops, split: Split, images: NDArray | None = None) -> NDArray[np.bool_]:
     """Say for each test crop whether the training set holds its mirror image, pixel by pixel.
 
     Args:
         crops: lesions in eight views each.
         split: which crops train and which test.
+        images: (N, H, W) the test crops in an order of their own; in the split's order if not given.
 
     Returns:
-        (n_test,) True where a training crop, mirrored left to right, *is* the test crop.
+        (N,) True where a training crop, mirrored left to right, *is* the test crop.
     """
     seen = {crops.images[row].tobytes() for row in split.training}
-    return np.array([np.ascontiguousarray(crops.images[row][:, ::-1]).tobytes() in seen for row in split.test])
+    asked = crops.images[split.test] if images is None else images
+    return np.array([np.ascontiguousarray(image[:, ::-1]).tobytes() in seen for image in asked])
 
 
 def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]]:

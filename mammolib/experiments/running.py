@@ -188,21 +188,18 @@ def run(
         name, films, profile=profile, data=data, seed=seed, split=split, width=width, updates=updates,
         changes=changes, of=of, store=store,
     )  # fmt: skip
+
+    def make() -> results.Record:
+        if not asked.experiment.epochs:
+            return _evaluate_only(asked, films, store)
+        return _train(asked, films, store, execution or Execution(), say)
+
     empty = asked.record
-    what = (empty.name, empty.settings, empty.data, empty.seed, empty.split)
-    known = results.find(store, *what)
-    if known is not None:
-        return known
-    with results.alone(store / asked.stem):  # two chapters may ask for the same run at the same time
-        known = results.find(store, *what)
-        if known is not None:
-            return known
-        done = _evaluate_only(asked, films, store) if not asked.experiment.epochs else _train(
-            asked, films, store, execution or Execution(), say
-        )  # fmt: skip
-        results.save(done, store)
-        for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
-            (store / asked.stem / left_over).unlink(missing_ok=True)
+    done = results.once(
+        store, make, name=empty.name, settings=empty.settings, data=empty.data, seed=empty.seed, split=empty.split
+    )
+    for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
+        (store / asked.stem / left_over).unlink(missing_ok=True)
     return done
 
 
@@ -303,7 +300,7 @@ def _train(
         training.export_weights(done.model, place / "weights")
         _write(place / "weights" / "model.json", done.model.to_json())
         tested, more = sets.test(done.model)
-        metrics, outputs = metrics | tested | sets.mirrors(done.model), outputs | more
+        metrics, outputs = metrics | tested, outputs | more
         for name, rows in (("training", part.training[:: max(1, len(part.training) // TRAINING_SAMPLE)]),
                            ("validation", part.validation)):  # fmt: skip
             taken, group = scoring.anonymous(crops, rows, asked.data["digest"])

@@ -23,7 +23,7 @@ from mammolib.metrics.detection import (
     mean_average_precision,
     weighted_mean_average_precision,
 )
-from mammolib.metrics.intervals import bootstrap
+from mammolib.metrics.intervals import bootstrap, spread
 from mammolib.patches import Crops
 from mammolib.patches.centre import best_sizes, centre_hits, centre_prior
 
@@ -93,6 +93,25 @@ def metrics_of(matches: Matches, group: NDArray[np.integer], suffix: str = "") -
     else:
         found["confidence"] = {"value": None, "reason": "no right answer"}
     return {name + suffix: value for name, value in found.items()}
+
+
+def mirrors(matches: Matches, group: NDArray[np.integer], trains: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the mAP on the images whose mirror image trains, and on the rest, with 95 % intervals over women.
+
+    Args:
+        matches, group: see `metrics_of`.
+        trains: (n_images,) whether the image's mirror image was trained on.
+
+    Returns:
+        mirror_trains, the share; and, unless all images are of one kind, map_mirror_trains and map_mirror_apart.
+    """
+    found: dict[str, Any] = {"mirror_trains": float(trains.mean())}
+    counted = matches.trimmed()
+    for name, chosen in (("trains", trains), ("apart", ~trains)) if 0 < trains.sum() < len(trains) else ():
+        found[f"map_mirror_{name}"] = interval(
+            lambda w, chosen=chosen: weighted_mean_average_precision(counted, spread(w, chosen)), group[chosen]
+        )
+    return found
 
 
 def undetected(matches: Matches) -> int:

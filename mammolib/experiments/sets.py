@@ -126,29 +126,13 @@ class Sets:
             found |= scoring.baselines(crops, part, self.suffix(name))
         return found
 
-    def mirrors(self, model: keras.Model) -> dict[str, Any]:
-        """Return what a network scores on test crops whose mirror image trains, and on those whose does not.
-
-        Returns:
-            mirror_trains (the share), map_mirror_trains and map_mirror_apart, with intervals over women; nothing unless
-            the first set tested on is the one trained on, mirrored, and there are crops of both kinds.
-        """
-        name = self.experiment.trains_on
-        crops, part = self.all[name]
-        if not self.experiment.flip or name != self.experiment.tests_on[0]:
-            return {}
-        trains = mirror_in_training(crops, part)
-        found: dict[str, Any] = {"mirror_trains": float(trains.mean())}
-        if trains.all() or not trains.any():
-            return found
-        for end, rows in (("trains", part.test[trains]), ("apart", part.test[~trains])):
-            taken, group = scoring.anonymous(crops, rows, self.digest)
-            matches = scoring.judge(scoring.answers(model, taken), taken.truths)
-            found[f"map_mirror_{end}"] = scoring.metrics_of(matches, group)["map"]
-        return found
-
     def test(self, model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a network's metrics and outputs on the test sets."""
+        """Return a network's metrics and outputs on the test sets.
+
+        Where it was trained on mirrored crops of the set it is tested on, the metrics also say which share of the test
+        crops has its mirror image in training (mirror_trains) and, if there are both kinds, the mAP on these and on the
+        rest (map_mirror_trains, map_mirror_apart).
+        """
         metrics: dict[str, Any] = {}
         outputs: dict[str, Any] = {}
         for name in self.experiment.tests_on:
@@ -158,6 +142,8 @@ class Sets:
             found = scoring.answers(model, taken)
             matches = scoring.judge(found, taken.truths)
             metrics |= scoring.metrics_of(matches, group, self.suffix(name))
+            if self.experiment.flip and self.experiment.tests_on == (self.experiment.trains_on,):
+                metrics |= scoring.mirrors(matches, group, mirror_in_training(crops, part, taken.images))
             outputs[f"matches_{name}"] = scoring.kept_matches(matches, group)
             outputs[f"answers_{name}"] = scoring.centre_map(found, len(taken), size)
             outputs[f"lesions_{name}"] = scoring.centres(taken.truths.box, size)

@@ -167,6 +167,21 @@ def bootstrap(
     return Interval(value, low, high, len(names), confidence, "percentile" if method == "BCa" else method, undefined)
 
 
+def spread(weights: NDArray, chosen: NDArray[np.bool_]) -> NDArray:
+    """Give weights of some items a place among all of them; the others count nothing.
+
+    Args:
+        weights: (..., n_chosen).
+        chosen: (N,) which items these are.
+
+    Returns:
+        (..., N).
+    """
+    wide = np.zeros((*weights.shape[:-1], len(chosen)), weights.dtype)
+    wide[..., chosen] = weights
+    return wide
+
+
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: must lie between 0 and 1, got {confidence}")

@@ -17,8 +17,8 @@ from mammolib.phantom.fields import Plane, blur, power_noise, sample, smoothstep
 from mammolib.phantom.plan import Card
 
 DENSITY = 1.8
-"""How much denser lesions are painted than they are on average on film: so that a narrow network, trained for a minute,
-learns to see them in women it was not trained on, as the chapter on classification shows."""
+"""What the strength of every lesion is multiplied by: so large that a narrow network, trained for a minute, learns to
+see lesions in women it was not trained on, which a test of the experiments asks for."""
 
 # median and spread (standard deviation of the logarithm) of the radius in pixels
 _RADII = {

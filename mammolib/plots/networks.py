@@ -27,6 +27,9 @@ _KINDS = {
 }
 """What `overview` draws: the name of a kind of layer, its classes, its colour."""
 
+_UNSEEN = ("InputLayer", "Rescaling", "Activation", "Dropout")
+"""Layers that change no shape and hold no parameters."""
+
 
 def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
     """Draw a network as bars, one a layer: its height is the side of the layer's map, its number the channels.
@@ -63,6 +66,34 @@ def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
     if sources:
         ax.text(-0.9, -1.2, "arrows: maps that answer", fontsize=8, va="center")
     return fig
+
+
+def shapes(model: keras.Model) -> pd.DataFrame:
+    """List the layers of a network that compute something, in order, with the shape each makes.
+
+    Args:
+        model: any functional model of this book.
+
+    Returns:
+        A table indexed by layer, with kind, side of the map (1 where there is no map left), filters (numbers at each
+        place of the map: filters, channels or units) and parameters. The parameters add up to the model's.
+    """
+    import pandas as pd
+
+    from mammolib.ssd import layer_costs
+
+    rows = [
+        {
+            "layer": r.name,
+            "kind": r.kind,
+            "side": r.output[0] if len(r.output) == 3 else 1,
+            "filters": r.output[-1],
+            "parameters": r.parameters,
+        }
+        for r in layer_costs(model)
+        if r.kind not in _UNSEEN
+    ]
+    return pd.DataFrame(rows).set_index("layer")
 
 
 def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pooling")) -> pd.DataFrame:
@@ -194,13 +225,15 @@ def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
         maps: (N, H, W), one for each.
         count: how many to draw, spread over the patches.
     """
+    from mammolib.saliency import highest_point  # Keras comes with it
+
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
     fig = figure(1, len(rows), width=7.6, height=1.8)
     for ax, row in zip(np.atleast_1d(fig.axes), rows, strict=True):
         show_pixels(ax, crops.images[row])
         side = crops.images.shape[1]
         ax.imshow(maps[row], cmap="magma", alpha=0.45, extent=(0, side, side, 0))
-        y, x = np.argwhere(maps[row] == maps[row].max()).mean(axis=0) + 0.5
+        ((y, x),) = highest_point(maps[[row]])
         ax.plot(*np.clip([[x], [y]], 0.05 * side, 0.95 * side), "x", color="white", ms=7, mew=2)
         for k in np.flatnonzero(crops.truths.image == row):
             draw_box(ax, np.clip(crops.truths.box[k], 0.02 * side, 0.98 * side), "white", "-", 1.4)

@@ -7,17 +7,16 @@
 """
 
 from .claims import Claim, claims, layer_table, sections
-from .comparison import VERDICTS, judge, paper_beside_ours
+from .comparison import VERDICTS, judge, own_changes, paper_beside_ours, shared_changes
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
-from .record import NO_DATA, Record, alone, find, load, load_all, metric, save
+from .record import NO_DATA, Record, find, load, load_all, metric, once, save
 
 __all__ = [
     "NO_DATA",
     "VERDICTS",
     "Claim",
     "Record",
-    "alone",
     "claims",
     "commit",
     "find",
@@ -27,6 +26,8 @@ __all__ = [
     "load_all",
     "machine",
     "metric",
+    "once",
+    "own_changes",
     "paper_beside_ours",
     "recorded",
     "results_page",
@@ -34,6 +35,7 @@ __all__ = [
     "run_store",
     "save",
     "sections",
+    "shared_changes",
     "show",
 ]
 

@@ -161,6 +161,18 @@ def run_words(runs: Sequence[Record]) -> str:
     return ", ".join(p for p in parts if p) + f" [{first.hash}]"
 
 
+def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
+    """Return what all of several runs changed alike; nothing for a single run."""
+    changes = [dict(r.settings.get("changed", {})) for r in runs]
+    return {k: v for k, v in changes[0].items() if all(c.get(k) == v for c in changes)} if len(changes) > 1 else {}
+
+
+def own_changes(run: Record, among: Sequence[Record]) -> str:
+    """Say in words what a run changed that not all of these runs did; "" for nothing."""
+    shared, mine = shared_changes(among), run.settings.get("changed", {})
+    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in mine.items() if k not in shared)
+
+
 def data_words(record: Record) -> str:
     """Name a run's data: "mini-MIAS", "mini-MIAS (115 films)" for its films with lesions alone, "" for none."""
     name, films = record.data["name"], record.data["films"]
@@ -369,6 +381,12 @@ def _form(value: Any, unit: str) -> str:
     if float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
     return f"{value:.4g}"
+
+
+def in_words(found: Estimate, unit: str) -> str:
+    """Write an estimate that has a value as a reader sees it: "0.870 (0.806 to 0.936)"."""
+    interval = _interval(found, unit)
+    return _form(found.value, unit) + (f" ({interval})" if interval else "")
 
 
 def _interval(found: Estimate, unit: str) -> str:

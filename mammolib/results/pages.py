@@ -9,7 +9,18 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .claims import claims, sections
-from .comparison import COLUMNS, SETTING_VERDICTS, SPLITS, VERDICTS, Row, data_words, judge, run_words
+from .comparison import (
+    COLUMNS,
+    SETTING_VERDICTS,
+    SPLITS,
+    VERDICTS,
+    Row,
+    data_words,
+    estimate,
+    in_words,
+    judge,
+    run_words,
+)
 from .record import Record
 
 if TYPE_CHECKING:
@@ -113,18 +124,18 @@ def baselines_table(records: Iterable[Record]) -> str:
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
         if r.name == "lookup":
             words = f"the lookup alone, {r.metrics['map']['n']} splits {SPLITS[r.split]}"
-            rows.append([words, "", _held(r, "map"), ""])
+            rows.append([words, "", _ap(r, "map"), ""])
         for suffix, on in (("", ""), ("_centred", ", on centred crops"), ("_uniform", ", on uniform cuts")):
             names = [f"{n}{suffix}" for n in ("map", "lookup_map", "centre_map")]
             if r.complete and all(n in r.metrics for n in names[1:]):
-                rows.append([run_words([r]) + on, *(_held(r, n) for n in names)])
+                rows.append([run_words([r]) + on, *(_ap(r, n) for n in names)])
     if not rows:
         return "No run is recorded yet."
     said = (
         "The lookup answers with the class and the size of the training crop that has the most similar histogram of "
         "grey levels; the boxes in the middle are three, in the sizes that fit most training crops. Neither sees a "
         "shape. A detector that stays below the lookup by image has not used all that leaked; one that stays below the "
-        "boxes in the middle by woman has learnt nothing that carries over."
+        "boxes in the middle is worth less than knowing how the crops were cut."
     )
     return said + "\n\n" + _table(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows)
 
@@ -161,13 +172,10 @@ def machines_table(records: Iterable[Record]) -> str:
 _LEFT = 'style="text-align:left;vertical-align:top"'
 
 
-def _held(record: Record, name: str) -> str:
+def _ap(record: Record, name: str) -> str:
     """Write an AP of a record with its interval; the outcome where the run was not tested."""
-    held = record.metrics.get(name)
-    if held is None or held["value"] is None:
-        return "-" if record.outcome == "finished" else record.outcome
-    interval = "" if held["low"] is None else f" ({held['low']:.3f} to {held['high']:.3f})"
-    return f"{held['value']:.3f}{interval}"
+    held = estimate([record], name, "AP")
+    return record.outcome if held is None or held.value is None else in_words(held, "AP")
 
 
 def _text(text: str) -> str:

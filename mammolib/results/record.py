@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,23 +171,6 @@ def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) 
     return path
 
 
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run's folder, and wait while one is in it, so that no run is made twice at once.
-
-    A process that is killed lets go. Where the system knows no such lock (Windows), nothing is kept out.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def load(path: str | os.PathLike[str]) -> Record:
     """Read a record and check it.
 
@@ -255,6 +238,42 @@ def find(
         return None
     record = load(path)
     return record if record.complete else None
+
+
+def once(folder: str | os.PathLike[str], make: Callable[[], Record], **asked: Any) -> Record:
+    """Return a run's record from a folder, or else make it and save it there; two processes never make it at once.
+
+    Args:
+        folder: of records.
+        make: makes the record; called where the folder has no complete one.
+        **asked: name, settings, data, seed and split of the run, as `find` takes them.
+    """
+    known = find(folder, **asked)
+    if known is not None:
+        return known
+    with _alone(Path(folder) / f".{Path(Record(**asked).file_name).stem}.lock"):
+        known = find(folder, **asked)  # who held the lock may have made it
+        if known is None:
+            known = make()
+            save(known, folder)
+    return known
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process holds this file, and hold it; a process that is killed lets go.
+
+    Where the system knows no such lock (Windows), nobody waits.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _readable(path: Path) -> Record | None:

@@ -13,13 +13,13 @@ from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
 from mammolib.ssd.targets import make_targets, match
 
 if TYPE_CHECKING:
-    from mammolib.ssd.cost import LayerCost, count_flops, factor_costs, layer_costs
+    from mammolib.ssd.cost import LayerCost, count_flops, counts, factor_costs, layer_costs
     from mammolib.ssd.detect import detect_file, detect_films, load_detector, predict
     from mammolib.ssd.loss import SSDLoss
     from mammolib.ssd.model import load_imagenet, ssd256, ssd300, ssd512
 
 _LATER = {
-    "cost": ("LayerCost", "count_flops", "factor_costs", "layer_costs"),
+    "cost": ("LayerCost", "count_flops", "counts", "factor_costs", "layer_costs"),
     "detect": ("detect_file", "detect_films", "load_detector", "predict"),
     "loss": ("SSDLoss",),
     "model": ("load_imagenet", "ssd256", "ssd300", "ssd512"),
@@ -35,6 +35,7 @@ __all__ = [
     "SSDLoss",
     "best_is_right",
     "count_flops",
+    "counts",
     "decode_predictions",
     "default_boxes",
     "detect_file",

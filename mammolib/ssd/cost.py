@@ -42,6 +42,26 @@ class LayerCost:
         return bytes_per_value * (self.parameters + images * self.values)
 
 
+def counts(plain: keras.Model, separable: keras.Model) -> dict[str, float]:
+    """Count what the paper counts of its SSD with plain and with separable convolutions (Table 2, Experiment D).
+
+    Returns:
+        parameters, parameters_separable and the share that is left; conv1_1 and conv1_1_separable (its parameters),
+        conv1_1_filters, conv1_1_kernel; input_side and input_channels.
+    """
+    first = plain.get_layer("conv1_1")
+    totals = {"parameters": plain.count_params(), "parameters_separable": separable.count_params()}
+    return totals | {
+        "parameters_share": totals["parameters_separable"] / totals["parameters"],
+        "conv1_1": first.count_params(),
+        "conv1_1_separable": separable.get_layer("conv1_1").count_params(),
+        "conv1_1_filters": first.filters,
+        "conv1_1_kernel": first.kernel_size[0],
+        "input_side": first.input.shape[1],
+        "input_channels": first.input.shape[-1],
+    }
+
+
 def layer_costs(model: keras.Model) -> list[LayerCost]:
     """Return the cost of every layer for one image, in the model's order.
 

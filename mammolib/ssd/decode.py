@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths, as_boxes, cxcywh_to_xyxy
+from mammolib.geometry import iou as overlap_of
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
 from mammolib.ssd.targets import VARIANCES
 
@@ -94,7 +95,7 @@ def best_is_right(found: Detections, truths: Truths, confidence: float = 0.5, io
     right = np.zeros(len(truths), bool)
     for truth, row in enumerate(best.get(i, -1) for i in truths.image.tolist()):
         if row >= 0 and found.label[row] == truths.label[truth] and found.confidence[row] >= confidence:
-            right[truth] = _ious(found.box[row][:, None], truths.box[truth][:, None])[0, 0] >= iou
+            right[truth] = overlap_of([found.box[row]], [truths.box[truth]])[0, 0] >= iou
     return right
 
 

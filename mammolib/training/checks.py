@@ -29,8 +29,8 @@ def check_targets(network: keras.Model, loss: str | Loss, sets: Mapping[str, Sam
     if check is None:
         return
     for name, samples in sets.items():
-        for side in ("targets", "mirrored"):
-            values = getattr(samples, side, None)
+        given = {} if samples is None else {"targets": samples.targets, "mirrored": samples.mirrored}
+        for side, values in given.items():
             if values is not None:
                 check(values, network.output_shape, f"{name}.{side}")
 
