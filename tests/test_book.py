@@ -315,6 +315,23 @@ def test_run_finds_committed_records(inside, films):
     assert run.recorded("A").seed == 1, "a longer run than the experiment's own is a control"
 
 
+def test_settings_seen_in_three_seeds_speak_before_closer_ones_seen_in_fewer(inside, films):
+    run = book.start(data=films)
+
+    def keep(changed, seed):
+        record = results.Record("A", {"changed": changed}, results.NO_DATA, seed, "image", {"map": 0.5})
+        results.save(record, inside / "book" / "results")
+
+    closer, further = {"start": "A-0123456789ab"}, {"optimizer": "adam", "divide_by": 64.0}
+    for changed, seed in ((closer, 0), (closer, 1), (further, 0), (further, 1)):
+        keep(changed, seed)
+    assert run.recorded("A").settings["changed"] == closer, "neither has three seeds"
+    keep(further, 2)
+    assert run.recorded("A").settings["changed"] == further
+    keep(closer, 2)
+    assert run.recorded("A").settings["changed"] == closer
+
+
 def test_the_paper_stands_beside_the_run_that_speaks_for_a_split(inside, films):
     run = book.start(data=films)
     real = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}

@@ -99,9 +99,8 @@ class Run:
         names = {record.name for record in records}
         kept = results.load_all(self.recordings)
         speak: dict[tuple[str, str], str] = {}
-        for record in sorted(kept, key=_rank):
-            if _real(record):
-                speak.setdefault((record.name, record.split), record.series)
+        for first, *_ in sorted(results.series(filter(_real, kept)), key=results.standing):
+            speak.setdefault((first.name, first.split), first.series)
         kept = [r for r in kept if r.name not in names or r.series == speak.get((r.name, r.split))]
         about = [claim for claim in results.claims() if claim.record in names]
         return results.paper_beside_ours(about, [*records, *kept])
@@ -170,15 +169,14 @@ class Run:
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
 
-        Of several, one at the paper's size comes before a reduced one, then one with the experiment's own length and
-        rates, then the largest, then the one with the fewest changes, then the lowest seed.
+        Of several series the one that `results.standing` puts first, and of its runs the one with the lowest seed.
 
         Args:
             name: the run's name.
             **filters: fields of the record (``seed=0``, ``split="woman"``) or of its settings (``width=1.0``).
         """
-        found = self.all_recorded(name, **filters)
-        return min(found, key=_rank, default=None)
+        found = results.series(self.all_recorded(name, **filters))
+        return min(found, key=results.standing)[0] if found else None
 
     def all_recorded(self, name: str, **filters: Any) -> list[results.Record]:
         """Return every complete committed record of that name that passes the filters; see `recorded`.
@@ -261,12 +259,6 @@ def _versions() -> str:
     if "keras" in sys.modules:
         parts[-1] += f" on {sys.modules['keras'].backend.backend()}"
     return ", ".join(parts)
-
-
-def _rank(record: results.Record) -> tuple:
-    """Order runs of one name: the one that speaks for its experiment first."""
-    changes = len(record.settings.get("changed", {}))
-    return record.reduced, record.rescheduled, -record.size, changes, record.seed
 
 
 def _head(record: results.Record, key: str) -> str:

@@ -3,11 +3,12 @@
 - `Record`, `metric`, `save`, `load`, `load_all`, `find`: one run, kept as one JSON file.
 - `machine`, `root`, `recorded`, `run_store`: where a run ran and where records lie.
 - `claims`, `layer_table`: what the paper states (see claims.toml for the scheme of names).
+- `series`, `standing`: runs that differ in their seed only, and which of several series speaks for an experiment.
 - `paper_beside_ours`, `show`, `results_page`: claims beside records, with a verdict and its reason.
 """
 
 from .claims import Claim, claims, layer_table, sections
-from .comparison import VERDICTS, judge, own_changes, paper_beside_ours, shared_changes
+from .comparison import VERDICTS, judge, own_changes, paper_beside_ours, series, shared_changes, standing
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save
@@ -35,8 +36,10 @@ __all__ = [
     "run_store",
     "save",
     "sections",
+    "series",
     "shared_changes",
     "show",
+    "standing",
 ]
 
 

@@ -31,6 +31,9 @@ FILMS = 322
 """Films of mini-MIAS; a record with fewer was made from those with lesions alone."""
 
 SPLITS = {"image": "by image", "lesion-order": "in lesion order", "woman": "by woman", "none": ""}
+SEEDS = 3
+"""Settings that were run with fewer seeds than these are not known to train; see `standing`."""
+
 COLUMNS = ["claim", "section", "paper", "ours", "interval", "verdict", "why", "run"]
 BOUNDED = ("share", "AP")
 
@@ -74,9 +77,8 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
     """Set claims of the paper beside our runs.
 
     Runs that differ in nothing but their seed are one series and share a line. A claim has a line for each series that
-    holds its number, the one that counts most first (mini-MIAS before phantoms, full before reduced, the experiment's
-    own length and rates before changed ones, the paper's split before others, of reduced ones the largest, fewer
-    changes before more), or one line that says that there is no run.
+    holds its number, the one that counts most first (the films that the claim needs before others, then as `standing`
+    has it), or one line that says that there is no run.
 
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
@@ -97,13 +99,13 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
 
 def judge(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> list[Row]:
     """Return the lines of `paper_beside_ours`, before they become text in a table."""
-    series = _series(records)
+    groups = series(records)
     rows = []
     for claim in all_claims() if claims is None else claims:
-        found = sorted((s for s in series if s[0].name == claim.record), key=lambda runs: _rank(claim, runs))
+        found = sorted((s for s in groups if s[0].name == claim.record), key=lambda runs: _rank(claim, runs))
         holding = [s for s in found if _holds(claim, s)] or found[:1]
         for runs in (holding if every else holding[:1]) or [()]:
-            rows.append(_row(claim, runs, series))
+            rows.append(_row(claim, runs, groups))
     return rows
 
 
@@ -179,8 +181,8 @@ def data_words(record: Record) -> str:
     return "" if name == "none" else f"{name} ({films} films)" if name == REAL and films < FILMS else name
 
 
-def _series(records: Iterable[Record]) -> list[tuple[Record, ...]]:
-    """Group complete runs by what was asked for but the seed; the first of two equal runs is kept."""
+def series(records: Iterable[Record]) -> list[tuple[Record, ...]]:
+    """Group complete runs by what was asked for but the seed, in the order of the seeds; of equal runs the first."""
     groups: dict[tuple[str, str], dict[str, Record]] = {}
     for record in records:
         if record.complete:
@@ -188,19 +190,30 @@ def _series(records: Iterable[Record]) -> list[tuple[Record, ...]]:
     return [tuple(sorted(g.values(), key=lambda r: r.seed)) for g in groups.values()]
 
 
-def _rank(claim: Claim, runs: Sequence[Record]) -> tuple:
-    first = runs[0]
-    order = list(SPLITS)
+def standing(runs: Sequence[Record]) -> tuple:
+    """Return what series of one experiment are sorted by, the one that speaks for it first.
+
+    One at the paper's size comes before a reduced one, then one with the experiment's own length and rates, the paper's
+    split, the largest, one that was run with `SEEDS` seeds, the one with the fewest changes.
+
+    Args:
+        runs: that differ in their seed only.
+    """
+    first, order = runs[0], list(SPLITS)
     return (
-        bool(_no_evidence(claim, first)),
         first.reduced,
         first.rescheduled,
         order.index(first.split) if first.split in order else len(order),
-        -first.size if first.reduced else 0.0,
+        -first.size,
+        len(runs) < SEEDS,
         len(first.settings.get("changed", {})),
         -len(runs),
         first.hash,
     )
+
+
+def _rank(claim: Claim, runs: Sequence[Record]) -> tuple:
+    return bool(_no_evidence(claim, runs[0])), *standing(runs)
 
 
 def _no_evidence(claim: Claim, run: Record) -> str:
