@@ -128,8 +128,8 @@ def test_a_shortened_run_keeps_its_shape():
 def test_a_profile_gives_all_experiments_the_same_share():
     quick = PROFILES["quick"]
     asked = {n: running.ask(n, FILMS, profile=quick, data=DATA) for n in ("A", "C-300x2", "E-after")}
-    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [160, 16, 0.125]
-    assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [15, 48]
+    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [130, 16, 0.125]
+    assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [12, 48]
     assert asked["E-after"].origin == asked["A"].stem
     assert asked["A"].experiment.optimizer == "adam"
     assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}).experiment.optimizer == "sgd"

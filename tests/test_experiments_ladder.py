@@ -8,7 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from mammolib.experiments.ladder import first_steps, ladder, ladder_table, layers, precisions, titled
+from mammolib.experiments.ladder import (
+    doubled,
+    doubled_table,
+    first_steps,
+    ladder,
+    ladder_table,
+    layers,
+    precisions,
+    titled,
+)
 from mammolib.results import Record, metric
 
 
@@ -57,6 +66,30 @@ def test_runs_in_two_precisions_are_paired_and_the_longest_pair_counts():
     found = precisions([half(short), short, half(long), long, half(run(updates=300)), half(run(updates=90, clip=1.0))])
     assert found == {"float32": long, "mixed_bfloat16": half(long)} and list(found) == ["float32", "mixed_bfloat16"]
     assert precisions([long, half(short)]) == {}
+
+
+def at(rates, record, **epoch):
+    kept = {"rates": rates, "gradient_norm": "layer" if record.name == "B" else None}
+    history = {"epoch": {f"val_{k}": v for k, v in epoch.items()}}
+    return dataclasses.replace(record, settings=record.settings | kept, history=history)
+
+
+def test_runs_at_two_rates_are_paired_and_the_table_says_how_each_ended():
+    short, long = run(), run(updates=90, start="A-0123456789ab")
+    worse = at([0.002], run("B", updates=90, start="A-0123456789ab", losses=(8.0, 9.5)),
+               localisation=[30, 2, 4], confidence=[9, 7.5, 5.5])  # fmt: skip
+    broken = at([0.002], run("B", outcome="diverged at update 3", losses=()))
+    better = at([0.001], long, localisation=[3, 2, 1], confidence=[5, 2.5, 2])
+    others = [at([0.001], run(clip=1.0)), at([0.002], run("B", warmup=5)), at([0.001], run(updates=90))]
+    pairs = doubled([worse, better, broken, *others, at([0.001], short)])
+    assert pairs == [(at([0.001], short), broken), (better, worse)]
+    assert doubled_table(pairs).to_dict("index") == {
+        "nothing": {"updates": 30, "A ends": "3.00", "A, highest": "–",
+                    "B ends": "diverged at update 3", "B, highest": "–"},
+        "start A-0123456789ab": {"updates": 90, "A ends": "3.00", "A, highest": "4.50",
+                                 "B ends": "9.50", "B, highest": "9.50"},
+    }  # fmt: skip
+    assert doubled([short, *others]) == [] and doubled_table([]).empty
 
 
 def stepped(optimizer="SGD", clip=None, **norms):

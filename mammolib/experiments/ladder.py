@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -116,14 +116,59 @@ def precisions(records: Sequence[Record]) -> dict[str, Record]:
     Returns:
         precision -> run, float32 first; empty if no run was made in more than one.
     """
+    several = _apart(records, lambda r: r.settings["precision"], ("precision",))
+    return dict(sorted(max(several, key=lambda g: next(iter(g.values())).size).items())) if several else {}
+
+
+def doubled(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Return the pairs of runs, Experiment A's and B's, that differ in nothing but their rates.
+
+    Args:
+        records: of Experiments A and B.
+
+    Returns:
+        (A, B), shorter runs first, then those with fewer changes.
+    """
+    pairs = [(g["A"], g["B"]) for g in _apart(records, lambda r: r.name, ("rates", "gradient_norm")) if "A" in g]
+    return sorted(pairs, key=lambda pair: (pair[0].size, len(_changed(pair[0])), pair[0].hash))
+
+
+def doubled_table(pairs: Sequence[tuple[Record, Record]]) -> pd.DataFrame:
+    """Say how runs at A's rates and at twice these rates went, by the validation loss without weight decay.
+
+    Args:
+        pairs: of `doubled`.
+
+    Returns:
+        A row for each pair: what both have changed, their length, how each ended, and the highest loss after an epoch
+        other than the first.
+    """
+    import pandas as pd
+
+    if not pairs:
+        return pd.DataFrame({"no such runs have been recorded yet": []})
+    rows = []
+    for pair in pairs:
+        row = {"changed in both": own_changes(pair[0], [a for a, _ in pairs]) or "nothing"}
+        row["updates"] = pair[0].settings["updates"]
+        for r in pair:
+            end = f"{_value(r, 'val_detection_loss'):.2f}" if r.outcome == "finished" else r.outcome
+            parts = [np.array(r.history["epoch"].get(f"val_{k}", []), float) for k in ("localisation", "confidence")]
+            later = np.sum(parts, axis=0)[1:]
+            row |= {f"{r.name} ends": end, f"{r.name}, highest": f"{later.max():.2f}" if len(later) else "–"}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("changed in both").rename_axis(None)
+
+
+def _apart(records: Sequence[Record], by: Callable[[Record], str], but: Sequence[str]) -> list[dict[str, Record]]:
+    """Group runs that agree in all settings but some, and keep the groups in which `by` tells several runs apart."""
     groups: dict[str, dict[str, Record]] = {}
     for r in records:
-        own = {k: v for k, v in r.settings.items() if k not in ("precision", "changed")}
-        own["changed"] = {k: v for k, v in _changed(r).items() if k != "precision"}
+        own = {k: v for k, v in r.settings.items() if k not in (*but, "changed", "open")}
+        own["changed"] = {k: v for k, v in _changed(r).items() if k not in but}
         key = json.dumps([own, r.split, r.seed, r.data["digest"]], sort_keys=True, default=list)
-        groups.setdefault(key, {})[r.settings["precision"]] = r
-    several = [g for g in groups.values() if len(g) > 1]
-    return dict(sorted(max(several, key=lambda g: next(iter(g.values())).size).items())) if several else {}
+        groups.setdefault(key, {})[by(r)] = r
+    return [g for g in groups.values() if len(g) > 1]
 
 
 def titled(records: Sequence[Record]) -> dict[str, Record]:
