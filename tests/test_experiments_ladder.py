@@ -82,14 +82,14 @@ def test_runs_at_two_rates_are_paired_and_the_table_says_how_each_ended():
     better = at([0.001], long, localisation=[3, 2, 1], confidence=[5, 2.5, 2])
     others = [at([0.001], run(clip=1.0)), at([0.002], run("B", warmup=5)), at([0.001], run(updates=90))]
     pairs = doubled([worse, better, broken, *others, at([0.001], short)])
-    assert pairs == [(at([0.001], short), broken), (better, worse)]
+    assert pairs == {"nothing": (at([0.001], short), broken), "start A-0123456789ab": (better, worse)}
     assert doubled_table(pairs).to_dict("index") == {
-        "nothing": {"updates": 30, "A ends": "3.00", "A, highest": "–",
-                    "B ends": "diverged at update 3", "B, highest": "–"},
-        "start A-0123456789ab": {"updates": 90, "A ends": "3.00", "A, highest": "4.50",
-                                 "B ends": "9.50", "B, highest": "9.50"},
-    }  # fmt: skip
-    assert doubled([short, *others]) == [] and doubled_table([]).empty
+        "nothing": {"A ends": "3.00", "A, highest": "–", "B ends": "diverged at update 3", "B, highest": "–"},
+        "start A-0123456789ab": {"A ends": "3.00", "A, highest": "4.50", "B ends": "9.50", "B, highest": "9.50"},
+    }
+    assert doubled([short, *others]) == {} and doubled_table({}).empty
+    both = doubled([at([r], run(n, updates=u)) for n, r in (("A", 0.001), ("B", 0.002)) for u in (90, 30)])
+    assert list(both) == ["nothing, 30 updates", "nothing, 90 updates"]
 
 
 def stepped(optimizer="SGD", clip=None, **norms):

@@ -23,6 +23,16 @@ def test_a_run_that_diverged_ends_in_a_cross_at_the_top_of_the_axis():
     fig.canvas.draw()
 
 
+def test_each_run_may_have_a_twin_behind_it_and_long_runs_an_axis_of_their_own():
+    longer = ({"update": {"update": [1, 5, 9], "loss": [30.0, 20.0, 12.0]}}, "finished")
+    fig = plots.ladder({"clip 1": BURST, "start": CALM}, behind={"clip 1": CALM[0]})
+    assert [len(ax.get_lines()) for ax in fig.axes[:2]] == [3, 1]
+    np.testing.assert_array_equal(fig.axes[0].get_lines()[0].get_ydata(), [30, 20, 12, 9])
+    assert fig.axes[0].get_xlim() == fig.axes[1].get_xlim()
+    fig = plots.ladder({"clip 1": CALM, "start": longer})
+    assert fig.axes[0].get_xlim()[1] < 5 < fig.axes[1].get_xlim()[1]
+
+
 def test_panels_without_a_run_are_empty_and_no_run_is_said():
     fig = plots.ladder({str(i): CALM for i in range(5)})
     assert [ax.axison for ax in fig.axes] == [True] * 5 + [False]

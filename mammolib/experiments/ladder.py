@@ -120,44 +120,47 @@ def precisions(records: Sequence[Record]) -> dict[str, Record]:
     return dict(sorted(max(several, key=lambda g: next(iter(g.values())).size).items())) if several else {}
 
 
-def doubled(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+def doubled(records: Sequence[Record]) -> dict[str, tuple[Record, Record]]:
     """Return the pairs of runs, Experiment A's and B's, that differ in nothing but their rates.
 
     Args:
         records: of Experiments A and B.
 
     Returns:
-        (A, B), shorter runs first, then those with fewer changes.
+        what was changed in both -> (A, B), shorter runs first, then those with fewer changes.
     """
     pairs = [(g["A"], g["B"]) for g in _apart(records, lambda r: r.name, ("rates", "gradient_norm")) if "A" in g]
-    return sorted(pairs, key=lambda pair: (pair[0].size, len(_changed(pair[0])), pair[0].hash))
+    pairs.sort(key=lambda pair: (pair[0].size, len(_changed(pair[0])), pair[0].hash))
+    at_a = [a for a, _ in pairs]
+    words = [own_changes(a, at_a) or "nothing" for a in at_a]
+    lengths = [f", {a.settings['updates']} updates" for a in at_a]
+    titles = [w + n if words.count(w) > 1 else w for w, n in zip(words, lengths, strict=True)]
+    return dict(zip(titles, pairs, strict=True))
 
 
-def doubled_table(pairs: Sequence[tuple[Record, Record]]) -> pd.DataFrame:
+def doubled_table(pairs: Mapping[str, tuple[Record, Record]]) -> pd.DataFrame:
     """Say how runs at A's rates and at twice these rates went, by the validation loss without weight decay.
 
     Args:
         pairs: of `doubled`.
 
     Returns:
-        A row for each pair: what both have changed, their length, how each ended, and the highest loss after an epoch
-        other than the first.
+        A row for each pair: how each run ended, and its highest loss after an epoch other than the first.
     """
     import pandas as pd
 
     if not pairs:
         return pd.DataFrame({"no such runs have been recorded yet": []})
-    rows = []
-    for pair in pairs:
-        row = {"changed in both": own_changes(pair[0], [a for a, _ in pairs]) or "nothing"}
-        row["updates"] = pair[0].settings["updates"]
+    rows = {}
+    for title, pair in pairs.items():
+        row = {}
         for r in pair:
             end = f"{_value(r, 'val_detection_loss'):.2f}" if r.outcome == "finished" else r.outcome
             parts = [np.array(r.history["epoch"].get(f"val_{k}", []), float) for k in ("localisation", "confidence")]
             later = np.sum(parts, axis=0)[1:]
             row |= {f"{r.name} ends": end, f"{r.name}, highest": f"{later.max():.2f}" if len(later) else "–"}
-        rows.append(row)
-    return pd.DataFrame(rows).set_index("changed in both").rename_axis(None)
+        rows[title] = row
+    return pd.DataFrame(rows).T
 
 
 def _apart(records: Sequence[Record], by: Callable[[Record], str], but: Sequence[str]) -> list[dict[str, Record]]:

@@ -21,27 +21,33 @@ MARKS = (("o", MALIGNANT), ("s", BENIGN), ("^", "#009E73"), ("D", "#E69F00"), ("
 
 def ladder(
     runs: Mapping[str, tuple[History, str]],
-    behind: str = "",
+    behind: str | Mapping[str, History] = "",
     level: float | None = None,
     columns: int = 3,
     top: float = 1e6,
 ) -> Figure:
-    """Draw the training loss of several runs, a panel each, on the same axes, the loss logarithmic.
+    """Draw the training loss of several runs, a panel each, on the same axis of losses, which is logarithmic.
+
+    The axis of updates is the same too, unless one finished run is at least twice as long as another.
 
     Args:
         runs: title -> (history, outcome); a run that did not finish ends in a cross and says where.
-        behind: the title of a run to be drawn in grey behind each of the others.
+        behind: the title of a run to be drawn in grey behind each of the others; or title -> history, one for each.
         level: a loss to compare with, drawn as a dotted line.
         columns: panels in a row.
         top: what is larger is drawn here.
     """
     columns = max(1, min(columns, len(runs)))
     rows = max(1, math.ceil(len(runs) / columns))
-    fig = figure(rows, columns, height=0.4 + 1.75 * rows, sharex=True, sharey=True, squeeze=False)
+    if isinstance(behind, str):
+        behind = {title: runs[behind][0] for title in runs if title != behind} if behind in runs else {}
+    whole = [max(_losses(history)[0], default=0) for history, outcome in runs.values() if outcome == "finished"]
+    alike = not whole or max(whole) < 2 * min(whole)
+    fig = figure(rows, columns, height=0.4 + 1.75 * rows, sharex=alike, sharey=True, squeeze=False)
     axes: list[Axes] = fig.axes
     for ax, (title, (history, outcome)) in zip(axes, runs.items(), strict=False):
-        if behind in runs and title != behind:
-            x, y = _losses(runs[behind][0])
+        if title in behind:
+            x, y = _losses(behind[title])
             ax.plot(x, np.minimum(y, top), color=GREY, lw=3, alpha=0.4)
         x, y = _losses(history)
         ax.plot(x, np.minimum(y, top), color=BENIGN, lw=1.2)
