@@ -202,8 +202,8 @@ def at_equal(records: Mapping[str, Record | None], column: str = "val_detection_
         column: of `with_passes`, along epochs.
 
     Returns:
-        A row for each run with a column for each axis, such as "after 600 updates" and "after 300 passes"; no columns
-        where there is no run.
+        A row for each run with a column for each axis, such as "after 600 updates" and "after 300 passes", as text, a
+        dash where the loss is not known; no columns where there is no run.
     """
     import pandas as pd
 
@@ -212,7 +212,8 @@ def at_equal(records: Mapping[str, Record | None], column: str = "val_detection_
     for axis in ("update", "passes") if held else ():
         x = min(columns[axis][-1] for columns in held.values())
         found[f"after {x:.3g} passes" if axis == "passes" else f"after {x:,} updates"] = [
-            float(np.interp(x, columns[axis], _floats(columns[column]), left=np.nan)) for columns in held.values()
+            _words(np.interp(x, columns[axis], _floats(columns[column]), left=np.nan), ".2f")
+            for columns in held.values()
         ]
     return found
 

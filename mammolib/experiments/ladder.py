@@ -67,14 +67,13 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
                 "experiment": record.name,
                 "changed": own_changes(record, records) or "nothing",
                 "outcome": record.outcome,
-                "after epoch 1": first,
-                "at the end": last,
-                "share left": last / first,
-                "halved": record.outcome == "finished" and bool(last < first / 2),
+                "after epoch 1": _words(first),
+                "at the end": _words(last),
+                "share left": _words(last / first),
+                "halved": "yes" if record.outcome == "finished" and last < first / 2 else "no",
             }
         )
-    numbers = dict.fromkeys(("after epoch 1", "at the end", "share left"), 2)
-    return pd.DataFrame(rows).round(numbers).set_index("experiment").rename_axis(None)
+    return pd.DataFrame(rows).set_index("experiment").rename_axis(None)
 
 
 def layers(update: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
@@ -155,10 +154,10 @@ def doubled_table(pairs: Mapping[str, tuple[Record, Record]]) -> pd.DataFrame:
     for title, pair in pairs.items():
         row = {}
         for r in pair:
-            end = f"{_value(r, 'val_detection_loss'):.2f}" if r.outcome == "finished" else r.outcome
             parts = [np.array(r.history["epoch"].get(f"val_{k}", []), float) for k in ("localisation", "confidence")]
-            later = np.sum(parts, axis=0)[1:]
-            row |= {f"{r.name} ends": end, f"{r.name}, highest": f"{later.max():.2f}" if len(later) else "–"}
+            highest = np.max(np.sum(parts, axis=0)[1:], initial=-np.inf)
+            row[f"{r.name} ends"] = _words(_value(r, "val_detection_loss")) if r.outcome == "finished" else r.outcome
+            row[f"{r.name}, highest"] = _words(highest)
         rows[title] = row
     return pd.DataFrame(rows).T
 
@@ -181,6 +180,10 @@ def titled(records: Sequence[Record]) -> dict[str, Record]:
 
 def _changed(record: Record) -> dict[str, Any]:
     return dict(record.settings.get("changed", {}))
+
+
+def _words(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _value(record: Record, name: str) -> float:
