@@ -318,9 +318,9 @@ def test_run_finds_committed_records(inside, films):
 def test_settings_seen_in_three_seeds_speak_before_closer_ones_seen_in_fewer(inside, films):
     run = book.start(data=films)
 
-    def keep(changed, seed):
-        record = results.Record("A", {"changed": changed}, results.NO_DATA, seed, "image", {"map": 0.5})
-        results.save(record, inside / "book" / "results")
+    def keep(changed, seed, outcome="finished"):
+        record = results.Record("A", {"changed": changed}, results.NO_DATA, seed, "image", outcome=outcome)
+        results.save(record, inside / "book" / "results", replace=True)
 
     closer, further = {"start": "A-0123456789ab"}, {"optimizer": "adam", "divide_by": 64.0}
     for changed, seed in ((closer, 0), (closer, 1), (further, 0), (further, 1)):
@@ -328,7 +328,9 @@ def test_settings_seen_in_three_seeds_speak_before_closer_ones_seen_in_fewer(ins
     assert run.recorded("A").settings["changed"] == closer, "neither has three seeds"
     keep(further, 2)
     assert run.recorded("A").settings["changed"] == further
-    keep(closer, 2)
+    keep(closer, 2, "diverged at update 3")
+    assert run.recorded("A").settings["changed"] == further, "a seed that diverged is none in which it trains"
+    keep(closer, 3)
     assert run.recorded("A").settings["changed"] == closer
 
 

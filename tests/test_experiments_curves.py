@@ -54,9 +54,9 @@ def test_a_run_without_an_epoch_has_no_column_but_passes():
 
 def test_lengths_name_the_missing_and_the_exploded():
     table = curves.lengths({"A": run(seconds_per_pass=76.0), "B": DIVERGED, "C": None})
-    assert table.loc["A"].tolist() == ["100", "0.001", "600", "100", "7.00", "-", "76", "finished"]
+    assert table.loc["A"].tolist() == ["100", "0.001", "600", "100", "7.00", "–", "76", "finished"]
     assert table.loc["B", ["updates", "passes", "outcome"]].tolist() == ["12", "2", "diverged at update 12"]
-    assert table.loc["C"].tolist() == ["-"] * 7 + ["not recorded"]
+    assert table.loc["C"].tolist() == ["–"] * 7 + ["not recorded"]
 
 
 def test_equal_updates_and_equal_passes():
@@ -70,7 +70,7 @@ def test_equal_updates_and_equal_passes():
 
 def test_before_its_first_validation_a_loss_is_not_known():
     table = curves.at_equal({"A": run(updates=(500, 900)), "C": run("C", 300, (400,))})
-    assert table.loc["A", "after 400 updates"] == "-"
+    assert table.loc["A", "after 400 updates"] == "–"
     assert curves.at_equal({}).empty
 
 

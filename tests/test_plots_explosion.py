@@ -12,7 +12,7 @@ BURST = ({"update": {"update": [1, 2, 3], "loss": [30.0, 2e11, None]}}, "diverge
 
 
 def test_a_run_that_diverged_ends_in_a_cross_at_the_top_of_the_axis():
-    fig = plots.ladder({"as stated": BURST, "clip 1": CALM}, behind="as stated", level=14)
+    fig = plots.ladder({"as stated": BURST, "clip 1": CALM}, behind={"clip 1": BURST[0]}, level=14)
     first, second = fig.axes[:2]
     assert first.get_lines()[1].get_marker() == "X"
     np.testing.assert_array_equal(first.get_lines()[1].get_xydata(), [[2, 1e6]])

@@ -150,17 +150,17 @@ class Run:
         """
         import pandas as pd
 
-        alike: dict[str, dict[str, list[results.Record]]] = {}
-        for record in self.all_recorded(name, **filters):
-            head = ", ".join(_head(record, key) for key in by) + (", reduced" if record.reduced else "")
-            alike.setdefault(head, {}).setdefault(record.series, []).append(record)
+        alike: dict[str, list[tuple[results.Record, ...]]] = {}
+        for group in results.series(self.all_recorded(name, **filters)):
+            head = ", ".join(_head(group[0], key) for key in by) + (", reduced" if group[0].reduced else "")
+            alike.setdefault(head, []).append(group)
         if not alike:
             return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
         columns = {}
-        for head, series in alike.items():
-            first = [group[0] for group in series.values()]
+        for head, groups in alike.items():
+            first = [group[0] for group in groups]
             words = [results.own_changes(r, first) or "nothing else" for r in first]
-            for group, own in zip(series.values(), words, strict=True):
+            for group, own in zip(groups, words, strict=True):
                 own = "" if len(first) == 1 else ", " + (own if words.count(own) == 1 else group[0].hash)
                 columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
         rows = [{"metric": n.replace("_", " ")} | {h: _spread(g, n) for h, g in columns.items()} for n in names]

@@ -178,14 +178,14 @@ def lengths(records: Mapping[str, Record | None]) -> pd.DataFrame:
     rows = []
     for record in records.values():
         if record is None:
-            rows.append(["-"] * 7 + ["not recorded"])
+            rows.append(["–"] * 7 + ["not recorded"])
             continue
         held = {k: v["value"] for k, v in record.metrics.items()}
         updates = held.get("updates_done")
         passes = None if updates is None else updates * record.settings["batch"] / held["train_images"]
-        losses = [_words(held.get(name), ".2f") for name in ("val_loss", "val_detection_loss")]
-        size = [str(record.settings["batch"]), f"{record.settings['rates'][0]:g}", _words(updates, ",.0f")]
-        times = [_words(passes, ".3g"), *losses, _words(held.get("seconds_per_pass"), ".3g")]
+        losses = [in_words(held.get(name)) for name in ("val_loss", "val_detection_loss")]
+        size = [str(record.settings["batch"]), f"{record.settings['rates'][0]:g}", in_words(updates, ",.0f")]
+        times = [in_words(passes, ".3g"), *losses, in_words(held.get("seconds_per_pass"), ".3g")]
         rows.append([*size, *times, record.outcome])
     heads = ["batch", "first rate", "updates", "passes", "validation loss", "without L2", "seconds a pass", "outcome"]
     return pd.DataFrame(rows, index=list(records), columns=heads)
@@ -212,8 +212,7 @@ def at_equal(records: Mapping[str, Record | None], column: str = "val_detection_
     for axis in ("update", "passes") if held else ():
         x = min(columns[axis][-1] for columns in held.values())
         found[f"after {x:.3g} passes" if axis == "passes" else f"after {x:,} updates"] = [
-            _words(np.interp(x, columns[axis], _floats(columns[column]), left=np.nan), ".2f")
-            for columns in held.values()
+            in_words(np.interp(x, columns[axis], _floats(columns[column]), left=np.nan)) for columns in held.values()
         ]
     return found
 
@@ -222,5 +221,6 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if v is None else v for v in values], float)
 
 
-def _words(value: float | None, form: str) -> str:
-    return "-" if value is None or not np.isfinite(value) else format(value, form)
+def in_words(value: float | None, form: str = ".2f") -> str:
+    """Write a number, or a dash where there is none."""
+    return "–" if value is None or not np.isfinite(value) else format(value, form)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from mammolib.results import Record, own_changes
+from mammolib.experiments.curves import in_words
+from mammolib.results import Record, key_but, own_changes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,9 +67,9 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
                 "experiment": record.name,
                 "changed": own_changes(record, records) or "nothing",
                 "outcome": record.outcome,
-                "after epoch 1": _words(first),
-                "at the end": _words(last),
-                "share left": _words(last / first),
+                "after epoch 1": in_words(first),
+                "at the end": in_words(last),
+                "share left": in_words(last / first),
                 "halved": "yes" if record.outcome == "finished" and last < first / 2 else "no",
             }
         )
@@ -156,20 +156,17 @@ def doubled_table(pairs: Mapping[str, tuple[Record, Record]]) -> pd.DataFrame:
         for r in pair:
             parts = [np.array(r.history["epoch"].get(f"val_{k}", []), float) for k in ("localisation", "confidence")]
             highest = np.max(np.sum(parts, axis=0)[1:], initial=-np.inf)
-            row[f"{r.name} ends"] = _words(_value(r, "val_detection_loss")) if r.outcome == "finished" else r.outcome
-            row[f"{r.name}, highest"] = _words(highest)
+            row[f"{r.name} ends"] = in_words(_value(r, "val_detection_loss")) if r.outcome == "finished" else r.outcome
+            row[f"{r.name}, highest"] = in_words(highest)
         rows[title] = row
     return pd.DataFrame(rows).T
 
 
 def _apart(records: Sequence[Record], by: Callable[[Record], str], but: Sequence[str]) -> list[dict[str, Record]]:
     """Group runs that agree in all settings but some, and keep the groups in which `by` tells several runs apart."""
-    groups: dict[str, dict[str, Record]] = {}
+    groups: dict[tuple, dict[str, Record]] = {}
     for r in records:
-        own = {k: v for k, v in r.settings.items() if k not in (*but, "changed", "open")}
-        own["changed"] = {k: v for k, v in _changed(r).items() if k not in but}
-        key = json.dumps([own, r.split, r.seed, r.data["digest"]], sort_keys=True, default=list)
-        groups.setdefault(key, {})[by(r)] = r
+        groups.setdefault((key_but(r, *but, "open"), r.split, r.seed), {})[by(r)] = r
     return [g for g in groups.values() if len(g) > 1]
 
 
@@ -180,10 +177,6 @@ def titled(records: Sequence[Record]) -> dict[str, Record]:
 
 def _changed(record: Record) -> dict[str, Any]:
     return dict(record.settings.get("changed", {}))
-
-
-def _words(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _value(record: Record, name: str) -> float:

@@ -6,7 +6,6 @@ sides, a network that is shown its training images mirrored as well is shown som
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from mammolib.metrics.intervals import Interval
 from mammolib.patches import Crops
-from mammolib.results import Record
+from mammolib.results import Record, key_but
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,10 +56,7 @@ def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]
         cell = (r.split, bool(r.settings.get("flip")))
         if r.outcome != "finished" or cell not in CELLS:
             continue
-        same = {k: v for k, v in r.settings.items() if k not in ("flip", "changed")}
-        same["changed"] = {k: v for k, v in r.settings.get("changed", {}).items() if k != "flip"}
-        key = json.dumps([same, r.data["digest"]], sort_keys=True, default=list)
-        groups.setdefault(key, {}).setdefault(cell, []).append(r)
+        groups.setdefault(key_but(r, "flip"), {}).setdefault(cell, []).append(r)
     if not groups:
         return {}
     best = max(groups.values(), key=lambda g: (len(g), not next(iter(g.values()))[0].reduced, _size(g)))

@@ -21,7 +21,7 @@ MARKS = (("o", MALIGNANT), ("s", BENIGN), ("^", "#009E73"), ("D", "#E69F00"), ("
 
 def ladder(
     runs: Mapping[str, tuple[History, str]],
-    behind: str | Mapping[str, History] = "",
+    behind: Mapping[str, History] | None = None,
     level: float | None = None,
     columns: int = 3,
     top: float = 1e6,
@@ -32,21 +32,19 @@ def ladder(
 
     Args:
         runs: title -> (history, outcome); a run that did not finish ends in a cross and says where.
-        behind: the title of a run to be drawn in grey behind each of the others; or title -> history, one for each.
+        behind: title -> history of another run, drawn in grey behind that panel's.
         level: a loss to compare with, drawn as a dotted line.
         columns: panels in a row.
         top: what is larger is drawn here.
     """
     columns = max(1, min(columns, len(runs)))
     rows = max(1, math.ceil(len(runs) / columns))
-    if isinstance(behind, str):
-        behind = {title: runs[behind][0] for title in runs if title != behind} if behind in runs else {}
     whole = [max(_losses(history)[0], default=0) for history, outcome in runs.values() if outcome == "finished"]
     alike = not whole or max(whole) < 2 * min(whole)
     fig = figure(rows, columns, height=0.4 + 1.75 * rows, sharex=alike, sharey=True, squeeze=False)
     axes: list[Axes] = fig.axes
     for ax, (title, (history, outcome)) in zip(axes, runs.items(), strict=False):
-        if title in behind:
+        if behind and title in behind:
             x, y = _losses(behind[title])
             ax.plot(x, np.minimum(y, top), color=GREY, lw=3, alpha=0.4)
         x, y = _losses(history)

@@ -8,10 +8,11 @@
 """
 
 from .claims import Claim, claims, layer_table, sections
-from .comparison import VERDICTS, judge, own_changes, paper_beside_ours, series, shared_changes, standing
+from .comparison import VERDICTS, judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save
+from .runs import key_but, own_changes, series, shared_changes, standing
 
 __all__ = [
     "NO_DATA",
@@ -22,6 +23,7 @@ __all__ = [
     "commit",
     "find",
     "judge",
+    "key_but",
     "layer_table",
     "load",
     "load_all",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .claims import Claim, Value
 from .claims import claims as all_claims
 from .record import Record
+from .runs import FILMS, REAL, run_words, series, standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,14 +26,6 @@ REPRODUCED, DIRECTION, NOT_REPRODUCED, UNDECIDED = VERDICTS = (
 
 AS_STATED, CHANGED, CHOSEN = SETTING_VERDICTS = ("as stated", "changed", "our choice")
 """What is said of a setting instead, which can be kept but not reproduced: "our choice" where the paper is silent."""
-
-REAL = "mini-MIAS"
-FILMS = 322
-"""Films of mini-MIAS; a record with fewer was made from those with lesions alone."""
-
-SPLITS = {"image": "by image", "lesion-order": "in lesion order", "woman": "by woman", "none": ""}
-SEEDS = 3
-"""Settings that were run with fewer seeds than these are not known to train; see `standing`."""
 
 COLUMNS = ["claim", "section", "paper", "ours", "interval", "verdict", "why", "run"]
 BOUNDED = ("share", "AP")
@@ -147,69 +140,6 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
     if unit in BOUNDED:
         high = min(high, 1.0)
     return Estimate(mean, max(low, 0.0) if mean >= 0 else low, high, values, reason)
-
-
-def run_words(runs: Sequence[Record]) -> str:
-    """Name a series of runs in words: name, data, split, seeds, what is changed, and the hash of the first."""
-    if not runs:
-        return ""
-    first = runs[0]
-    seeds = sorted(r.seed for r in runs)
-    split = SPLITS.get(first.split, first.split)
-    changed = "; ".join(f"{k} {v}" for k, v in first.settings.get("changed", {}).items())
-    count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
-    ended = sorted({r.outcome for r in runs} - {"finished"})
-    parts = [first.name, data_words(first), split, count, "reduced" if first.reduced else "", changed, *ended]
-    return ", ".join(p for p in parts if p) + f" [{first.hash}]"
-
-
-def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
-    """Return what all of several runs changed alike; nothing for a single run."""
-    changes = [dict(r.settings.get("changed", {})) for r in runs]
-    return {k: v for k, v in changes[0].items() if all(c.get(k) == v for c in changes)} if len(changes) > 1 else {}
-
-
-def own_changes(run: Record, among: Sequence[Record]) -> str:
-    """Say in words what a run changed that not all of these runs did; "" for nothing."""
-    shared, mine = shared_changes(among), run.settings.get("changed", {})
-    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in mine.items() if k not in shared)
-
-
-def data_words(record: Record) -> str:
-    """Name a run's data: "mini-MIAS", "mini-MIAS (115 films)" for its films with lesions alone, "" for none."""
-    name, films = record.data["name"], record.data["films"]
-    return "" if name == "none" else f"{name} ({films} films)" if name == REAL and films < FILMS else name
-
-
-def series(records: Iterable[Record]) -> list[tuple[Record, ...]]:
-    """Group complete runs by what was asked for but the seed, in the order of the seeds; of equal runs the first."""
-    groups: dict[tuple[str, str], dict[str, Record]] = {}
-    for record in records:
-        if record.complete:
-            groups.setdefault((record.series, record.data["name"]), {}).setdefault(record.hash, record)
-    return [tuple(sorted(g.values(), key=lambda r: r.seed)) for g in groups.values()]
-
-
-def standing(runs: Sequence[Record]) -> tuple:
-    """Return what series of one experiment are sorted by, the one that speaks for it first.
-
-    One at the paper's size comes before a reduced one, then one with the experiment's own length and rates, the paper's
-    split, the largest, one that was run with `SEEDS` seeds, the one with the fewest changes.
-
-    Args:
-        runs: that differ in their seed only.
-    """
-    first, order = runs[0], list(SPLITS)
-    return (
-        first.reduced,
-        first.rescheduled,
-        order.index(first.split) if first.split in order else len(order),
-        -first.size,
-        len(runs) < SEEDS,
-        len(first.settings.get("changed", {})),
-        -len(runs),
-        first.hash,
-    )
 
 
 def _rank(claim: Claim, runs: Sequence[Record]) -> tuple:

@@ -12,16 +12,14 @@ from .claims import claims, sections
 from .comparison import (
     COLUMNS,
     SETTING_VERDICTS,
-    SPLITS,
     VERDICTS,
     Row,
-    data_words,
     estimate,
     in_words,
     judge,
-    run_words,
 )
 from .record import Record
+from .runs import SPLITS, data_words, run_words
 
 if TYPE_CHECKING:
     import pandas as pd
