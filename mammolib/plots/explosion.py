@@ -28,7 +28,8 @@ def ladder(
 ) -> Figure:
     """Draw the training loss of several runs, a panel each, on the same axis of losses, which is logarithmic.
 
-    The axis of updates is the same too, unless one finished run is at least twice as long as another.
+    The axis of updates is the same too, unless one finished run is at least twice as long as another: then each panel
+    reaches as far as its run, and at least as far as the shortest that finished.
 
     Args:
         runs: title -> (history, outcome); a run that did not finish ends in a cross and says where.
@@ -54,6 +55,8 @@ def ladder(
             ax.text(0.96, 0.94, outcome.replace(" at", "\nat"), ha="right", va="top", size=8, transform=ax.transAxes)
         if level is not None:
             ax.axhline(level, color="black", ls=":", lw=0.8)
+        if not alike:
+            ax.set_xlim(right=max(ax.get_xlim()[1], min(whole)))
         ax.set_title(textwrap.fill(title, 24), size=8)
         ax.set_yscale("log")
         ax.tick_params(labelsize=8, labelbottom=True)
