@@ -201,7 +201,8 @@ def folds_by_woman(
         validation: share of the images outside the test fold that validates, by woman too.
 
     Raises:
-        ValueError: arrays of two lengths, a class with fewer than k women, or a class absent from a side.
+        ValueError: arrays of two lengths, a class with fewer than k women, a side of a fold that is empty, or a class
+            absent from one. With few women, no whole one may fit the validation share.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
