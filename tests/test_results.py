@@ -221,6 +221,7 @@ def _without(text, key):
 )
 def test_a_damaged_file_is_named_in_one_line(tmp_path, damage, says):
     path = results.save(run(map=0.8), tmp_path)
+    assert results.load(path) is results.load(path)  # what was read whole once is remembered, but not past a change
     path.write_text(damage(path.read_text()))
     with pytest.raises(ValueError) as err:
         results.load(path)

@@ -29,9 +29,6 @@ INHERITED = {
 }  # fmt: skip
 """Changes of A that E takes over when it is told which run of A it continues."""
 
-TRAINING_SAMPLE = 600
-"""At most so many training images are asked after the training, for `map_training`."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -301,8 +298,8 @@ def _train(
         _write(place / "weights" / "model.json", done.model.to_json())
         tested, more = sets.test(done.model)
         metrics, outputs = metrics | tested, outputs | more
-        for name, rows in (("training", part.training[:: max(1, len(part.training) // TRAINING_SAMPLE)]),
-                           ("validation", part.validation)):  # fmt: skip
+        every = max(1, round(len(part.training) / len(part.test)))  # about as many training images as test images
+        for name, rows in (("training", part.training[::every]), ("validation", part.validation)):
             taken, group = scoring.anonymous(crops, rows, asked.data["digest"])
             said = scoring.metrics_of(scoring.judge(scoring.answers(done.model, taken), taken.truths), group)
             metrics[f"map_{name}"] = said["map"]

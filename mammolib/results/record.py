@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -181,9 +182,16 @@ def load(path: str | os.PathLike[str]) -> Record:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_constant)
+        return _parsed(path, path.read_bytes())
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such record") from None
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(path: Path, written: bytes) -> Record:
+    """Check a record's bytes; chapters ask for the same files again and again, and none is checked twice."""
+    try:
+        content = json.loads(written.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as err:
         raise ValueError(f"{path}: damaged or cut short, not whole JSON ({err}); delete it and run again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -292,13 +300,16 @@ def _hash(name: str, settings: Any, digest: str, split: str, *seed: int) -> str:
     return hashlib.sha256(_canonical(asked)).hexdigest()[:12]
 
 
+def _fields(record: Record) -> dict[str, Any]:
+    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+
+
 def _checksum(record: Record) -> str:
-    return hashlib.sha256(_canonical(dataclasses.asdict(record))).hexdigest()[:12]
+    return hashlib.sha256(_canonical(_fields(record))).hexdigest()[:12]
 
 
 def _content(record: Record) -> dict[str, Any]:
-    fields = dataclasses.asdict(record)
-    return {"format": FORMAT, "hash": record.hash, "checksum": _checksum(record), **fields}
+    return {"format": FORMAT, "hash": record.hash, "checksum": _checksum(record), **_fields(record)}
 
 
 def _pretty(value: Any, depth: int = 0) -> str:
