@@ -60,8 +60,8 @@ def run(
 ) -> results.Record:
     """Show whole films to a run's network and record the FROC curve; a record that is there is loaded.
 
-    A mark is a hit if it overlaps a lesion by IoU 0.5, whatever class it names; a second mark on a lesion counts as
-    neither.
+    Answers count as in `scoring.answers`. A mark is a hit if it overlaps a lesion by IoU 0.5, whatever class it names;
+    a second mark on a lesion counts as neither.
 
     Args:
         of: a finished run of A, C, D or E-after; its weights are in the store.
@@ -85,6 +85,7 @@ def run(
         "start": Path(of.file_name).stem,
         "width": of.settings["width"],
         "stride": stride,
+        "candidates": scoring.CANDIDATES,
         "normal": normal,
         "reduced": of.reduced or normal is not None or with_lesion is not None,
         "changed": dict(of.settings["changed"]),
@@ -104,7 +105,7 @@ def run(
     model = running.load(of, store)
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = film_truths(shown)
-    found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE)
+    found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE, top_before=scoring.CANDIDATES)
     curve = froc(found, truths)
     one = np.ones_like
     lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))

@@ -88,6 +88,7 @@ def detect(
     confidence: float = 0.01,
     iou: float = 0.45,
     top: int = 200,
+    top_before: int | None = None,
     batch: int = 16,
 ) -> Detections:
     """Return what a network finds on a whole film.
@@ -97,6 +98,7 @@ def detect(
         film: a `mias.Film`, or the (H, W) grey levels 0 to 255.
         stride, max_dark: which windows it is shown, see `windows`.
         confidence, iou, top: as in `decode_predictions`; they hold within a window and again for the whole film.
+        top_before: as in `decode_predictions`, within a window.
         batch: windows at once.
 
     Returns:
@@ -108,7 +110,7 @@ def detect(
     for image, (row, column) in zip(images, origins, strict=True):
         part = pixels[row : row + size, column : column + size]
         image[: part.shape[0], : part.shape[1]] = part
-    found = predict(model, images, batch, confidence=confidence, iou=iou, top=top)
+    found = predict(model, images, batch, confidence=confidence, iou=iou, top=top, top_before=top_before)
     box = found.box + np.tile(origins[found.image][:, ::-1], 2)
     order, kept = np.argsort(-found.confidence, kind="stable"), []
     for label in np.unique(found.label):
