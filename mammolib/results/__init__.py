@@ -3,7 +3,8 @@
 - `Record`, `metric`, `save`, `load`, `load_all`, `find`: one run, kept as one JSON file.
 - `machine`, `root`, `recorded`, `run_store`: where a run ran and where records lie.
 - `claims`, `layer_table`: what the paper states (see claims.toml for the scheme of names).
-- `series`, `standing`: runs that differ in their seed only, and which of several series speaks for an experiment.
+- `series`, `standing`, `run_words`: runs that differ in their seed only, which of several series speaks for an
+  experiment, and how one is named.
 - `paper_beside_ours`, `show`, `results_page`: claims beside records, with a verdict and its reason.
 """
 
@@ -12,7 +13,7 @@ from .comparison import VERDICTS, judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save
-from .runs import key_but, own_changes, series, shared_changes, standing
+from .runs import key_but, own_changes, run_words, series, shared_changes, standing
 
 __all__ = [
     "NO_DATA",
@@ -36,6 +37,7 @@ __all__ = [
     "results_page",
     "root",
     "run_store",
+    "run_words",
     "save",
     "sections",
     "series",

@@ -18,16 +18,18 @@ SEEDS = 3
 
 
 def run_words(runs: Sequence[Record]) -> str:
-    """Name a series of runs in words: name, data, split, seeds, what is changed, and the hash of the first."""
+    """Name a series of runs in words: name, data, split, seeds, start, what is changed, and the hash of the first."""
     if not runs:
         return ""
     first = runs[0]
     seeds = sorted(r.seed for r in runs)
     split = SPLITS.get(first.split, first.split)
-    changed = "; ".join(f"{k} {v}" for k, v in first.settings.get("changed", {}).items())
+    changed = "; ".join(f"{k} {v}" for k, v in first.settings.get("changed", {}).items() if k != "start")
+    start = first.settings.get("start", "random")
+    begun = "" if start == "random" else f"from {start}"
     count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
     ended = sorted({r.outcome for r in runs} - {"finished"})
-    parts = [first.name, data_words(first), split, count, "reduced" if first.reduced else "", changed, *ended]
+    parts = [first.name, data_words(first), split, count, "reduced" if first.reduced else "", begun, changed, *ended]
     return ", ".join(p for p in parts if p) + f" [{first.hash}]"
 
 
