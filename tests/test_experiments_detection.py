@@ -128,8 +128,8 @@ def test_a_shortened_run_keeps_its_shape():
 def test_a_profile_gives_all_experiments_the_same_share():
     quick = PROFILES["quick"]
     asked = {n: running.ask(n, FILMS, profile=quick, data=DATA) for n in ("A", "C-300x2", "E-after")}
-    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [130, 16, 0.125]
-    assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [12, 48]
+    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [quick.updates, quick.batch, quick.width]
+    assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [round(quick.updates / 11), 3 * quick.batch]
     assert asked["E-after"].origin == asked["A"].stem
     assert asked["A"].experiment.optimizer == "adam"
     assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}).experiment.optimizer == "sgd"
@@ -287,7 +287,7 @@ def test_a_recorded_run_is_loaded(a, store, monkeypatch):
 
 def test_weights_are_kept_for_e_and_for_detect(a, store):
     before = _run("E-before", store)
-    assert before.settings["start"] == Path(a.file_name).stem
+    assert before.settings["start"] == Path(a.file_name).stem and before.settings["start_series"] == a.series
     for claim in results.claims(record="E-before", settings=False):
         assert claim.metric in before.metrics, claim.id
     assert before.metrics["map_centred"]["value"] == pytest.approx(a.metrics["map"]["value"], abs=0.05)

@@ -72,6 +72,16 @@ def test_the_hash_covers_what_was_asked_and_nothing_else():
     )
 
 
+def test_runs_of_several_seeds_that_start_from_one_series_are_one_series():
+    a = [dataclasses.replace(run(map=0.5), seed=seed) for seed in (0, 1)]
+    other = dataclasses.replace(a[0], settings={"width": 0.5})
+    after = [dataclasses.replace(r, name="E-after", settings=results.start_of(r)) for r in (*a, other)]
+    assert after[0].settings["start"] == f"A-{a[0].hash}" and len({r.hash for r in after}) == 3
+    assert after[0].series == after[1].series != after[2].series
+    named = dataclasses.replace(after[0], settings={"start": f"A-{a[0].hash}"})
+    assert named.series != dataclasses.replace(named, settings={"start": f"A-{a[1].hash}"}).series
+
+
 def test_the_hash_is_the_same_in_another_process_and_year():
     """A change of this value orphans every record that was ever committed."""
     fixed = Record("A", {"batch": 100, "rates": [1e-3], "flip": True}, REAL, 3, "woman")

@@ -17,7 +17,7 @@ import keras
 
 from mammolib import mias, results, ssd, training
 from mammolib.experiments import curves, scoring
-from mammolib.experiments.detection import SPLITS, TRAINS, A, Detection, Plan, experiment
+from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment
 from mammolib.experiments.profiles import Profile
 from mammolib.experiments.profiles import profile as profile_named
 from mammolib.experiments.sets import Sets, samples
@@ -39,8 +39,7 @@ class Asked:
         width, updates: its size; None updates for the experiment's own length.
         seed, split: of the run.
         data: the record's name, digest and number of films.
-        origin: the run whose weights it starts from, as "A-0123456789ab"; "" for none.
-        origin_epochs: epochs of that run.
+        begun: the run of A that E starts from, or None.
     """
 
     experiment: Detection
@@ -49,23 +48,28 @@ class Asked:
     seed: int
     split: str
     data: Mapping[str, Any]
-    origin: str = ""
-    origin_epochs: int = 0
+    begun: results.Record | None = None
 
     @property
     def record(self) -> results.Record:
         """The run's record without its results: it has the hash."""
         settings = self.experiment.as_data(self.width, self.updates)
-        if self.origin:
-            settings["start"] = self.origin
-        if self.experiment.from_a and self.experiment.epochs:
-            settings["epochs_in_all"] = self.origin_epochs + settings["epochs"]
+        if self.begun:
+            settings |= results.start_of(self.begun)
+            if self.experiment.epochs:
+                settings["epochs_in_all"] = self.begun.settings["epochs"] + settings["epochs"]
         return results.Record(self.experiment.name, settings, dict(self.data), self.seed, self.split)
 
     @property
     def stem(self) -> str:
         """``{name}-{hash}``: what its record's file and its folder are called."""
         return Path(self.record.file_name).stem
+
+    @property
+    def origin(self) -> str:
+        """The run whose weights it starts from, as "A-0123456789ab"; "" for none of the store's."""
+        start = self.record.settings.get("start", "random")
+        return "" if start in STARTS else start
 
     @property
     def plan(self) -> Plan:
@@ -122,8 +126,7 @@ def ask(
     if one.from_a:
         if begun is None:
             a, a_length = sized(A)
-            from_a = Asked(a, width, a_length, seed, split, data)
-            return replace(asked, origin=from_a.stem, origin_epochs=from_a.plan.epochs)
+            return replace(asked, begun=Asked(a, width, a_length, seed, split, data).record)
         own = asked.record.settings
         for key in ("width", "mean", "divide_by", "separable"):
             if own[key] != begun.settings[key]:
@@ -133,7 +136,7 @@ def ask(
         for key, mine in (("seed", seed), ("split", split)):
             if getattr(begun, key) != mine:
                 raise ValueError(f"{one.name}, {key}: {mine!r}, but {stem} was trained with {getattr(begun, key)!r}")
-        return replace(asked, origin=stem, origin_epochs=int(begun.settings["epochs"]))
+        return replace(asked, begun=begun)
     return asked
 
 
@@ -266,10 +269,9 @@ def _train(
 ) -> results.Record:
     one, plan, place = asked.experiment, asked.plan, store / asked.stem
     start = None
-    if asked.origin or one.start not in ("random", "imagenet"):
-        origin = asked.origin or one.start
-        _origin(one.name, origin, store, asked.seed, asked.split)
-        start = store / origin / "weights"
+    if asked.origin:
+        _origin(one.name, asked.origin, store, asked.seed, asked.split)
+        start = store / asked.origin / "weights"
     sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
     crops, part = sets.all[one.trains_on]
     watched = _Watched(place / "watched.json", asked, sets, say)

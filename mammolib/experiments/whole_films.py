@@ -82,7 +82,7 @@ def run(
 
     store = results.run_store() if store is None else Path(store)
     settings = {
-        "start": Path(of.file_name).stem,
+        **results.start_of(of),
         "width": of.settings["width"],
         "stride": stride,
         "candidates": scoring.CANDIDATES,

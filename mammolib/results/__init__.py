@@ -1,6 +1,6 @@
 """A run's record, the paper's claims as data, and the table that sets the one beside the other.
 
-- `Record`, `metric`, `save`, `load`, `load_all`, `find`: one run, kept as one JSON file.
+- `Record`, `metric`, `start_of`, `save`, `load`, `load_all`, `find`, `once`: one run, kept as one JSON file.
 - `machine`, `root`, `recorded`, `run_store`: where a run ran and where records lie.
 - `claims`, `layer_table`: what the paper states (see claims.toml for the scheme of names).
 - `series`, `standing`, `run_words`: runs that differ in their seed only, which of several series speaks for an
@@ -12,7 +12,7 @@ from .claims import Claim, claims, layer_table, sections
 from .comparison import VERDICTS, judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
-from .record import NO_DATA, Record, find, load, load_all, metric, once, save
+from .record import NO_DATA, Record, find, load, load_all, metric, once, save, start_of
 from .runs import key_but, own_changes, run_words, series, shared_changes, standing
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "shared_changes",
     "show",
     "standing",
+    "start_of",
 ]
 
 

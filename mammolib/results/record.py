@@ -23,6 +23,9 @@ from .checked import OUTCOME, asked, history_of, mapping, metric_of, metrics_of,
 FORMAT = 1
 """Number of the file format; a file with another one is refused."""
 
+SERIES = "start_series"
+"""The setting that holds the series of the run that a run starts from."""
+
 NO_DATA = {"name": "none", "digest": "", "films": 0}
 """The `data` of a record that no film took part in, such as a count of parameters."""
 
@@ -86,8 +89,12 @@ class Record:
 
     @property
     def series(self) -> str:
-        """The same without the seed: runs that differ in their seed only share it."""
-        return _hash(self.name, self.settings, self.data["digest"], self.split)
+        """The same without the seed: runs that differ in their seed only share it.
+
+        Of the run that it started from, the series counts and not which of it.
+        """
+        settings = {k: v for k, v in self.settings.items() if k != "start" or SERIES not in self.settings}
+        return _hash(self.name, settings, self.data["digest"], self.split)
 
     @property
     def complete(self) -> bool:
@@ -114,6 +121,11 @@ class Record:
     def file_name(self) -> str:
         """``{name}-{hash}.json``."""
         return f"{self.name}-{self.hash}.json"
+
+
+def start_of(record: Record) -> dict[str, str]:
+    """Return what the settings of a run say that starts from another run's weights: its name and its series."""
+    return {"start": Path(record.file_name).stem, SERIES: record.series}
 
 
 def metric(
