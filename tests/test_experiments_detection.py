@@ -128,10 +128,11 @@ def test_a_shortened_run_keeps_its_shape():
 def test_a_profile_gives_all_experiments_the_same_share():
     quick = PROFILES["quick"]
     asked = {n: running.ask(n, FILMS, profile=quick, data=DATA) for n in ("A", "C-300x2", "E-after")}
-    assert [asked["A"].updates, asked["A"].experiment.batch, asked["A"].width] == [quick.updates, quick.batch, quick.width]
+    a = asked["A"]
+    assert (a.updates, a.experiment.batch, a.width) == (quick.updates, quick.batch, quick.width)
     assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [round(quick.updates / 11), 3 * quick.batch]
-    assert asked["E-after"].origin == asked["A"].stem
-    assert asked["A"].experiment.optimizer == "adam"
+    assert asked["E-after"].origin == a.stem
+    assert a.experiment.optimizer == "adam"
     assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}).experiment.optimizer == "sgd"
     paper = running.ask("A", FILMS, profile="paper", data=DATA)
     assert paper.experiment == d.A and not paper.record.reduced
