@@ -27,6 +27,8 @@ def run_words(runs: Sequence[Record]) -> str:
     changed = "; ".join(f"{k} {v}" for k, v in first.settings.get("changed", {}).items() if k != "start")
     start = first.settings.get("start", "random")
     begun = "" if start == "random" else f"from {start}"
+    if len({r.settings.get("start") for r in runs}) > 1:
+        begun += " and its other seeds"
     count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
     ended = sorted({r.outcome for r in runs} - {"finished"})
     parts = [first.name, data_words(first), split, count, "reduced" if first.reduced else "", begun, changed, *ended]
