@@ -174,6 +174,11 @@ def test_the_page_of_results_says_what_the_records_say(site):
         assert words.sub(" ", record.file_name).strip() in page, record.file_name
 
 
+def test_no_chapter_shows_what_a_library_warns_of(site):
+    for path in sorted((site / "chapters").glob("*.html")):
+        assert not re.findall(r"\bWARNING\b.{0,80}|\w+Warning:.{0,80}", path.read_text(encoding="utf-8")), path.name
+
+
 def test_search_knows_the_chapters(site):
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     assert all(name in index for name in table_of_contents(ROOT))

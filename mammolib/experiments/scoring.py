@@ -58,8 +58,10 @@ def anonymous(crops: Crops, rows: NDArray, digest: str) -> tuple[Crops, NDArray[
 def answers(model: keras.Model, crops: Crops) -> Detections:
     """Return what a network finds on crops, cut off at their border."""
     from mammolib.ssd import predict
+    from mammolib.training import quiet
 
-    found = predict(model, crops.images, confidence=CONFIDENCE, top_before=CANDIDATES)
+    with quiet():
+        found = predict(model, crops.images, confidence=CONFIDENCE, top_before=CANDIDATES)
     size = crops.images.shape[1]
     return Detections(found.image, found.label, found.confidence, geometry.clip(found.box, size, size))
 

@@ -79,6 +79,7 @@ def run(
         FileNotFoundError: the run's weights are not in the store.
     """
     from mammolib.ssd import detect_films
+    from mammolib.training import quiet
 
     store = results.run_store() if store is None else Path(store)
     settings = {
@@ -105,7 +106,8 @@ def run(
     model = running.load(of, store)
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = film_truths(shown)
-    found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE, top_before=scoring.CANDIDATES)
+    with quiet():
+        found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE, top_before=scoring.CANDIDATES)
     curve = froc(found, truths)
     one = np.ones_like
     lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mammolib.training.checkpoint import Checkpoint, weights_digest
 from mammolib.training.checks import OutOfMemory, out_of_memory
 from mammolib.training.export import export_weights, load_weights, read_weights
-from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict
+from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict, quiet
 from mammolib.training.history import History
 from mammolib.training.loop import Run, train
 from mammolib.training.schedule import Schedule
@@ -34,6 +34,7 @@ __all__ = [
     "one_hot",
     "out_of_memory",
     "predict",
+    "quiet",
     "read_weights",
     "train",
     "weights_digest",
