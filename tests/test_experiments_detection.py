@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +274,10 @@ def test_the_kept_matches_give_the_map_again(a):
     matches, group = scoring.matches_of(a)
     assert mean_average_precision(matches).value == pytest.approx(a.metrics["map"]["value"], abs=1e-6)
     assert len(group) == matches.n_images == a.metrics["test_images"]["value"]
+    kept = dict(a.outputs["matches_centred"])
+    kept["confidence"] = [c / 1e4 for c in kept.pop("confidence_1e4")]
+    older = replace(a, outputs={"matches_centred": kept})
+    assert scoring.matches_of(older)[0].to_dict() == matches.to_dict()
 
 
 def test_no_film_is_named_and_no_box_kept(a, store):

@@ -174,13 +174,13 @@ def baselines(crops: Crops, split: Any, suffix: str = "") -> dict[str, float]:
 
 
 def kept_matches(matches: Matches, group: NDArray[np.integer]) -> dict[str, Any]:
-    """Return what a record keeps of judged answers: flags, scores and women, no boxes; see `matches_of`."""
+    """Return what a record keeps of judged answers, for `matches_of`: flags, scores in 1/10,000, women, no boxes."""
     short = matches.trimmed()
     return {
         "group": group.tolist(),
         "label_counts": np.bincount(short.label, minlength=len(short.classes) + 1)[1:].tolist(),
         "image": short.image.tolist(),
-        "confidence": short.confidence.round(4).tolist(),
+        "confidence_1e4": np.rint(1e4 * short.confidence).astype(int).tolist(),
         "outcome": "".join(map(str, short.outcome[0])),
         "truth": short.truth[0][short.outcome[0] == TRUE].tolist(),
         "truth_image": short.truth_image.tolist(),
@@ -202,7 +202,9 @@ def matches_of(record: Record, which: str = "centred") -> tuple[Matches, NDArray
     outcome = np.array(list(kept["outcome"]), int)
     truth = np.full(len(outcome), -1)
     truth[outcome == TRUE] = kept["truth"]
-    plain = {k: kept[k] for k in ("image", "confidence", "truth_image", "truth_label")} | {
+    known = "confidence_1e4" in kept  # older records hold confidences from 0 to 1
+    plain = {k: kept[k] for k in ("image", "truth_image", "truth_label")} | {
+        "confidence": [c / 1e4 for c in kept["confidence_1e4"]] if known else kept["confidence"],
         "row": list(range(len(outcome))),
         "label": np.repeat(np.arange(1, len(CLASSES) + 1), kept["label_counts"]).tolist(),
         "outcome": [outcome.tolist()],
