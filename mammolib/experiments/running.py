@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mammolib import mias, results, ssd, training
 from mammolib.experiments import curves, scoring
@@ -300,8 +301,8 @@ def _train(
         _write(place / "weights" / "model.json", done.model.to_json())
         tested, more = sets.test(done.model)
         metrics, outputs = metrics | tested, outputs | more
-        every = max(1, round(len(part.training) / len(part.test)))  # about as many training images as test images
-        for name, rows in (("training", part.training[::every]), ("validation", part.validation)):
+        some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
+        for name, rows in (("training", some), ("validation", part.validation)):
             taken, group = scoring.anonymous(crops, rows, asked.data["digest"])
             said = scoring.metrics_of(scoring.judge(scoring.answers(done.model, taken), taken.truths), group)
             metrics[f"map_{name}"] = said["map"]
