@@ -9,11 +9,12 @@
 """
 
 from .claims import Claim, claims, layer_table, sections
-from .comparison import VERDICTS, judge, paper_beside_ours
+from .comparison import judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, show
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save, start_of
 from .runs import key_but, own_changes, run_words, series, shared_changes, standing
+from .verdicts import VERDICTS
 
 __all__ = [
     "NO_DATA",

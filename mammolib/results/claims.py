@@ -13,6 +13,7 @@ from .checked import METRIC, NAME
 KINDS = ("count", "measure", "at least", "at most", "relation", "machine", "setting", "context")
 """How a claim is compared with a record; claims.toml says what each means."""
 
+GROUPS = ("counted", "built", "trained", "timed", "setting", "context")
 NEEDS = ("films", "all films", "nothing")
 CHAPTERS = tuple(f"{n:02d}" for n in range(1, 12))
 Value = int | float | str | tuple | None
@@ -33,8 +34,13 @@ class Claim:
         stated: how the paper prints the value.
         record, metric: the run that answers the claim and the number in it.
         where: table, figure or experiment within the section.
-        tolerance: difference up to which a measure counts as reproduced where no interval decides; None: not given.
+        margin: the difference up to which a number would still be the same result; None: not given.
         factor: the same as a ratio.
+        margin_why: why this margin.
+        baseline: what a network that has learnt nothing scores: metrics of the same run, or numbers; the best counts.
+        better: "higher" or "lower": on which side of the baseline learning shows.
+        group: "counted" (what the data hold), "built" (networks made to the specification), "trained" (results of
+            training), "timed" (times, which belong to a machine), "setting" or "context".
         relations: (sign, record, metric): the claim's own number is "<" or ">" that one.
         needs: "films" if only mini-MIAS is evidence, and its films with lesions suffice; "all films" if they do not;
             else "nothing".
@@ -57,8 +63,12 @@ class Claim:
     record: str = ""
     metric: str = ""
     where: str = ""
-    tolerance: float | None = None
+    margin: float | None = None
     factor: float | None = None
+    margin_why: str = ""
+    baseline: tuple[str | float, ...] = ()
+    better: str = ""
+    group: str = ""
     relations: tuple[tuple[str, str, str], ...] = ()
     needs: str = "films"
     fair: bool = False
@@ -79,11 +89,35 @@ class Claim:
         check(not self.metric if self.kind == "context" else METRIC.fullmatch(self.metric), "metric")
         check(self.relations or self.kind != "relation", "relations")
         check(not (self.relations and self.kind == "setting"), "relations")
-        check(self.tolerance is None or self.tolerance > 0, "tolerance")
+        object.__setattr__(self, "better", self.better or ("lower" if self.unit == "loss" else "higher"))
+        object.__setattr__(self, "group", self.group or self._group())
+        check(self.better in ("higher", "lower"), "better")
+        check(self.group in GROUPS, "group")
+        check(self.margin is None or self.margin > 0, "margin")
         check(self.factor is None or self.factor > 1, "factor")
+        check(self.margin is None or self.factor is None, "factor")
+        check(all(isinstance(b, int | float) or METRIC.fullmatch(b) for b in self.baseline), "baseline")
+        if self.group == "trained" and self.kind == "measure" and self.value is not None:
+            check(self.margin or self.factor, "margin")
+            check(self.margin_why, "margin_why")
+            check(self.baseline, "baseline")
         number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
         check(self.value is None if self.kind == "relation" else True, "value")
         check(number or self.kind in ("setting", "relation") or (self.value is None and self.open), "value")
+
+    def _group(self) -> str:
+        if self.kind in ("setting", "context"):
+            return self.kind
+        if self.record in ("data", "augmentation", "cropping"):
+            return "counted"
+        if self.record == "ssd256" or self.record.endswith("-network"):
+            return "built"
+        return "timed" if self.unit.partition("/")[0] == "s" else "trained"
+
+    @property
+    def allowance(self) -> str:
+        """The margin in words: "0.1", or "a factor of 1.1"."""
+        return f"a factor of {self.factor:g}" if self.margin is None and self.factor else f"{self.margin:g}"
 
     @property
     def chapter(self) -> str:
@@ -193,6 +227,7 @@ def read(content: dict[str, Any]) -> tuple[Claim, ...]:
             if raw["kind"] == "context":
                 raw.pop("record", None)
             raw["chapters"] = (chapter,) if isinstance(chapter, str) else tuple(chapter)
+            raw["baseline"] = tuple(raw.get("baseline", ()))
             raw["relations"] = tuple(_relation(name, text) for text in raw.get("relations", ()))
             if isinstance(raw.get("value"), list):
                 raw["value"] = tuple(raw["value"])

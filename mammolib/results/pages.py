@@ -9,17 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .claims import claims, sections
-from .comparison import (
-    COLUMNS,
-    SETTING_VERDICTS,
-    VERDICTS,
-    Row,
-    estimate,
-    in_words,
-    judge,
-)
+from .comparison import COLUMNS, SETTING_VERDICTS, Row, judge
+from .estimates import estimate, in_words
 from .record import Record
 from .runs import SPLITS, data_words, run_words
+from .verdicts import VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd
