@@ -9,7 +9,7 @@ import pytest
 from mammolib import results
 from mammolib.results import NO_DATA, Record, claims, metric, paper_beside_ours
 from mammolib.results.claims import read
-from mammolib.results.comparison import estimate
+from mammolib.results.estimates import estimate
 
 REAL = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
 PHANTOM = {"name": "phantom", "digest": "cd" * 32, "films": 160}
@@ -130,6 +130,10 @@ def test_the_layer_table_gives_the_papers_parameters():
         ({"relations": ["= x"]}, "relations"),
         ({"relations": ["< nothing"]}, "nothing"),
         ({"factor": 0.5}, "factor"),
+        ({"margin": 0}, "margin"),
+        ({"baseline": ["val loss"]}, "baseline"),
+        ({"better": "larger"}, "better"),
+        ({"record": "A", "kind": "measure"}, "margin"),
     ],
 )
 def test_a_bad_claim_is_named(change, says):
@@ -147,15 +151,33 @@ def test_a_bad_claim_is_named(change, says):
 
 # Verdicts -----------------------------------------------------------------------------------------
 
+NOTHING = {"lookup_map": 0.1, "centre_map": 0.2}
+"""A split on which what has learnt nothing scores 0.2 at most."""
+
 
 def test_counts_are_exact():
     assert verdict("films", run("data", films=322)) == ("reproduced", "equal")
-    found, why = verdict("kept-normal", run("data", kept_normal=207))
-    assert found == "not reproduced" and why.startswith("differs by -2; open:")
+    answer, why = verdict("kept-normal", run("data", kept_normal=207))
+    assert answer == "not reproduced" and why.startswith("differs by -2; open:")
     assert verdict("rows-without-centre", run("data", rows_without_centre=4))[0] == "reproduced"
     assert verdict("large-radius", run("data", films_radius_above_half_crop=0))[0] == "not reproduced"
-    assert verdict("A-loss-drop", run(val_loss_drop=1.9))[0] == "reproduced"
-    assert verdict("A-loss-drop", run(val_loss_drop=2.0))[0] == "not reproduced"
+    assert verdict("kept", run("data", kept=311)) == ("reproduced", "within a factor of 1.1 of the paper's value")
+    assert verdict("parameters-share", run("ssd256", parameters_share=0.22))[0] == "not reproduced"
+    small, large = run("cnni-bcc", data=NO_DATA, parameters=10), run("vgg16-network", parameters=20)
+    assert claim("cnni-bcc-smaller").group == "built"
+    assert verdict("cnni-bcc-smaller", small, large)[0] == "cannot be decided"  # no films, and it needs all of them
+
+
+def test_claims_are_counted_built_or_trained():
+    groups = {c.id: c.group for c in claims()}
+    assert groups["films"] == "counted" and groups["parameters"] == "built" and groups["A-map"] == "trained"
+    assert groups["A-seconds"] == groups["C-300x2-slower"] == groups["D-slower-in-time"] == "timed"
+    assert groups["A-batch"] == "setting" and groups["one-in-eight"] == "context"
+    for c in claims():
+        if c.group == "trained" and c.value is not None and c.kind == "measure":
+            assert (c.margin or c.factor) and c.margin_why and c.baseline, c.id
+        if c.group == "trained":
+            assert c.baseline or c.value is None, c.id
 
 
 def test_nothing_made_on_phantoms_counts_about_mini_mias():
@@ -168,30 +190,81 @@ def test_nothing_made_on_phantoms_counts_about_mini_mias():
     assert verdict("films", other) == ("cannot be decided", "not mini-MIAS but clinic")
     part = {**REAL, "digest": "cd" * 32, "films": 115}  # the films with lesions alone
     assert verdict("films", run("data", data=part, films=322)) == ("cannot be decided", "115 of the 322 films")
-    assert verdict("A-map", run(data=part, map=0.842))[0] == "reproduced"
+    assert verdict("A-map", run(data=part, map=metric(0.84, 0.8, 0.9, n=70), **NOTHING))[0] == "reproduced"
     assert "mini-MIAS (115 films)" in paper_beside_ours([claim("A-map")], [run(data=part, map=0.8)]).run.iloc[0]
     for data in (PHANTOM, NO_DATA):  # a network's size does not depend on films
         assert verdict("parameters", run("ssd256", data=data, parameters=23715730))[0] == "reproduced"
 
 
-def test_measures_need_an_interval_or_a_tolerance():
-    assert verdict("A-map", run(map=metric(0.7, 0.5, 0.86, n=15)))[0] == "reproduced"
-    assert verdict("A-map", run(map=metric(0.3, 0.2, 0.5, n=15)))[0] == "not reproduced"
-    assert "wide" in verdict("A-map", run(map=metric(0.5, 0.1, 0.9, n=15)))[1]
-    assert verdict("A-map", run(map=0.83))[0] == "reproduced"
-    assert verdict("A-map", run(map=0.81))[0] == "not reproduced"
-    assert verdict("B-train-before", run("B", train_loss_before=12.0))[0] == "reproduced"
-    assert verdict("B-train-before", run("B", train_loss_before=11.0))[0] == "not reproduced"
+@pytest.mark.parametrize(
+    ("low", "high", "baseline", "expected", "says"),
+    [
+        (0.76, 0.90, 0.2, "reproduced", "holds the paper's value"),
+        (0.76, 0.90, 0.8, "not reproduced", "the number comes back, but a lookup"),  # the interval holds the baseline
+        (0.76, 0.90, 1.0, "not reproduced", "the number comes back, but a lookup"),
+        (0.30, 0.50, 0.2, "not reproduced", "by more than the margin"),
+        (0.70, 0.80, 0.2, "cannot be decided", "by less than the margin"),
+        (0.60, 0.95, 0.2, "cannot be decided", "wider than the margin allows"),
+        (0.60, 0.80, 0.2, "cannot be decided", "by less than the margin"),
+        (0.10, 0.15, 0.2, "not reproduced", "has learnt nothing"),
+    ],
+)
+def test_a_verdict_has_a_margin_and_a_baseline(low, high, baseline, expected, says):
+    ours = metric((low + high) / 2, low, high, n=70)
+    answer, why = verdict("A-map", run(map=ours, lookup_map=baseline, centre_map=0.05))
+    assert answer == expected and says in why
+    row = results.judge([claim("A-map")], [run(map=ours, lookup_map=baseline, centre_map=0.05)])[0].as_data()
+    assert row["baseline"] == baseline and (row["low"], row["high"]) == (low, high) and row["verdict"] == expected
+    assert row["paper"] == 0.842 and row["group"] == "trained" and row["margin"] == 0.1
+
+
+def test_the_best_baseline_counts_and_a_missing_one_does_not_help():
+    ours = metric(0.84, 0.8, 0.9, n=70)
+    assert "three boxes" in verdict("A-map", run(map=ours, lookup_map=0.1, centre_map=0.95))[1]
+    row = results.judge([claim("A-map")], [run(map=ours)])[0]
+    assert row.baseline is None
+    assert row.verdict == "cannot be decided" and "baseline" in row.why
+
+
+def test_a_constant_answer_reproduces_nothing():
+    """Networks that always answer "normal" have the majority's accuracy, however well that agrees with the paper."""
+    always = [run("cnni-bcc", seed=i, test_accuracy=a, majority_accuracy=a) for i, a in enumerate((0.70, 0.73, 0.74))]
+    answer, why = verdict("cnni-bcc-test-accuracy", *always)
+    assert answer == "not reproduced" and "always answering the largest class" in why
+    learnt = [run("cnni-bcc", seed=i, test_accuracy=a, majority_accuracy=0.5) for i, a in enumerate((0.72, 0.73, 0.74))]
+    assert verdict("cnni-bcc-test-accuracy", *learnt)[0] == "reproduced"
+
+
+def test_without_an_interval_there_is_a_direction_at_most():
+    answer, why = verdict("A-map", run(map=0.842, **NOTHING))
+    assert answer == "cannot be decided" and "no interval" in why and "3 seeds" in why
+    losses = {"val_loss__epoch50": 5.0, "val_loss__epoch110": 3.148}
+    assert verdict("A-val-loss-110", run(**losses))[0] == "direction only"
+    assert verdict("A-val-loss-110", run(**losses | {"val_loss__epoch110": 5.5}))[0] == "cannot be decided"
+    assert verdict("A-recall-50", run(recall__epoch50=0.3))[0] == "direction only"
+    assert verdict("A-recall-50", run(recall__epoch50=metric(0.3, 0.2, 0.4, n=70)))[0] == "reproduced"
+    assert verdict("A-recall-50", run(recall__epoch50=metric(0.6, 0.55, 0.7, n=70)))[0] == "not reproduced"
+    assert verdict("A-recall-50", run(recall__epoch50=metric(0.5, 0.4, 0.6, n=70)))[0] == "cannot be decided"
+
+
+def test_losses_have_a_factor_for_a_margin():
+    def losses(*values):
+        return [run(seed=i, val_loss__epoch110=v, val_loss__epoch1=11.0) for i, v in enumerate(values)]
+
+    assert verdict("A-val-loss-110", *losses(3.10, 3.15, 3.2))[0] == "reproduced"
+    assert verdict("A-val-loss-110", *losses(3.90, 3.95, 4.0))[0] == "not reproduced"
+    assert verdict("A-val-loss-110", *losses(2.0, 3.0, 4.0))[0] == "cannot be decided"
+    answer, why = verdict("A-val-loss-110", *losses(3.0, 12.0, 30.0))
+    assert answer == "not reproduced" and "val loss at epoch1" in why
 
 
 def test_a_relation_saves_the_direction_only():
     low, high = run("C-200x3", val_loss=7.0), run("C-300x2", val_loss=8.0)
     a = run("A", **{"val_loss__epoch30": 6.0})
     assert verdict("C-300x2-val-loss", high, low, a)[0] == "direction only"
-    assert verdict("C-300x2-val-loss", run("C-300x2", val_loss=6.5), low, a)[0] == "not reproduced"
-    found, why = verdict("C-300x2-val-loss", high, low)  # A is missing, so one relation is unknown
-    assert found == "not reproduced" and "no like run to hold A's val_loss@epoch30 against" in why
-    assert verdict("C-300x2-val-loss", run("C-300x2", val_loss=9.2), low, a)[0] == "reproduced"
+    assert verdict("C-300x2-val-loss", run("C-300x2", val_loss=6.5), low, a)[0] == "cannot be decided"
+    answer, why = verdict("C-300x2-val-loss", high, low)  # A is missing, so one relation is unknown
+    assert answer == "cannot be decided" and "no like run to hold A's val_loss@epoch30 against" in why
     elsewhere = [run("C-200x3", split="woman", val_loss=7.0), run("C-200x3", data=PHANTOM, val_loss=7.0)]
     assert "no like run" in verdict("C-300x2-val-loss", high, a, *elsewhere)[1]
     part = {**REAL, "digest": "cd" * 32, "films": 115}  # the same crops, from the films with lesions alone
@@ -217,39 +290,41 @@ def test_a_control_is_held_against_the_run_that_changed_the_same():
 def test_statements_without_a_value():
     both = {"confidence_uniform": metric(0.2, 0.1, 0.3), "confidence_centred": metric(0.8, 0.7, 0.9)}
     assert verdict("E-before-confidence", run("E-before", **both))[0] == "reproduced"
-    both["confidence_uniform"] = metric(0.6, 0.4, 0.8)
-    assert verdict("E-before-confidence", run("E-before", **both))[0] == "direction only"
-    both["confidence_uniform"] = metric(0.9, 0.8, 1.0)
+    both["confidence_uniform"] = metric(0.6, 0.4, 0.8)  # the intervals overlap: it may be chance
+    answer, why = verdict("E-before-confidence", run("E-before", **both))
+    assert answer == "cannot be decided" and "overlap" in why
+    both["confidence_uniform"] = metric(0.97, 0.95, 0.99)
     assert verdict("E-before-confidence", run("E-before", **both))[0] == "not reproduced"
-    small, large = run("cnni-bcc-network", data=NO_DATA, parameters=10), run("vgg16-network", parameters=20)
-    assert verdict("cnni-bcc-smaller", small, large)[0] == "reproduced"
+    assert verdict("E-before-confidence", run("E-before", confidence_uniform=0.2, confidence_centred=0.8))[0] == (
+        "direction only"
+    )
 
 
 def test_times_of_another_machine_decide_a_direction_at_most():
     assert verdict("A-seconds", run(seconds_per_epoch=760))[0] == "cannot be decided"
     fast, slow = run("C-200x3", seconds_per_epoch=0.3), run("C-300x2", seconds_per_epoch=0.4)
     assert verdict("C-300x2-seconds", fast, slow)[0] == "direction only"
-    assert verdict("C-300x2-seconds", fast, run("C-300x2", seconds_per_epoch=0.2))[0] == "not reproduced"
+    assert verdict("C-300x2-seconds", fast, run("C-300x2", seconds_per_epoch=0.2))[0] == "cannot be decided"
     assert verdict("C-300x2-seconds", slow)[0] == "cannot be decided"
 
 
 def test_a_reduced_run_is_shown_and_decides_a_fair_direction_at_most():
     small = {"width": 0.125, "reduced": True}
-    table = paper_beside_ours([claim("A-map")], [run(settings=small, map=0.842)])
+    table = paper_beside_ours([claim("A-map")], [run(settings=small, map=metric(0.842, 0.8, 0.9, n=70), **NOTHING)])
     assert table.verdict.iloc[0] == "cannot be decided" and table.ours.iloc[0] == "0.842"
-    assert table.why.iloc[0].startswith("reduced") and "reduced" in table.run.iloc[0]
+    assert table.why.iloc[0].startswith("narrower or shorter") and "reduced" in table.run.iloc[0]
     falls = run("E-before", settings=small, map_centred=0.84, map_uniform=0.284)
     assert verdict("E-before-map", falls)[0] == "direction only"
     rises = run("E-before", settings=small, map_centred=0.1, map_uniform=0.3)
-    assert verdict("E-before-map", rises)[0] == "not reproduced"
+    assert verdict("E-before-map", rises)[0] == "cannot be decided"
 
 
 def test_what_is_missing_or_open_cannot_be_decided():
     assert verdict("A-map") == ("cannot be decided", "no run yet")
     assert verdict("A-map", run(ap_benign=0.8)) == ("cannot be decided", "the run does not hold map")
     assert verdict("A-map", run(outcome="stopped at update 3", map=0.842))[1] == "no run yet"
-    found, why = verdict("B-epoch", run("B", explosion_epoch=130))
-    assert found == "cannot be decided" and "past the 110" in why
+    answer, why = verdict("B-epoch", run("B", explosion_epoch=130))
+    assert answer == "cannot be decided" and "past the 110" in why
     assert "lost its number" in verdict("cnni-bcc-majority", run("cnni-bcc", majority_share=0.67))[1]
     assert "not a number" in verdict("A-map", run(map=math.nan))[1]
     assert verdict("one-in-eight")[0] == "cannot be decided"
@@ -262,6 +337,14 @@ def test_an_infinite_loss_is_an_explosion():
     assert "diverged at update 80" in table.run.iloc[0]
 
 
+def test_runs_without_a_value_are_named_and_never_averaged_around():
+    runs = [run("B", seed=i, train_loss_after=v) for i, v in enumerate((1e10, math.inf, 3e9))]
+    pooled = estimate(runs, "train_loss_after")
+    assert pooled.value is None and "seed 1: infinite" in pooled.reason and "1e+10" in pooled.reason
+    answer, why = verdict("B-train-after", *runs)
+    assert answer == "cannot be decided" and "seed 1" in why
+
+
 def test_settings_are_kept_or_changed_but_never_reproduced():
     asked = {"batch": 100, "rates": [1e-3, 1e-4, 1e-5], "epochs": 55, "rate_epochs": [90, 100]}
     table = paper_beside_ours(claims(record="A"), [run(settings=asked, data=PHANTOM, steps=60)])
@@ -270,33 +353,29 @@ def test_settings_are_kept_or_changed_but_never_reproduced():
     assert said["A-epochs"] == said["A-rate-epochs"] == "changed" and said["A-train"] == "cannot be decided"
     chosen = paper_beside_ours([claim("vgg16-rate")], [run("vgg16", settings={"rate": 0.01})])
     assert chosen.verdict.iloc[0] == "our choice" and "not stated" in chosen.why.iloc[0]
-    assert (
-        paper_beside_ours([claim("cnni-bcc-optimizer")], [run("cnni-bcc", settings={"optimizer": "sgd"})]).verdict.iloc[
-            0
-        ]
-        == "as stated"
-    )
+    kept = paper_beside_ours([claim("cnni-bcc-optimizer")], [run("cnni-bcc", settings={"optimizer": "sgd"})])
+    assert kept.verdict.iloc[0] == "as stated"
 
 
-def test_seeds_are_pooled_and_series_are_not():
+def test_seeds_are_pooled_once_and_series_are_not():
     values = [0.80, 0.84, 0.88]
-    runs = [run(seed=i, map=v) for i, v in enumerate(values)]
-    pooled = estimate(runs, "map", "AP")
     half = 4.302652729911275 * np.std(values, ddof=1) * math.sqrt(1 + 1 / 3)
-    assert pooled.value == pytest.approx(0.84) and pooled.low == pytest.approx(0.84 - half) and pooled.high == 1.0
+    for own in (lambda v: v, lambda v: metric(v, v - 0.1, v + 0.05)):  # a seed's own interval adds nothing to it
+        pooled = estimate([run(seed=i, map=own(v)) for i, v in enumerate(values)], "map", "AP")
+        assert pooled.value == pytest.approx(0.84) and pooled.low == pytest.approx(0.84 - half) and pooled.high == 1.0
+        assert pooled.kind == "seeds"
     own = [run(seed=i, map=metric(v, v - 0.1, v + 0.05)) for i, v in enumerate(values)]
-    wide = estimate(own, "map")
-    assert wide.low == pytest.approx(0.84 - math.hypot(0.1, half)) and wide.high == pytest.approx(
-        0.84 + math.hypot(0.05, half)
-    )
     two = estimate(own[:2], "map")
-    assert two.low == pytest.approx(0.82 - math.hypot(0.1, 0.02))
+    assert (two.low, two.high, two.kind) == (pytest.approx(0.70), pytest.approx(0.89), "women")
+    runs = [run(seed=i, map=v) for i, v in enumerate(values)]
     assert estimate(runs[:2], "map").low is None and estimate(runs, "recall") is None
     counts = estimate([run(seed=i, films=322) for i in range(3)], "films")
     assert counts.value == 322 and isinstance(counts.value, int) and counts.low is None
-    row = paper_beside_ours([claim("A-map")], [*runs, runs[0]]).iloc[0]
+    close = [run(seed=i, map=v, **NOTHING) for i, v in enumerate((0.84, 0.85, 0.86))]
+    row = paper_beside_ours([claim("A-map")], [*close, close[0]]).iloc[0]
     assert "3 seeds" in row.run and row.verdict == "reproduced"
-    apart = paper_beside_ours([claim("A-map")], [*runs, run(split="woman", map=0.13)])
+    low = run(split="woman", map=metric(0.13, 0.1, 0.2, n=14), **NOTHING)
+    apart = paper_beside_ours([claim("A-map")], [*close, low])
     assert list(apart.verdict) == ["reproduced", "not reproduced"] and "by woman" in apart.run.iloc[1]
 
 
@@ -312,6 +391,24 @@ def test_the_line_that_counts_comes_first():
     assert list(paper_beside_ours([claim("A-map")], records, every=False).ours) == ["0.400"]
     assert list(table.columns) == ["claim", "section", "paper", "ours", "interval", "verdict", "why", "run"]
     assert set(table.verdict) <= set(results.VERDICTS)
+
+
+def test_the_committed_records_bring_no_verdict_that_their_numbers_do_not_bear():
+    """What a hostile reader looks for: a "reproduced" that holds its baseline, or that is too wide to say so."""
+    rows = [row for row in results.judge(None, results.load_all(results.RECORDED)) if row.claim.group == "trained"]
+    assert len({row.claim.id for row in rows}) == 35
+    for row in rows:
+        if row.verdict != "reproduced":
+            continue
+        ours, c = row.estimate, row.claim
+        assert ours.low is not None and ours.low < ours.high, c.id
+        if row.baseline:
+            assert not ours.low <= row.baseline.score <= ours.high, c.id
+        if c.margin:
+            assert ours.high - ours.low <= 2 * c.margin, c.id
+    by_id = {row.claim.id: row for row in reversed(rows)}
+    assert by_id["cnni-bcc-test-accuracy"].verdict == "not reproduced"
+    assert by_id["A-map"].verdict == "not reproduced" and "the number comes back" in by_id["A-map"].why
 
 
 # Pages --------------------------------------------------------------------------------------------

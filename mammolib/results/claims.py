@@ -226,6 +226,8 @@ def read(content: dict[str, Any]) -> tuple[Claim, ...]:
             chapter = raw.pop("chapter")
             if raw["kind"] == "context":
                 raw.pop("record", None)
+            if raw["kind"] == "relation":  # its group may hold values, with a margin
+                raw = {k: v for k, v in raw.items() if k not in ("margin", "margin_why", "factor")}
             raw["chapters"] = (chapter,) if isinstance(chapter, str) else tuple(chapter)
             raw["baseline"] = tuple(raw.get("baseline", ()))
             raw["relations"] = tuple(_relation(name, text) for text in raw.get("relations", ()))

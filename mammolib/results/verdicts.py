@@ -61,6 +61,8 @@ def decide(claim: Claim, ours: Estimate, baseline: Baseline | None) -> tuple[str
     stated, unit = float(claim.value), claim.unit
     if ours.low is None:
         return UNDECIDED, f"no interval ({ours.reason})"
+    if claim.baseline and baseline is None:
+        return UNDECIDED, "the run does not hold its baseline, what a network that has learnt nothing scores"
     if baseline is not None:
         clear = ours.low > baseline.score if claim.better == "higher" else ours.high < baseline.score
         if not clear:
@@ -74,7 +76,7 @@ def decide(claim: Claim, ours: Estimate, baseline: Baseline | None) -> tuple[str
         allowed, margin = 2 * claim.margin, claim.margin
     if missed > margin:
         return NOT_REPRODUCED, f"the interval misses the paper's value by more than the margin ({claim.allowance})"
-    if width > allowed:
+    if width > allowed * (1 + 1e-9):
         return UNDECIDED, f"the interval is wider than the margin allows ({claim.allowance}): more seeds would decide"
     if not ours.low <= stated <= ours.high:
         return UNDECIDED, "the interval misses the paper's value, by less than the margin: more seeds would decide"
