@@ -1,4 +1,4 @@
-"""What ties a sentence of the book to the records: the sentence is written again from them and looked up in its page."""
+"""What ties a sentence of the book to the records: it is written again from them and looked up in its page."""
 
 from __future__ import annotations
 

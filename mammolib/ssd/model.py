@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout
+from mammolib.ssd.pooling import MaxPooling2D
 
 VGG_MEAN = (103.939, 116.779, 123.68)
 """Mean blue, green and red of ImageNet: what the VGG weights expect to be subtracted, in their order of channels."""
@@ -197,7 +198,7 @@ def build(
         if block == 4:
             sources["conv4_3_norm"] = L2Normalise(name="conv4_3_norm")(x)
         pool, stride = (2, 2) if block < 5 else (3, 1)
-        x = layers.MaxPooling2D(pool, stride, "same", data_format="channels_last", name=f"pool{block}")(x)
+        x = MaxPooling2D(pool, stride, "same", data_format="channels_last", name=f"pool{block}")(x)
     x = conv(x, "fc6", 1024, 3, dilation=6)
     x = sources["fc7"] = conv(x, "fc7", 1024, 1)
     for layer, filters, kernel, stride, padding in EXTRAS[layout.size]:
