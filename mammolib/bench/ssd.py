@@ -1,7 +1,8 @@
 """How fast the detector is: targets, decoding, training and inference, and what share of the machine that is.
 
 The share is the network's operations a second over those of a large matrix product measured in the same process, in
-the same number type. On a GPU the networks compute in bfloat16 and torchvision's SSD300 runs beside them.
+the same number type. On a GPU and on a processor with bfloat16 matrix units the networks compute in bfloat16; on a GPU,
+torchvision's SSD300 runs beside them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from mammolib.bench import Benchmark, best_seconds
 from mammolib.geometry import Truths, circle_to_box
+from mammolib.results.machine import matrix_units
 from mammolib.ssd import decode_predictions, default_boxes, make_targets
 from mammolib.ssd.roofline import matrix_rate
 
@@ -72,8 +74,9 @@ def measure(width: float) -> dict[str, Any]:
 
     gpu = training.device_kind() != "cpu"
     batch, steps = (100, 10) if gpu else (8, 2)
-    precision = "mixed_bfloat16" if gpu else "float32"
-    rate = matrix_rate("bfloat16" if gpu else "float32")
+    half = gpu or "AMX" in matrix_units()
+    precision = "mixed_bfloat16" if half else "float32"
+    rate = matrix_rate("bfloat16" if half else "float32", *((8192, 20) if gpu else ()))
     images = np.random.default_rng(0).integers(0, 256, (batch, 256, 256)).astype(np.uint8)
     keras.config.set_dtype_policy(precision)
     network = ssd256(width=width, divide_by=64)
@@ -146,6 +149,20 @@ def _in_a_process(code: str) -> dict[str, Any] | str:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def measure_matrices() -> dict[str, float]:
+    """Return the operations a second of matrix products in this process, by number type."""
+    dtypes = ("float32", "bfloat16") if "bfloat16" in matrix_units() else ("float32",)
+    return {dtype: matrix_rate(dtype) for dtype in dtypes}
+
+
+def _matrices(_: str | None) -> str:
+    found = _in_a_process("ssd.measure_matrices()")
+    if isinstance(found, str):
+        return found
+    rates = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {dtype}" for dtype, rate in found.items())
+    return f"{matrix_units() or 'none that is known'}: {rates}"
+
+
 def _network(width: float, _: str | None) -> str:
     found = _in_a_process(f"ssd.measure({width})")
     if isinstance(found, str):
@@ -177,6 +194,7 @@ BENCHMARKS = [
         lambda _: _decode(like_a_trained_network(32)),
     ),
     Benchmark("decoding a batch of 32, every class of every box above the threshold", "at most 0.5 s", _worst),
+    Benchmark("the processor's matrix units", "AMX bfloat16: all filters in hours on two cores", _matrices),
     Benchmark("SSD256 at width 1", "GPU: training >= 2400 images/s (40 %)", functools.partial(_network, 1.0)),
     Benchmark("SSD256 at width 1/4", "reported", functools.partial(_network, 0.25)),
     Benchmark("torchvision's ssd300_vgg16 beside it, on a GPU", "fewer operations a second", _torchvision),

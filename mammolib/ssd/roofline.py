@@ -105,11 +105,17 @@ def best_seconds(work: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
-def matrix_rate(dtype: str) -> float:
-    """Return the operations a second of large matrix products on this machine's fastest device, at its best."""
+def matrix_rate(dtype: str, side: int = 2048, times: int = 2) -> float:
+    """Return the operations a second of large matrix products on this machine's fastest device, at its best.
+
+    Args:
+        dtype: "float32" or "bfloat16".
+        side: of the matrices; 8192 fills a GPU.
+        times: products between two readings of the clock.
+    """
     import keras
 
-    n, times = (8192, 20) if dtype == "bfloat16" else (2048, 2)
+    n = side
     rng = np.random.default_rng(0)
     a = keras.ops.cast(rng.normal(size=(n, n)).astype(np.float32), dtype)
     b = keras.ops.cast((rng.normal(size=(n, n)) / n**0.5).astype(np.float32), dtype)
