@@ -1,0 +1,338 @@
+"""Look for pictures that lie on two sides of a split: in training and in test, say.
+
+    python -m mammolib.leak_check FOLDER          a folder with a folder for each part: train/, validation/, test/
+    python -m mammolib.leak_check LIST.csv        a table with columns path, part and, if known, group
+
+Works on any folder of pictures; nothing of this book's data is needed, and no network is loaded. It finds files of the
+same name, files of the same bytes, the same picture turned or mirrored, copies that were saved again or resized, and
+groups (patients) on two sides. It cannot find two views of one patient that nobody says belong together.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import html
+import io
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib.geometry import DIHEDRAL
+
+SIDE = 32
+"""Side of the reduced pictures that are compared, all with all."""
+COPY = 0.7
+"""Correlation of the fine structure from which two pictures are copies: the closest two of 1,000 pieces of phantom
+films have 0.68 (film borders at the same place); JPEG of quality 60 leaves 0.74 and more, and 0.93 at 256 x 256."""
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".webp", ".gif")
+VIEWS = dict(
+    zip(
+        (
+            f"turned by {90 * turns} degrees{flip}" if turns else flip.removeprefix(", then ")
+            for flip in ("", ", then flipped top to bottom")
+            for turns in range(4)
+        ),
+        DIHEDRAL,
+        strict=True,
+    )
+)
+"""The eight symmetries of a square by what they do, in words; "" leaves a picture as it is."""
+COLOURED = ("P", "CMYK", "YCbCr")
+GROUP, NAME, BYTES, PIXELS, COPIED = KINDS = ("same group", "same name", "same file", "same picture", "copy")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a data set: where it lies, its part of the split, and its group (a patient), "" if unknown."""
+
+    path: Path
+    part: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Two pictures on two sides that ought not to be.
+
+    Attributes:
+        kind: one of `KINDS`.
+        first, second: the files; of a group, one file on each side.
+        parts: the part of each.
+        detail: the group's name; how the second is turned against the first; "" for nothing to add.
+        similarity: correlation of the fine structure, 1 for equal pictures; None where pixels were not compared.
+    """
+
+    kind: str
+    first: str
+    second: str
+    parts: tuple[str, str]
+    detail: str = ""
+    similarity: float | None = None
+
+
+def items(source: str | Path, group_pattern: str | None = None) -> list[Item]:
+    """List a data set's pictures.
+
+    Args:
+        source: a folder whose folders are the parts, or a CSV file with a head line: path (relative to the file), part
+            and, if there is one, group.
+        group_pattern: a regular expression that finds the group in a file's name; its first bracket if it has one.
+
+    Raises:
+        ValueError: one line that names the file or the row and says what is wrong.
+    """
+    source = Path(source)
+    pattern = None
+    if group_pattern is not None:
+        try:
+            pattern = re.compile(group_pattern)
+        except re.error as err:
+            raise ValueError(f"group pattern {group_pattern!r}: is no regular expression ({err})") from None
+    if source.is_dir():
+        parts = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
+        listed = [
+            Item(path, part.name)
+            for part in parts
+            for path in sorted(part.rglob("*"))
+            if path.suffix.lower() in ENDINGS and path.is_file()
+        ]
+    elif source.is_file():
+        listed = _listed(source)
+    else:
+        raise ValueError(f"{source}: there is no such folder or file")
+    if len({item.part for item in listed}) < 2:
+        raise ValueError(
+            f"{source}: holds pictures of fewer than two parts; give each part a folder, or a column 'part'"
+        )
+    if pattern is not None:
+        listed = [Item(i.path, i.part, i.group or _group(pattern, i.path.name)) for i in listed]
+    return listed
+
+
+def check(listed: Sequence[Item]) -> list[Leak]:
+    """Return every pair of pictures that lies on two sides of the split, the surest kinds first.
+
+    A pair is named once, by the surest kind: same file before same picture before copy. Names and groups are named
+    besides.
+
+    Args:
+        listed: from `items`.
+
+    Raises:
+        ValueError: a file that cannot be read as a picture; names it.
+    """
+    digests = [hashlib.sha256(item.path.read_bytes()).hexdigest() for item in listed]
+    leaks = _across(listed, digests, BYTES, 1.0)
+    seen = {frozenset((leak.first, leak.second)) for leak in leaks}
+    leaks += [leak for leak in _alike(listed) if frozenset((leak.first, leak.second)) not in seen]
+    leaks += _across(listed, [item.path.name.lower() for item in listed], NAME)
+    leaks += _across(listed, [item.group for item in listed], GROUP, once=True)
+    order = (BYTES, PIXELS, COPIED, GROUP, NAME)
+    return sorted(leaks, key=lambda leak: (order.index(leak.kind), leak.first, leak.second))
+
+
+def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
+    """Return what was found as text: a line for each leak, and how much of each part is touched."""
+    sizes = {part: sum(item.part == part for item in listed) for part in sorted({i.part for i in listed})}
+    said = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
+    if not leaks:
+        return f"{len(listed):,} pictures ({said}): nothing lies on two sides, as far as names, files and pixels tell."
+    lines = [f"{len(listed):,} pictures ({said}): {len(leaks):,} pairs lie on two sides."]
+    for kind in dict.fromkeys(leak.kind for leak in leaks):
+        of_kind = [leak for leak in leaks if leak.kind == kind]
+        lines.append(f"\n{kind} ({len(of_kind):,})")
+        for leak in of_kind[:20]:
+            close = f"correlation {leak.similarity:.2f}" if leak.kind == COPIED else ""
+            detail = ", ".join(filter(None, (leak.detail, close)))
+            detail = f" ({detail})" if detail else ""
+            lines.append(f"  {leak.parts[0]}: {leak.first}  |  {leak.parts[1]}: {leak.second}{detail}")
+        if len(of_kind) > 20:
+            lines.append(f"  and {len(of_kind) - 20:,} more; --json lists all")
+    lines.append("")
+    for part, n in sizes.items():
+        sides = [(leak.first, leak.parts[0]) for leak in leaks] + [(leak.second, leak.parts[1]) for leak in leaks]
+        touched = {path for path, side in sides if side == part}
+        lines.append(f"{part}: {len(touched):,} of {n:,} pictures are in a pair")
+    return "\n".join(lines)
+
+
+def page(leaks: Sequence[Leak], most: int = 200) -> str:
+    """Return an HTML page, whole in itself, that shows the pairs side by side."""
+    rows = []
+    for leak in leaks[:most]:
+        pictures = "".join(
+            f"<figure>{_embedded(Path(path))}<figcaption>{html.escape(part)}: {html.escape(path)}</figcaption></figure>"
+            for path, part in zip((leak.first, leak.second), leak.parts, strict=True)
+        )
+        rows.append(f"<h2>{html.escape(' '.join([leak.kind, leak.detail]).strip())}</h2><div>{pictures}</div>")
+    more = f"<p>and {len(leaks) - most:,} more pairs</p>" if len(leaks) > most else ""
+    style = (
+        "body{font:16px sans-serif;margin:2em;color-scheme:light dark}div{display:flex;flex-wrap:wrap;gap:1em}"
+        "figure{margin:0;width:256px}img{width:256px;image-rendering:auto}figcaption{overflow-wrap:anywhere}"
+    )
+    head = f'<meta charset="utf-8"><title>Pictures on two sides of a split</title><style>{style}</style>'
+    return f'<!doctype html><html lang="en">{head}<h1>{len(leaks):,} pairs</h1>{"".join(rows)}{more}</html>'
+
+
+def read_grey(path: Path) -> NDArray[np.float32]:
+    """Return a picture as (H, W) grey levels.
+
+    Raises:
+        ValueError: names the file.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            bands = np.asarray(picture.convert("RGB") if picture.mode in COLOURED else picture, np.float32)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+        raise ValueError(f"{path}: cannot be read as a picture ({str(err).splitlines()[0]})") from None
+    return bands if bands.ndim == 2 else bands[..., :3].mean(axis=2)
+
+
+def _listed(path: Path) -> list[Item]:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        if not {"path", "part"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{path}: the first line must name the columns path, part and, if known, group")
+        listed = []
+        for row in table:
+            if not row["path"] or not row["part"]:
+                raise ValueError(f"{path}, line {table.line_num}: path or part is empty")
+            place = path.parent / row["path"]
+            if not place.is_file():
+                raise ValueError(f"{path}, line {table.line_num}: there is no file {place}")
+            listed.append(Item(place, row["part"], row.get("group") or ""))
+    return listed
+
+
+def _group(pattern: re.Pattern[str], name: str) -> str:
+    match = pattern.search(name)
+    return "" if match is None else (match.group(1) or "") if pattern.groups else match.group()
+
+
+def _across(
+    listed: Sequence[Item], keys: Iterable[str], kind: str, similarity: float | None = None, once: bool = False
+) -> list[Leak]:
+    """Return the pairs of pictures of one key on two sides; `once`: one pair for each key and pair of parts."""
+    members: dict[str, dict[str, list[Item]]] = {}
+    for item, key in zip(listed, keys, strict=True):
+        if key:
+            members.setdefault(key, {}).setdefault(item.part, []).append(item)
+    leaks = []
+    for key, parts in members.items():
+        for a, b in itertools.combinations(sorted(parts), 2):
+            pairs = itertools.product(parts[a], parts[b])
+            for x, y in itertools.islice(pairs, 1 if once else None):
+                leaks.append(Leak(kind, str(x.path), str(y.path), (a, b), key if kind == GROUP else "", similarity))
+    return leaks
+
+
+def _fine(grey: NDArray) -> NDArray[np.float32]:
+    """Return a picture's fine structure, reduced to (SIDE, SIDE): mean 0, length 1; zeros where there is too little.
+
+    A picture that is nearly empty has no structure to know it by: of such pictures only equal ones are found.
+    Without its coarse shape, two pictures that are both bright in the middle do not look alike; and what is far above
+    the usual contrast is cut, or a single sharp edge would be all that counts.
+    """
+    from PIL import Image
+    from scipy.ndimage import gaussian_filter
+
+    small = Image.fromarray(np.asarray(grey, np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
+    fine = np.asarray(small, np.float32)
+    fine = fine - gaussian_filter(fine, 1.0, mode="nearest")
+    if (np.abs(fine) > 0.25).mean() < 0.2 or min(grey.shape) < SIDE // 2:
+        return np.zeros((SIDE, SIDE), np.float32)
+    fine = np.tanh(fine / (np.median(np.abs(fine)) + 0.5))
+    fine -= fine.mean()
+    return fine / np.linalg.norm(fine)
+
+
+def _looks(path: Path) -> tuple[str, NDArray[np.float32]]:
+    """Return a digest that the eight views of a picture share, and the picture's fine structure."""
+    grey = read_grey(path)
+    views = (np.ascontiguousarray(view.image(grey)) for view in VIEWS.values())
+    digests = (hashlib.blake2b(v.tobytes(), digest_size=16, salt=str(v.shape[0]).encode()).hexdigest() for v in views)
+    return min(digests), _fine(grey)
+
+
+def _alike(listed: Sequence[Item]) -> list[Leak]:
+    """Return the pairs on two sides that show the same picture under one of the eight symmetries."""
+    from joblib import Parallel, delayed
+
+    looks = Parallel(2 if len(listed) > 500 else 1)(delayed(_looks)(item.path) for item in listed)
+    leaks = []
+    for leak in _across(listed, [digest for digest, _ in looks], PIXELS, 1.0):
+        x, y = read_grey(Path(leak.first)), read_grey(Path(leak.second))
+        name = next(name for name, view in VIEWS.items() if np.array_equal(view.image(x), y))
+        leaks.append(replace(leak, detail=_turned(name)))
+    equal = {(leak.first, leak.second) for leak in leaks}
+    fine = np.array([structure for _, structure in looks])
+    parts = np.array([item.part for item in listed])
+    pairs: dict[tuple[int, int], tuple[float, str]] = {}
+    for a, b in itertools.combinations(sorted(set(parts)), 2):
+        first, second = np.flatnonzero(parts == a), np.flatnonzero(parts == b)
+        there = fine[second].reshape(len(second), -1).T
+        for rows in np.array_split(first, max(1, len(first) * len(second) // 4_000_000)):
+            for name, view in VIEWS.items():
+                close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ there
+                for i, j in zip(*np.nonzero(close >= COPY), strict=True):
+                    pair, score = (int(rows[i]), int(second[j])), float(close[i, j])
+                    if score > pairs.get(pair, (0.0, ""))[0]:
+                        pairs[pair] = score, name
+    for (i, j), (score, name) in sorted(pairs.items()):
+        x, y = listed[i], listed[j]
+        if (str(x.path), str(y.path)) not in equal:
+            leaks.append(Leak(COPIED, str(x.path), str(y.path), (x.part, y.part), _turned(name), round(score, 3)))
+    return leaks
+
+
+def _turned(name: str) -> str:
+    return name and f"the second is the first {name}"
+
+
+def _embedded(path: Path) -> str:
+    from PIL import Image
+
+    grey = read_grey(path)
+    low, high = float(grey.min()), float(grey.max())
+    shown = Image.fromarray(((grey - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
+    shown.thumbnail((256, 256))
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG")
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0 if nothing lies on two sides, 1 if something does, 2 for a wrong input."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="mammolib leak-check", description=__doc__.split("\n\n")[0])
+    parser.add_argument("source", help="a folder with a folder for each part, or a CSV with path, part and group")
+    parser.add_argument("--group-pattern", metavar="RE", help="finds the group (the patient) in a file's name")
+    parser.add_argument("--json", action="store_true", help="print every pair as JSON")
+    parser.add_argument("--html", metavar="FILE", help="write a page that shows the pairs side by side")
+    asked = parser.parse_args(arguments)
+    try:
+        listed = items(asked.source, asked.group_pattern)
+        leaks = check(listed)
+        if asked.html:
+            Path(asked.html).write_text(page(leaks), encoding="utf-8")
+    except (ValueError, OSError) as err:
+        print(f"mammolib: {err}", file=sys.stderr)
+        return 2
+    print(json.dumps([asdict(leak) for leak in leaks], indent=1) if asked.json else report(leaks, listed))
+    return 1 if leaks else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
