@@ -294,6 +294,33 @@ def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
 
 
 @main.command()
+@click.argument("folder", type=FOLDER, required=False)
+def remeasure(folder: Path | None) -> None:
+    """Compute the intervals of the records in FOLDER again, from what they hold; book/results if not given.
+
+    Nothing is trained, and no value changes.
+    """
+    from mammolib import results
+    from mammolib.experiments import remeasure as room
+
+    written = room.remeasure(folder or results.recorded())
+    click.echo("\n".join([*written, f"{len(written)} records were renewed"]))
+
+
+@main.command("leak-check", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def leak_check(arguments: tuple[str, ...]) -> None:
+    """Find pictures that lie on two sides of a split: in training and in test.
+
+    ARGUMENTS are a folder with a folder for each part, or a CSV file with path, part and group; --group-pattern RE,
+    --json, --html FILE. The exit status is 1 if something is found.
+    """
+    from mammolib.leak_check import main as check
+
+    raise SystemExit(check(arguments))
+
+
+@main.command()
 @click.argument("rooms", nargs=-1)
 @click.option("--data", type=FOLDER, help="The folder of the real films; where the book finds them if not given.")
 def bench(rooms: tuple[str, ...], data: Path | None) -> None:

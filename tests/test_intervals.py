@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from mammolib.metrics import classification
 from mammolib.metrics.detection import average_precision, match, sensitivity_at, weighted_mean_average_precision
-from mammolib.metrics.intervals import Interval, bootstrap, spread, wilson
+from mammolib.metrics.intervals import Interval, bootstrap, measured, spread, wilson
+from mammolib.results import metric
 
 
 def mean_of(values):
@@ -28,20 +31,18 @@ def test_wilson_agrees_with_scipy(k, n, confidence):
     assert ours.n == n
 
 
-def test_percentile_and_bca_agree_with_scipy_when_every_item_is_its_own_group():
+def test_the_bootstrap_agrees_with_scipy_when_every_item_is_its_own_group():
     values = np.random.default_rng(3).gamma(2, size=40)
-    for method in ("percentile", "basic", "BCa"):
-        ours = bootstrap(mean_of(values), np.arange(40), n_resamples=2000, method=method, seed=7)
-        theirs = stats.bootstrap(
-            (np.arange(40),),
-            lambda i, axis: values[i].mean(axis=axis),
-            n_resamples=2000,
-            method=method,
-            random_state=np.random.default_rng(7),
-            vectorized=True,
-        ).confidence_interval
-        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
-        assert ours.method == method
+    ours = bootstrap(mean_of(values), np.arange(40), n_resamples=2000, seed=7)
+    theirs = stats.bootstrap(
+        (np.arange(40),),
+        lambda i, axis: values[i].mean(axis=axis),
+        n_resamples=2000,
+        method="percentile",
+        random_state=np.random.default_rng(7),
+        vectorized=True,
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 
 def test_women_are_drawn_whole():
@@ -80,18 +81,9 @@ def test_interval_covers_the_truth_as_often_as_it_says():
 
 def test_replicates_without_a_class_are_left_out_and_counted():
     truth, p = np.array([0, 0, 0, 0, 1]), np.array([0.1, 0.3, 0.2, 0.6, 0.5])
-    for method in ("percentile", "BCa"):
-        interval = bootstrap(lambda w: classification.auc(truth, p, w), np.arange(5), 500, method=method)
-        assert interval.method == "percentile"
-        assert 100 < interval.undefined < 250  # (4/5)^5 = 0.33 draw no abnormal item
-        assert 0 <= interval.low <= interval.value <= interval.high <= 1
-
-
-def test_not_vectorised_gives_the_same():
-    values = np.random.default_rng(3).random(12)
-    many = bootstrap(mean_of(values), np.arange(12), 100)
-    one = bootstrap(lambda w: float(w @ values / w.sum()), np.arange(12), 100, vectorized=False)
-    assert many == one
+    interval = bootstrap(lambda w: classification.auc(truth, p, w), np.arange(5), 500)
+    assert 100 < interval.undefined < 250  # (4/5)^5 = 0.33 draw no abnormal item
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 def test_one_woman_or_an_undefined_metric_has_no_interval():
@@ -100,10 +92,48 @@ def test_one_woman_or_an_undefined_metric_has_no_interval():
     assert math.isnan(nothing.value) and math.isnan(nothing.high)
 
 
-def test_a_constant_metric_has_an_interval_of_no_width():
-    for method in ("percentile", "basic", "BCa"):
-        interval = bootstrap(mean_of([1, 1, 1]), [1, 2, 3], 50, method=method)
-        assert (interval.low, interval.high) == (1, 1)
+def test_zero_of_n_and_n_of_n_have_wilsons_interval_on_the_women_behind_them():
+    """Resampling a sample that holds only failures never shows a success; that is not certainty."""
+    for value, k in ((0.0, 0), (1.0, 10)):
+        made = measured(mean_of(np.full(20, value)), np.repeat(np.arange(10), 2))
+        theirs = stats.binomtest(k, 10).proportion_ci(method="wilson")
+        assert (made["low"], made["high"]) == pytest.approx((theirs.low, theirs.high))
+        assert made["method"] == "Wilson" and made["n"] == 10 and made["kind"] == "women"
+    same = measured(lambda w: np.zeros(len(w)), np.arange(10), proportion=False)
+    assert same["low"] is None and same["reason"] == "all resamples agree: no interval"
+    assert measured(lambda w: np.full(len(w), 1 / 3), np.arange(10))["low"] is None
+
+
+def test_few_women_give_no_interval_however_many_are_tested():
+    women, hit = np.repeat(np.arange(20), 4), np.arange(80) % 3 == 0
+    assert measured(mean_of(hit), women)["low"] is not None
+    made = measured(mean_of(hit), women, behind=women < 7)
+    assert made["low"] is None and made["n"] == 7 and made["reason"] == "7 women behind it: too few for an interval"
+    both = measured(mean_of(hit), women, behind=[women < 12, women >= 12])
+    assert both["n"] == 8 and both["low"] is not None  # the smaller of two sides that are both needed
+    two = measured(mean_of([1, 1, 1, 0]), [1, 1, 1, 2])
+    assert two["low"] is None and two["n"] == 2
+
+
+def test_a_number_that_most_resamples_leave_undefined_has_no_interval():
+    truth, p = np.arange(20) // 19, np.linspace(0, 1, 20)
+    made = measured(lambda w: classification.auc(truth, p, w), np.arange(20))
+    assert made["low"] is None and made["undefined"] == pytest.approx(0.36, abs=0.06)
+    assert made["reason"].startswith("undefined in 3") and made["n"] == 20
+
+
+@given(
+    values=st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=30),
+    women=st.integers(1, 30),
+    proportion=st.booleans(),
+)
+@settings(max_examples=60)
+def test_no_interval_ever_has_no_width(values, women, proportion):
+    made = measured(mean_of(values), np.arange(len(values)) % women, proportion=proportion)
+    assert made["low"] is None or made["low"] < made["high"]
+    assert (made["low"] is None) == (made["high"] is None) == (made["reason"] is not None)
+    if made["low"] is not None:
+        assert made["n"] >= 8 and made["low"] <= made["value"] <= made["high"] and made["kind"] and made["method"]
 
 
 def test_detection_metrics_can_be_bootstrapped():
@@ -123,8 +153,15 @@ def test_weights_of_some_find_their_place_among_all():
     assert spread(np.array([[2, 3]]), np.array([False, True, True])).tolist() == [[0, 2, 3]]
 
 
-def test_the_record_keeps_four_numbers():
-    assert Interval(0.5, 0.4, 0.6, 10).to_dict() == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
+def test_a_record_refuses_an_interval_of_no_width_or_over_few_women():
+    made = measured(mean_of(np.arange(12) % 2), np.arange(12))
+    assert metric(**made) == made
+    with pytest.raises(ValueError, match="has no width"):
+        metric(0.5, 0.5, 0.5, n=12)
+    with pytest.raises(ValueError, match="over 7 women"):
+        metric(0.5, 0.4, 0.6, n=7, kind="women", method="percentile bootstrap")
+    with pytest.raises(ValueError, match="kind 'crops'"):
+        metric(0.5, 0.4, 0.6, n=12, kind="crops")
     assert str(Interval(0.5, 0.4, 0.6, 10)) == "0.500 [0.400, 0.600]"
 
 
@@ -135,7 +172,6 @@ def test_the_record_keeps_four_numbers():
         (lambda: wilson(0, 0), "got 0 of 0"),
         (lambda: wilson(1, 2, 1.0), "confidence: must lie between 0 and 1, got 1.0"),
         (lambda: bootstrap(mean_of([]), []), "groups: there is no item"),
-        (lambda: bootstrap(mean_of([1, 2]), [1, 2], method="bca"), "method: 'bca' is not one of"),
         (lambda: bootstrap(mean_of([1, 2]), [1, 2], n_resamples=1), "n_resamples: must be at least 2"),
         (lambda: bootstrap(lambda w: w, [1, 2]), "statistic: gave shape"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from mammolib.bench.metrics import pycocotools_evaluation, run_pycocotools
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import detection as d
+from mammolib.metrics.matches import Matches
 
 CASES = 10_000
 
@@ -325,7 +326,7 @@ def test_weighted_mean_is_undefined_where_a_class_was_not_drawn():
 def test_matches_survive_a_record(cases):
     for detections, truths in cases[:200]:
         matches = d.match(detections, truths, d.COCO_IOU, "coco", 100)
-        again = d.Matches.from_dict(json.loads(json.dumps(matches.to_dict())))
+        again = Matches.from_dict(json.loads(json.dumps(matches.to_dict())))
         for name, value in vars(matches).items():
             assert np.array_equal(value, getattr(again, name)), name
         expected = d.average_precision(matches, definition="coco")
@@ -337,11 +338,11 @@ def test_a_record_without_a_field_is_named():
     plain = matches.to_dict()
     del plain["outcome"]
     with pytest.raises(ValueError, match="without the field 'outcome'"):
-        d.Matches.from_dict(plain)
+        Matches.from_dict(plain)
     with pytest.raises(ValueError, match="unknown field 'boxes'"):
-        d.Matches.from_dict(matches.to_dict() | {"boxes": []})
+        Matches.from_dict(matches.to_dict() | {"boxes": []})
     with pytest.raises(ValueError, match=r"matches.label: expected shape \(1,\), got \(2,\)"):
-        d.Matches.from_dict(matches.to_dict() | {"label": [1, 1]})
+        Matches.from_dict(matches.to_dict() | {"label": [1, 1]})
 
 
 def test_what_follows_the_last_true_detection_may_be_dropped(cases):
@@ -402,8 +403,49 @@ def test_froc_agrees_with_counting(cases, hit):
         curve = d.froc(detections, truths, hit=hit)
         points = plain_froc(detections, truths, hit)
         assert np.allclose(np.c_[curve.false_positives, curve.sensitivity], points, rtol=0, atol=1e-12)
-        for f in (0, 0.5, 2):
-            assert curve.at(f) == pytest.approx(max(s for x, s in points if x <= f))
+        for f in (0, 0.3, 0.5, 2):
+            assert curve.at(f) == pytest.approx(on_straight_lines(points, f))
+
+
+def on_straight_lines(points, f):
+    """Read a curve as the challenges do: at a point its highest value, between two on their line, level beyond."""
+    here = [s for x, s in points if x == f]
+    if here:
+        return max(here)
+    (x1, y1), right = max((x, s) for x, s in points if x < f), [(x, s) for x, s in points if x > f]
+    if not right:
+        return y1
+    x2, y2 = min(right)
+    return y1 + (y2 - y1) * (f - x1) / (x2 - x1)
+
+
+def test_froc_is_read_in_one_way_and_not_outside_its_numbers():
+    truths = Truths([0, 1], [1, 1], [[0, 0, 10, 10]] * 2, 2)
+    marks = Detections([0, 0, 1], [1, 1, 1], [0.9, 0.5, 0.5], [[0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10]])
+    matches = d.match(marks, truths)
+    curve = d.froc(matches)
+    for f in (0, 0.1, 0.25, 0.5, 1.7, 100):
+        assert curve.at(f) == d.sensitivity_at(matches, [f])[0] == curve.score((f,))
+    for bad in (-0.1, float("nan"), ()):
+        for read in (curve.at, lambda f: d.sensitivity_at(matches, f), lambda f: curve.score(np.atleast_1d(f))):
+            with pytest.raises(ValueError, match="false_positives: must be numbers from 0"):
+                read(bad)
+    for weights in ([[1, -1]], [[0.5, 1.0]], [[np.nan, 1.0]], [[1, 1, 1]]):
+        with pytest.raises(ValueError, match="weights"):
+            d.sensitivity_at(matches, [1], weights)
+
+
+def test_trimmed_matches_give_no_curve_over_all_classes():
+    """A class's false marks after its last true one are gone: pooled with another class, the curve would be too good."""
+    truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10]] * 2, 2)
+    box = [[0, 0, 10, 10], [50, 0, 60, 10], [50, 0, 60, 10], [0, 0, 10, 10]]
+    marks = Detections([0, 1, 0, 1], [1, 1, 1, 2], [0.9, 0.8, 0.7, 0.1], box)
+    matches = d.match(marks, truths)
+    assert d.froc(matches).at(0.5) == 0.5
+    with pytest.raises(ValueError, match="trimmed class by class"):
+        d.froc(matches.trimmed())
+    assert d.froc(matches.trimmed(), label=1).at(0.5) == d.froc(matches, label=1).at(0.5) == 1
+    assert not Matches.from_dict(matches.trimmed().to_dict()).whole
 
 
 def test_froc_by_hand():
@@ -414,7 +456,7 @@ def test_froc_by_hand():
     curve = d.froc(detections, truths)
     assert curve.false_positives.tolist() == [0, 0.25, 0.25, 0.25, 0.5, 0.75, 0.75]
     assert curve.sensitivity.tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5, 1]
-    assert curve.at([0.2, 0.25, 0.74, 0.75, 100]).tolist() == [0, 0.5, 0.5, 1, 1]
+    assert curve.at([0.125, 0.25, 0.625, 0.75, 100]).tolist() == [0, 0.5, 0.5, 1, 1]
     assert curve.score((0.25, 0.5, 8)) == pytest.approx((0.5 + 0.5 + 1) / 3)
     assert d.froc(detections, truths, repeats="false").false_positives[-1] == 1
     assert d.froc(detections, truths, label=2).sensitivity[-1] == 0  # the second lesion was called benign
@@ -428,8 +470,7 @@ def test_froc_score_reads_straight_lines_between_points():
     detections = Detections([0, 0, 1], [1, 1, 1], [0.9, 0.5, 0.5], box)  # one and one enter together
     curve = d.froc(detections, truths)
     assert curve.false_positives.tolist() == [0, 0, 0.5] and curve.sensitivity.tolist() == [0, 0.5, 1]
-    assert curve.at(0.25) == 0.5
-    assert curve.score((0.25,)) == 0.75
+    assert curve.at(0.25) == curve.score((0.25,)) == 0.75
 
 
 def test_sensitivity_under_weights_is_that_of_copies():

@@ -146,7 +146,7 @@ class Run:
             **filters: which runs, as in `recorded`.
 
         Returns:
-            A pandas table with a row for each metric: the mean over seeds, and in brackets the lowest and the highest.
+            A pandas table with a row for each metric: the mean over seeds, with the lowest and the highest.
         """
         import pandas as pd
 
@@ -282,17 +282,17 @@ def _spread(records: Sequence[results.Record], name: str) -> str:
     found = [r.metrics[name]["value"] for r in records if name in r.metrics]
     values = [v for v in found if v is not None]
     if not values:
-        return "-"
+        return "–"
     mean = f"{sum(values) / len(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} [{min(values):.3f}, {max(values):.3f}]"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f} in {len(values)} seeds)"
 
 
 def _shown(record: results.Record | None, name: str) -> str:
     """Return a metric as a reader sees it: whole numbers whole, others to three digits, with its interval."""
     found = record.metrics.get(name) if record else None
     if not found or found["value"] is None:
-        return "-"
+        return "–"
     low, high = (found[end] for end in ("low", "high"))
-    interval = "" if low is None else f" [{low:.3g}, {high:.3g}]"
+    interval = "" if low is None else f" [{low:.3f}, {high:.3f}]"
     value = found["value"]
-    return (f"{value:,}" if float(value).is_integer() else f"{value:.3g}") + interval
+    return (f"{value:,}" if isinstance(value, int) else f"{value:.3f}") + interval

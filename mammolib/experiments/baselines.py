@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mammolib import mias, results, ssd
 from mammolib.experiments import sets
@@ -87,8 +88,14 @@ def loss_levels(crops: Crops) -> dict[str, float]:
 def _looked_up(crops: Crops, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
     found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(SPLITS)])
     names = ("accuracy", "map", "majority")
-    metrics = {
-        name: results.metric(column.mean(), *np.percentile(column, [2.5, 97.5]), n=SPLITS)
-        for name, column in zip(names, found.T, strict=True)
-    }
+    metrics = {name: over_splits(column) for name, column in zip(names, found.T, strict=True)}
     return metrics, {name: column.tolist() for name, column in zip(names, found.T, strict=True)}
+
+
+def over_splits(column: ArrayLike) -> dict[str, Any]:
+    """Return the mean of a number over splits as a record holds it, with its 2.5 and 97.5 percentiles."""
+    low, high = np.percentile(column, [2.5, 97.5])
+    if not low < high:
+        return results.metric(np.mean(column), n=len(column), reason=f"all {len(column)} splits agree")
+    method = f"2.5 and 97.5 percentiles of {len(column)} splits"
+    return results.metric(np.mean(column), low, high, len(column), kind="splits", method=method)

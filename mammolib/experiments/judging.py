@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.metrics import classification as judge
-from mammolib.metrics.intervals import Interval, bootstrap, spread, wilson
+from mammolib.metrics.intervals import Interval, measured, wilson
 from mammolib.mias import KINDS, TISSUES
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def metrics_of(
     train = np.concatenate([p.training for p in parts])
     largest = [np.bincount(patches.label[p.training]).argmax() for p in parts]
     share = np.concatenate([patches.label[p.training] == n for p, n in zip(parts, largest, strict=True)])
-    found["majority_share"] = _interval(lambda w: _mean(w, share), patches.woman[train])
+    found["majority_share"] = measured(lambda w: _mean(w, share), patches.woman[train])
     if any(run.diverged for run in runs):
         return found
     rows = np.concatenate([p.test for p in parts])
@@ -65,36 +65,54 @@ def metrics_of(
     constant = np.repeat(largest, [len(p.test) for p in parts])
     suspicion = _suspicion(score)
 
-    def of(statistic: Callable[[NDArray], NDArray], which: NDArray | None = None) -> dict[str, Any]:
-        chosen = np.ones(len(rows), bool) if which is None else which
-        return _interval(lambda w: statistic(spread(w, chosen)), woman[chosen])
-
-    said = (answer > 0).astype(float)
-    found |= {
-        "test_accuracy": of(lambda w: judge.accuracy(label, answer, w)),
-        "majority_accuracy": of(lambda w: judge.accuracy(label, constant, w)),
-        "above_majority": of(lambda w: judge.accuracy(label, answer, w) - judge.accuracy(label, constant, w)),
-        "balanced_accuracy": of(lambda w: _balanced(label, answer, experiment.classes, w)),
-        "sensitivity": of(lambda w: judge.rates(abnormal, said, weights=w)["sensitivity"]),
-        "specificity": of(lambda w: judge.rates(abnormal, said, weights=w)["specificity"]),
-        "auc": of(lambda w: judge.auc(abnormal, suspicion, w)),
-        "brier": of(lambda w: judge.brier(abnormal, suspicion, w)),
-        "calibration_error": judge.reliability(abnormal, suspicion).expected_error,
-        "val_auc": _validation_auc(patches, parts, answers),
-    }
+    found |= of_answers(label, score, constant, woman, experiment.classes)
+    found["calibration_error"] = judge.reliability(abnormal, suspicion).expected_error
+    found["val_auc"] = _validation_auc(patches, parts, answers)
     chosen = _chosen_threshold(patches, parts, answers)
     if chosen is not None:
         above = (suspicion >= np.repeat(chosen, [len(p.test) for p in parts])).astype(float)
-        for name in ("sensitivity", "specificity"):
-            found[f"{name}_chosen"] = of(lambda w, name=name: judge.rates(abnormal, above, weights=w)[name])
+        for name, side in (("sensitivity", abnormal == 1), ("specificity", abnormal == 0)):
+            found[f"{name}_chosen"] = measured(
+                lambda w, name=name: judge.rates(abnormal, above, weights=w)[name], woman, side
+            )
     for tissue in np.unique(patches.tissue[rows]):
         which = patches.tissue[rows] == tissue
-        found[f"test_accuracy_{tissue}"] = of(lambda w: judge.accuracy(label, answer, w), which)
+        found[f"test_accuracy_{tissue}"] = measured(
+            lambda w, which=which: _mean(w, (answer == label)[which]), woman[which]
+        )
     for kind in np.setdiff1d(patches.kind[rows], ["NORM"]):
         which = (patches.kind[rows] == kind) & (label > 0)
         if which.any():
-            found[f"sensitivity_{kind}"] = of(lambda w: _mean(w, answer > 0), which)
+            found[f"sensitivity_{kind}"] = measured(lambda w, which=which: _mean(w, (answer > 0)[which]), woman[which])
     return found
+
+
+def of_answers(
+    label: NDArray, score: NDArray, constant: NDArray, woman: NDArray, classes: int
+) -> dict[str, dict[str, Any]]:
+    """Return what the answers alone say, of a run or of its record, with intervals over women.
+
+    Args:
+        label: (N,) of the test patches.
+        score: (N, classes) answers.
+        constant: (N,) what always answering the largest class of the training patches says.
+        woman: (N,).
+        classes: how many.
+    """
+    answer, abnormal, suspicion = score.argmax(axis=1), (label > 0).astype(int), _suspicion(score)
+    called = (answer > 0).astype(float)
+    sides = np.array([abnormal == 1, abnormal == 0])
+    right, always = answer == label, constant == label
+    return {
+        "test_accuracy": measured(lambda w: _mean(w, right), woman),
+        "majority_accuracy": measured(lambda w: _mean(w, always), woman),
+        "above_majority": measured(lambda w: _mean(w, right) - _mean(w, always), woman, proportion=False),
+        "balanced_accuracy": measured(lambda w: _balanced(label, answer, classes, w), woman),
+        "sensitivity": measured(lambda w: judge.rates(abnormal, called, weights=w)["sensitivity"], woman, sides[0]),
+        "specificity": measured(lambda w: judge.rates(abnormal, called, weights=w)["specificity"], woman, sides[1]),
+        "auc": measured(lambda w: judge.auc(abnormal, suspicion, w), woman, sides),
+        "brier": measured(lambda w: judge.brier(abnormal, suspicion, w), woman),
+    }
 
 
 def outputs_of(
@@ -224,13 +242,6 @@ def _training_metrics(runs: Sequence[Run], images: float) -> dict[str, float]:
     return found
 
 
-def _interval(statistic: Callable[[NDArray], NDArray], groups: NDArray) -> dict[str, Any]:
-    found = bootstrap(statistic, groups).to_dict()
-    if not np.isfinite([found["low"], found["high"]]).all():
-        found |= {"low": None, "high": None, "reason": "too few women for an interval"}
-    return found
-
-
 def _mean(weights: NDArray, values: NDArray) -> NDArray:
     total = weights.sum(axis=-1)
     return np.divide(weights @ values.astype(float), total, out=np.full(np.shape(total), np.nan), where=total > 0)
@@ -250,7 +261,7 @@ def _validation_auc(patches: Patches, parts: Sequence[Split], answers: Sequence[
     rows = np.concatenate([p.validation for p in parts])
     suspicion = _suspicion(np.concatenate([a.validation for a in answers]))
     truth = (patches.label[rows] > 0).astype(int)
-    return _interval(lambda w: judge.auc(truth, suspicion, w), patches.woman[rows])
+    return measured(lambda w: judge.auc(truth, suspicion, w), patches.woman[rows], [truth == 1, truth == 0])
 
 
 def _chosen_threshold(patches: Patches, parts: Sequence[Split], answers: Sequence[Answers]) -> list[float] | None:

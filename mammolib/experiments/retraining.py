@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mammolib.experiments import scoring
 from mammolib.experiments.detection import SETS
-from mammolib.metrics.detection import TRUE, froc
+from mammolib.metrics.detection import TRUE
 from mammolib.patches import Crops
 from mammolib.results import Record, claims
 
@@ -30,9 +30,6 @@ CLAIMS = {
     "uniform, after": ("E-after-uniform-map", "E-after-uniform-ap-benign", "E-after-uniform-ap-malignant"),
 }
 """The paper's claims about `NAMES[:3]`: Table 4, and what section 4.2 says of A's network on both test sets."""
-
-MIDDLE_MARKS = 6
-"""Answers of the centre prior on every image: three squares in each of two classes."""
 
 
 def trade(before: Record | None, after: Record | None, names: tuple[str, ...] = NAMES) -> pd.DataFrame:
@@ -108,17 +105,14 @@ def beside_the_prior(record: Record, which: str = "uniform") -> dict[str, float 
         which: the test set.
 
     Returns:
-        mAP, and recall at any confidence, of both; and the detector's recall with as many wrong marks an image as the
-        boxes in the middle make at least. (A record drops a class's marks after its last right one; no wrong mark is
-        counted of those.)
+        mAP, and recall at any confidence, of both. The boxes in the middle make six marks an image; with how many the
+        detector reaches its recall no record says, since it drops a class's marks after its last right one.
     """
     value = {name: held["value"] for name, held in record.metrics.items()}
-    curve = froc(scoring.matches_of(record, which)[0])
     return {
         "mAP, detector": value.get(f"map_{which}"),
         "mAP, centre prior": value.get(f"centre_map_{which}"),
         "recall, detector": value.get(f"recall_any_{which}"),
-        f"recall, detector, {MIDDLE_MARKS - 1} wrong marks": float(curve.at(MIDDLE_MARKS - 1)),
         "recall, centre prior": value.get(f"centre_recall_{which}"),
     }
 

@@ -23,7 +23,7 @@ from mammolib.metrics.detection import (
     mean_average_precision,
     weighted_mean_average_precision,
 )
-from mammolib.metrics.intervals import bootstrap, spread
+from mammolib.metrics.intervals import measured, spread
 from mammolib.patches import Crops
 from mammolib.patches.centre import best_sizes, centre_hits, centre_prior
 
@@ -78,20 +78,21 @@ def metrics_of(matches: Matches, group: NDArray[np.integer], suffix: str = "") -
         suffix: appended to every name.
     """
     counted = matches.trimmed()
-    found = {"map": interval(lambda w: weighted_mean_average_precision(counted, w), group)}
+    lesions = lesions_of(matches)
+    found = {"map": measured(lambda w: weighted_mean_average_precision(counted, w), group, lesions > 0)}
     for label, name in enumerate(CLASSES, start=1):
         if len(matches.truths(label)):
             of_class = _column(counted, label - 1)
-            found[f"ap_{name}"] = interval(of_class, group)
+            found[f"ap_{name}"] = measured(of_class, group, lesions_of(matches, label) > 0)
     for name, kept in (("recall", matches.above(SHOWN)), ("recall_any", matches)):
         hit = np.bincount(matches.truth_image, weights=kept.found(), minlength=matches.n_images)
-        total = np.bincount(matches.truth_image, minlength=matches.n_images)
-        found[name] = interval(_ratio(hit, total), group)
+        found[name] = measured(_ratio(hit, lesions), group, lesions > 0)
     right = matches.outcome[0] == TRUE
     if right.any():
         image, value = matches.image[right], matches.confidence[right]
         per_image = np.bincount(image, weights=value, minlength=matches.n_images)
-        found["confidence"] = interval(_ratio(per_image, np.bincount(image, minlength=matches.n_images)), group)
+        answers = np.bincount(image, minlength=matches.n_images)
+        found["confidence"] = measured(_ratio(per_image, answers), group, answers > 0)
     else:
         found["confidence"] = {"value": None, "reason": "no right answer"}
     return {name + suffix: value for name, value in found.items()}
@@ -110,8 +111,10 @@ def mirrors(matches: Matches, group: NDArray[np.integer], trains: NDArray[np.boo
     found: dict[str, Any] = {"mirror_trains": float(trains.mean())}
     counted = matches.trimmed()
     for name, chosen in (("trains", trains), ("apart", ~trains)) if 0 < trains.sum() < len(trains) else ():
-        found[f"map_mirror_{name}"] = interval(
-            lambda w, chosen=chosen: weighted_mean_average_precision(counted, spread(w, chosen)), group[chosen]
+        found[f"map_mirror_{name}"] = measured(
+            lambda w, chosen=chosen: weighted_mean_average_precision(counted, spread(w, chosen)),
+            group[chosen],
+            lesions_of(matches)[chosen] > 0,
         )
     return found
 
@@ -215,6 +218,7 @@ def matches_of(record: Record, which: str = "centred") -> tuple[Matches, NDArray
         "rule": "voc",
         "hit": "iou",
         "classes": list(CLASSES),
+        "whole": False,
     }
     return Matches.from_dict(plain), np.asarray(kept["group"])
 
@@ -240,13 +244,9 @@ def judge(found: Detections, truths: Truths) -> Matches:
     return match(found, truths, 0.5)
 
 
-def interval(statistic: Callable[[NDArray], NDArray], group: NDArray) -> dict[str, Any]:
-    """Return a number with its 95 % interval over women, as a record holds it."""
-    found = bootstrap(statistic, group).to_dict()
-    if not np.isfinite([found["low"], found["high"]]).all():
-        found |= {"low": None, "high": None}
-        found |= {"reason": "too few women for an interval" if np.isfinite(found["value"]) else "undefined"}
-    return found
+def lesions_of(matches: Matches, label: int | None = None) -> NDArray[np.integer]:
+    """Return how many lesions, of one class or of all, each image holds."""
+    return np.bincount(matches.truth_image[matches.truths(label)], minlength=matches.n_images)
 
 
 def _column(matches: Matches, k: int) -> Callable[[NDArray], NDArray]:

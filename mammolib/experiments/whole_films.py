@@ -16,6 +16,7 @@ from mammolib import mias, results
 from mammolib.experiments import running, scoring, sets
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.detection import CAMELYON, Froc, film_truths, froc, match, sensitivity_at
+from mammolib.metrics.intervals import measured
 
 POINTS = 200
 """At most so many points of the curve are kept in the record."""
@@ -112,16 +113,16 @@ def run(
     one = np.ones_like
     lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))
     matches = match(Detections(found.image, one(found.label), found.confidence, found.box), lesions)
-    group = np.array([f.woman for f in shown])
+    group, lesioned = np.array([f.woman for f in shown]), np.array([bool(f.lesions) for f in shown])
     metrics: dict[str, Any] = {
         "films": len(shown),
         "normal_films": sum(f.severity == "normal" for f in shown),
         "lesions": curve.lesions,
-        "froc_score": scoring.interval(lambda w: sensitivity_at(matches, CAMELYON, w).mean(axis=1), group),
+        "froc_score": measured(lambda w: sensitivity_at(matches, CAMELYON, w).mean(axis=1), group, lesioned),
     }
     for marks in (1, 4):
-        metrics[f"sensitivity_at_{marks}"] = scoring.interval(
-            lambda w, marks=marks: sensitivity_at(matches, [marks], w)[:, 0], group
+        metrics[f"sensitivity_at_{marks}"] = measured(
+            lambda w, marks=marks: sensitivity_at(matches, [marks], w)[:, 0], group, lesioned
         )
     kept = np.unique(np.linspace(0, len(curve.confidence) - 1, POINTS).astype(int))
     outputs = {

@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, film_truths, froc, sensitivity_at
-from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
+from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches, whole_weights
 from mammolib.metrics.matching import match
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def average_precision(
             if n:
                 values[:, label - 1] = _unweighted(matches, label, n, definition)
     else:
-        w = _whole_weights(weights, matches.n_images)
+        w = whole_weights(weights, matches.n_images)
         flat = w.reshape(-1, matches.n_images)
         values = np.stack([_weighted(matches, t, flat, definition) for t in range(len(matches.iou))])
         values = values.reshape(len(matches.iou), *w.shape[:-1], len(matches.classes))
@@ -360,12 +360,3 @@ def _mean_height(found: NDArray, height: NDArray, n: int | NDArray, definition: 
         recalls = np.linspace(0, 1, definition.points)
         reached, points = np.searchsorted(recalls, found / n, side="right"), definition.points
     return (envelope * np.diff(reached, axis=-1, prepend=0)).sum(axis=-1) / points
-
-
-def _whole_weights(weights: ArrayLike, n_images: int) -> NDArray[np.integer]:
-    w = np.asarray(weights)
-    if w.ndim == 0 or w.shape[-1] != n_images:
-        raise ValueError(f"weights: expected shape (..., {n_images}), one for each image, got {w.shape}")
-    if w.dtype.kind not in "iub" or (w.size and w.min() < 0):
-        raise ValueError(f"weights: expected whole numbers from 0, got {w.dtype}, lowest {w.min() if w.size else '-'}")
-    return w.astype(np.int64)

@@ -4,9 +4,9 @@ Screening shows mostly films without a lesion, and a reader's time goes into fal
 (lesions found / lesions) against false positives per image, counted over all images, normal ones included.
 
 Conventions, those of the CAMELYON16 and LUNA16 challenges where they speak of it: a second mark on a lesion that is
-already found is neither a hit nor a false positive, and the score is the mean of the sensitivities at fixed numbers of
-false positives, on the straight lines between the curve's points. Marks of equal confidence enter together, since no
-threshold tells them apart.
+already found is neither a hit nor a false positive, and the curve is read at fixed numbers of false positives on the
+straight lines between its points; beyond its last point it stays level, since the detector makes no more marks. Every
+function here reads it so. Marks of equal confidence enter together, since no threshold tells them apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.matches import FALSE, REPEAT, TRUE, Matches
+from mammolib.metrics.matches import FALSE, REPEAT, TRUE, Matches, whole_weights
 from mammolib.metrics.matching import match
 
 if TYPE_CHECKING:
@@ -48,13 +48,20 @@ class Froc:
     n_images: int
 
     def at(self, false_positives: ArrayLike) -> NDArray[np.floating]:
-        """Return the sensitivity at so many false positives per image, the best that a threshold really reaches."""
-        last = np.searchsorted(self.false_positives, np.asarray(false_positives, float), side="right") - 1
-        return self.sensitivity[last]
+        """Return the sensitivity at so many false positives per image, read as `sensitivity_at` does.
+
+        Raises:
+            ValueError: a number that is negative or no number.
+        """
+        return _read(self.false_positives, self.sensitivity, false_positives)
 
     def score(self, at: tuple[float, ...] = CAMELYON) -> float:
-        """Return a challenge's score: the mean sensitivity at these numbers of false positives per image."""
-        return float(_read(self.false_positives, self.sensitivity, at).mean())
+        """Return a challenge's score: the mean sensitivity at these numbers of false positives per image.
+
+        Raises:
+            ValueError: no number, or one that is negative or no number.
+        """
+        return float(self.at(at).mean())
 
 
 def froc(
@@ -77,7 +84,8 @@ def froc(
         repeats: "ignored" or "false": what a second mark on a lesion counts as.
 
     Raises:
-        ValueError: there is no lesion to find or no image, matches with several thresholds, and what `match` raises.
+        ValueError: there is no lesion to find or no image, matches with several thresholds or trimmed ones of several
+            classes, and what `match` raises.
 
     Example:
         >>> truths = Truths(image=[0], label=[1], box=[[0, 0, 10, 10]], n_images=2)
@@ -135,10 +143,13 @@ def sensitivity_at(
     Returns:
         (R, P) sensitivities, or (P,) without weights; NaN where the weights leave no lesion. The mean over the last
         axis is a challenge's score.
+
+    Raises:
+        ValueError: see `froc`; weights that are negative or not whole; a number that is negative or no number.
     """
     true, false, image, ends, lesions = _counts(matches, label, repeats)
-    w = np.ones((1, matches.n_images), int) if weights is None else np.asarray(weights)
-    if w.ndim != 2 or w.shape[1] != matches.n_images:
+    w = np.ones((1, matches.n_images), int) if weights is None else whole_weights(weights, matches.n_images)
+    if w.ndim != 2:
         raise ValueError(f"weights: expected shape (R, {matches.n_images}), got {w.shape}")
     points = np.asarray(false_positives, float).reshape(-1)
     answer = np.full((len(w), len(points)), np.nan)
@@ -152,7 +163,12 @@ def sensitivity_at(
 
 def _read(x: NDArray, y: NDArray, points: ArrayLike) -> NDArray[np.floating]:
     """Read a rising curve at these points, on straight lines; where it goes straight up, at the upper end."""
-    return np.interp(np.asarray(points, float), x, y)
+    points = np.asarray(points, float)
+    bad = np.flatnonzero(~(points >= 0))
+    if not points.size or len(bad):
+        what = f"{points.reshape(-1)[bad[0]]:g} is none" if len(bad) else "none is given"
+        raise ValueError(f"false_positives: must be numbers from 0, {what}")
+    return np.interp(points, x, y)
 
 
 def _judged(
@@ -189,6 +205,11 @@ def _counts(matches: Matches, label: int | None, repeats: str) -> tuple[NDArray,
     """Return true and false marks in order of rank, their images, where equal confidences end, images of lesions."""
     if len(matches.iou) != 1:
         raise ValueError(f"matches: a FROC curve needs one threshold, these have {len(matches.iou)}")
+    if label is None and not matches.whole and len(matches.classes) > 1:
+        raise ValueError(
+            "matches: they were trimmed class by class, so false marks are missing from a ranking of all classes; "
+            "judge the detections anew, or name a label"
+        )
     if repeats not in ("ignored", "false"):
         raise ValueError(f"repeats: {repeats!r} is neither 'ignored' nor 'false'")
     if matches.n_images < 1:

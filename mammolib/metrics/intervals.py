@@ -2,7 +2,7 @@
 
 Eight views of one lesion, two films of one woman: such cases fail or succeed together, so a bootstrap that drew crops
 would draw the same lesion many times and promise too much. Here the unit that is drawn is the woman, with everything
-that belongs to her.
+that belongs to her. `measured` is the one way in which a record gets a number with its interval.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-METHODS = ("percentile", "basic", "BCa")
+LEAST_WOMEN = 8
+"""Fewer women than these behind a number give no interval: resampling them again and again shows the same few."""
+MOST_UNDEFINED = 0.05
+"""The share of resamples on which a number may be undefined; the rest would be another number's interval."""
+RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,57 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-    def to_dict(self) -> dict[str, float | int]:
-        """Return value, low, high and n: what a record keeps of a metric."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+def measured(
+    statistic: Callable[[NDArray[np.integer]], ArrayLike],
+    groups: ArrayLike,
+    behind: ArrayLike | None = None,
+    proportion: bool = True,
+) -> dict[str, Any]:
+    """Return a number with its 95 % interval over women, in the form a record holds.
+
+    There is no interval where fewer than `LEAST_WOMEN` women are behind the number, or where more than `MOST_UNDEFINED`
+    of the resamples leave it undefined. Where all resamples agree at 0 or at 1, they only say that the sample holds
+    nothing else; then Wilson's interval on the women behind the number stands in. Never has an interval no width.
+
+    Args:
+        statistic: see `bootstrap`.
+        groups: (N,) the woman of each item.
+        behind: (N,) bool, the items that the number rests on: those with a lesion of the class, with a patch of that
+            kind; all if None. Several rows for a number that needs each kind: the smallest count of women is given.
+        proportion: whether 0 and 1 are the number's ends, as of a share; not so for a difference.
+
+    Returns:
+        value, low, high, n (women behind the number), reason (why there is no interval), kind ("women"), method, and
+        undefined (the share of resamples without a value, where there are any).
+    """
+    groups = np.asarray(groups)
+    rows = np.ones((1, len(groups)), bool) if behind is None else np.atleast_2d(np.asarray(behind, bool))
+    drawn = bootstrap(statistic, groups)
+    women = min(len(np.unique(groups[row])) for row in rows)
+    return as_recorded(drawn.value, drawn.low, drawn.high, women, drawn.undefined / RESAMPLES, proportion)
+
+
+def as_recorded(
+    value: float, low: float, high: float, women: int, undefined: float | None, proportion: bool = True
+) -> dict[str, Any]:
+    """Return what `measured` returns, given the ends of a bootstrap interval (NaN for none)."""
+    made: dict[str, Any] = {"value": value, "low": None, "high": None, "n": women, "reason": None}
+    if undefined:
+        made["undefined"] = round(undefined, 3)
+    if not math.isfinite(value):
+        return made | {"reason": "undefined"}
+    if women < LEAST_WOMEN:
+        return made | {"reason": f"{women} {'woman' if women == 1 else 'women'} behind it: too few for an interval"}
+    if undefined is not None and undefined > MOST_UNDEFINED:
+        return made | {"reason": f"undefined in {undefined:.0%} of the resamples: no interval"}
+    ends, method = (low, high), "percentile bootstrap"
+    if not low < high:
+        if not proportion or value not in (0, 1):
+            return made | {"reason": "all resamples agree: no interval"}
+        exact = wilson(value * women, women)
+        ends, method = (exact.low, exact.high), "Wilson"
+    return made | {"low": ends[0], "high": ends[1], "kind": "women", "method": method}
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
@@ -78,30 +131,25 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
 def bootstrap(
     statistic: Callable[[NDArray[np.integer]], ArrayLike],
     groups: ArrayLike,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     confidence: float = 0.95,
-    method: str = "percentile",
     seed: int = 0,
-    vectorized: bool = True,
 ) -> Interval:
     """Return a bootstrap interval that draws groups (women) with replacement.
 
     Args:
         statistic: gives the metric for weights, which say how often each item counts. It is called with (R, N) whole
-            numbers and returns R values, or with (N,) and returns one if not `vectorized`. NaN means undefined.
+            numbers and returns R values. NaN means undefined.
         groups: (N,) the woman of each item (crop, film or patch); any values that can be told apart.
         n_resamples: how many replicates.
         confidence: between 0 and 1.
-        method: "percentile", "basic" or "BCa" (bias-corrected and accelerated, Efron 1987). BCa needs every replicate;
-            if the metric is undefined on some, the percentile interval of the others is given and `method` says so.
         seed: of the draws.
-        vectorized: whether `statistic` takes many rows at once.
 
     Returns:
         The interval; `n` is the number of groups. With one group nothing can be drawn: the ends are NaN.
 
     Raises:
-        ValueError: no items, an unknown method, or a statistic that returns the wrong number of values.
+        ValueError: no items, or a statistic that returns the wrong number of values.
 
     Example:
         >>> right = np.array([1, 1, 0, 1])
@@ -113,8 +161,6 @@ def bootstrap(
     from scipy import stats
 
     _check_confidence(confidence)
-    if method not in METHODS:
-        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     if n_resamples < 2:
         raise ValueError(f"n_resamples: must be at least 2, got {n_resamples}")
     names, group = np.unique(np.asarray(groups).reshape(-1), return_inverse=True)
@@ -122,7 +168,7 @@ def bootstrap(
         raise ValueError("groups: there is no item to resample")
 
     def of_weights(weights: NDArray) -> NDArray:
-        values = np.asarray(statistic(weights) if vectorized else [statistic(w) for w in weights], float)
+        values = np.asarray(statistic(weights), float)
         if values.shape != (len(weights),):
             raise ValueError(f"statistic: gave shape {values.shape} for {len(weights)} rows of weights")
         return values
@@ -136,7 +182,7 @@ def bootstrap(
 
     value = float(of_weights(np.ones((1, len(group)), np.int64))[0])
     if len(names) < 2 or np.isnan(value):
-        return Interval(value, math.nan, math.nan, len(names), confidence, method)
+        return Interval(value, math.nan, math.nan, len(names), confidence)
     settings = {
         "n_resamples": n_resamples,
         "confidence_level": confidence,
@@ -152,19 +198,9 @@ def bootstrap(
     undefined = int(np.isnan(replicates).sum())
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     if undefined == n_resamples:
-        return Interval(value, math.nan, math.nan, len(names), confidence, method, undefined)
-    if method == "BCa" and not undefined and np.ptp(replicates) > 0:
-        settings["n_resamples"] = 0
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            done = stats.bootstrap(sample, of_draws, method="BCa", bootstrap_result=drawn, **settings)
-        ends = done.confidence_interval
-        if np.isfinite(ends).all():
-            return Interval(value, float(ends[0]), float(ends[1]), len(names), confidence, method)
+        return Interval(value, math.nan, math.nan, len(names), confidence, undefined=undefined)
     low, high = (float(v) for v in np.nanquantile(replicates, tails))
-    if method == "basic":
-        low, high = 2 * value - high, 2 * value - low
-    return Interval(value, low, high, len(names), confidence, "percentile" if method == "BCa" else method, undefined)
+    return Interval(value, low, high, len(names), confidence, undefined=undefined)
 
 
 def spread(weights: NDArray, chosen: NDArray[np.bool_]) -> NDArray:

@@ -6,7 +6,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+
+def whole_weights(weights: ArrayLike, n_images: int) -> NDArray[np.integer]:
+    """Return weights of images as whole numbers.
+
+    Args:
+        weights: (..., n_images), how often each image counts.
+
+    Raises:
+        ValueError: another shape, or a weight that is negative, not whole or not a number.
+    """
+    w = np.asarray(weights)
+    if w.ndim == 0 or w.shape[-1] != n_images:
+        raise ValueError(f"weights: expected shape (..., {n_images}), one for each image, got {w.shape}")
+    if w.dtype.kind not in "iub" or (w.size and w.min() < 0):
+        raise ValueError(f"weights: expected whole numbers from 0, got {w.dtype}, lowest {w.min() if w.size else '-'}")
+    return w.astype(np.int64)
+
 
 FALSE, TRUE, NEUTRAL, REPEAT = 0, 1, 2, 3
 """Outcomes. A repeat is a detection on a lesion that is already found: average precision counts it as false."""
@@ -31,6 +49,7 @@ class Matches:
         iou: the T thresholds; (0.0,) under the hit rule "centre".
         rule, hit: how it was judged.
         classes: names of the labels 1, 2, ...
+        whole: whether every detection is here, or only those that average precision needs; see `trimmed`.
     """
 
     row: NDArray[np.integer]
@@ -47,6 +66,7 @@ class Matches:
     rule: str
     hit: str
     classes: tuple[str, ...]
+    whole: bool = True
 
     def __len__(self) -> int:
         return len(self.row)
@@ -76,15 +96,15 @@ class Matches:
     def trimmed(self) -> Matches:
         """Return the matches without what follows the last true detection of each class at every threshold.
 
-        No average precision, no bootstrap of one and no sensitivity at a given number of false positives needs those
-        rows; they are most of what a detector with a low confidence threshold puts out.
+        No average precision and no bootstrap of one needs those rows; they are most of what a detector with a low
+        confidence threshold puts out. A FROC curve over all classes needs them: it refuses matches that are not whole.
         """
         keep = np.zeros(len(self), bool)
         for label in range(1, len(self.classes) + 1):
             rows = self.of_class(label)
             true = np.flatnonzero((self.outcome[:, rows] == TRUE).any(axis=0))
             keep[rows.start : rows.start + (true[-1] + 1 if len(true) else 0)] = True
-        return self._rows(keep)
+        return replace(self._rows(keep), whole=False)
 
     def _rows(self, keep: NDArray[np.bool_]) -> Matches:
         columns = {name: getattr(self, name)[keep] for name in ("row", "image", "label", "confidence")}
@@ -123,5 +143,5 @@ class Matches:
                 arrays[name] = arrays[name].reshape(shape) if 0 in shape else arrays[name]
             if arrays[name].shape != shape:
                 raise ValueError(f"matches.{name}: expected shape {shape}, got {arrays[name].shape}")
-        words = {name: plain[name] for name in ("n_images", "rule", "hit")}
+        words = {name: plain[name] for name in ("n_images", "rule", "hit", "whole")}
         return cls(**arrays, **words, iou=tuple(plain["iou"]), classes=tuple(plain["classes"]))

@@ -18,7 +18,9 @@ METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(@[a-z]+[0-9]*)?")
 OUTCOME = re.compile(r"finished|(diverged|stopped) at update [0-9]+")
 AXES = ("epoch", "update")
 NOT_FINITE = "not_finite"
-METRIC_KEYS = ("value", "low", "high", "n", "reason")
+METRIC_KEYS = ("value", "low", "high", "n", "reason", "kind", "method", "undefined")
+KINDS = ("women", "splits", "seeds", "folds")
+LEAST_WOMEN = 8
 
 
 def asked(name: Any, settings: Any, data: Any, seed: Any, split: Any) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
     if unknown or "value" not in given:
         raise ValueError(f"{where}: needs 'value', may have {METRIC_KEYS[1:]}, got {sorted(given)}")
     made = {key: _number(given.get(key), f"{where}.{key}") for key in METRIC_KEYS[:4]}
+    about = {key: given[key] for key in METRIC_KEYS[5:] if given.get(key) is not None}
     reason = given.get("reason")
     for key in ("value", "low", "high"):
         bad = None if made[key] is None else _why_not_finite(made[key])
@@ -105,15 +108,24 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
             reason = reason or (bad if key == "value" else f"interval {bad}")
     if made["low"] is None or made["high"] is None:
         made["low"] = made["high"] = None
-    elif made["low"] > made["high"]:
-        raise ValueError(f"{where}: low {made['low']} is above high {made['high']}")
+    elif not made["low"] < made["high"]:
+        raise ValueError(f"{where}: an interval from {made['low']} to {made['high']} has no width")
     if made["n"] is not None and (not isinstance(made["n"], int) or made["n"] < 0):
         raise ValueError(f"{where}.n: {made['n']!r} is not a count")
     if made["value"] is None and not reason:
         raise ValueError(f"{where}: has no value and no reason why")
     if reason is not None and not isinstance(reason, str):
         raise ValueError(f"{where}.reason: {reason!r} is not a string")
-    return {**made, "reason": reason}
+    if about.get("kind", KINDS[0]) not in KINDS or not isinstance(about.get("method", ""), str):
+        raise ValueError(f"{where}: kind {about.get('kind')!r} is not one of {KINDS}, or method is not text")
+    share = about.get("undefined", 0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError(f"{where}.undefined: {share!r} is not a share of the resamples")
+    if made["low"] is None:
+        about = {key: value for key, value in about.items() if key == "undefined"}
+    elif about.get("kind") == "women" and (made["n"] is None or made["n"] < LEAST_WOMEN):
+        raise ValueError(f"{where}: an interval over {made['n']} women; at least {LEAST_WOMEN} are needed")
+    return {**made, "reason": reason, **about}
 
 
 def _rounded(value: Any, where: str, lost: dict[int, str], index: int = 0) -> float | int | None:

@@ -42,9 +42,11 @@ class Record:
             ``digest`` (sha256) and ``films`` (count).
         seed: the run's seed.
         split: how test was kept from training: "image", "lesion-order", "woman"; "none" where nothing was split.
-        metrics: name -> {value, low, high, n, reason}: the value, its 95 % interval or None, how many women, crops or
-            films it rests on or None. A bare number is taken as a value. A value that is not finite becomes None, and
-            ``reason`` says which ("infinite", "minus infinite", "not a number").
+        metrics: name -> {value, low, high, n, reason} and, with an interval, kind and method: the value, its 95 %
+            interval or None, how many women (crops, films, splits) are behind it or None, why there is no value or no
+            interval; what was resampled ("women", "splits", "seeds", "folds"), and how. ``undefined`` is the share of
+            resamples without a value, where there are any. A bare number is taken as a value. A value that is not
+            finite becomes None, and ``reason`` says which ("infinite", "minus infinite", "not a number").
         history: "epoch" and "update" -> series name -> list of numbers, all of one length. Each axis also holds its own
             numbers under its own name (1, 2, ... if not given). Rounded to six significant digits, thinned to 2,000
             points. A point that is not finite becomes None; ``not_finite`` says which series, where and why.
@@ -129,7 +131,12 @@ def start_of(record: Record) -> dict[str, str]:
 
 
 def metric(
-    value: float, low: float | None = None, high: float | None = None, n: int | None = None, reason: str | None = None
+    value: float,
+    low: float | None = None,
+    high: float | None = None,
+    n: int | None = None,
+    reason: str | None = None,
+    **about: Any,
 ) -> dict[str, Any]:
     """Return the form a metric has in a record.
 
@@ -138,6 +145,10 @@ def metric(
         low, high: the 95 % interval, both or neither.
         n: how many women, crops or films the value rests on.
         reason: why there is no value or no interval, in words.
+        **about: the interval's kind, method and undefined; see `Record`.
+
+    Raises:
+        ValueError: an interval of no width, or over fewer than 8 women.
 
     Example:
         >>> metric(0.75, 0.6, 0.9, n=40)
@@ -145,7 +156,7 @@ def metric(
         >>> metric(float("nan"))["reason"]
         'not a number'
     """
-    given = {"value": value, "low": low, "high": high, "n": n, "reason": reason}
+    given = {"value": value, "low": low, "high": high, "n": n, "reason": reason, **about}
     return metric_of(given, "metric")
 
 

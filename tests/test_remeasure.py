@@ -1,0 +1,73 @@
+"""The committed records' intervals: what they promise, and that computing them again changes no value and no hash."""
+
+import json
+import shutil
+
+import pytest
+
+from mammolib import results
+from mammolib.experiments.remeasure import remeasure
+
+RECORDS = results.load_all(results.RECORDED)
+
+
+def test_every_committed_interval_has_width_women_kind_and_method():
+    intervals = 0
+    for record in RECORDS:
+        for name, held in record.metrics.items():
+            where = f"{record.file_name}: {name}"
+            if held["low"] is None:
+                assert held["high"] is None, where
+                continue
+            intervals += 1
+            assert held["low"] < held["high"], where
+            assert held["low"] <= held["value"] <= held["high"], where
+            assert held["method"] and held["kind"] in ("women", "splits"), where
+            assert held["kind"] != "women" or held["n"] >= 8, where
+    assert intervals > 800
+
+
+def test_n_counts_the_women_behind_a_number():
+    by_woman = results.load(results.RECORDED / "A-aa01569f6938.json").metrics
+    assert by_woman["map"]["n"] == 14 and by_woman["ap_benign"]["n"] == 8
+    assert by_woman["ap_malignant"]["n"] == 6 and by_woman["ap_malignant"]["low"] is None
+    assert "6 women" in by_woman["ap_malignant"]["reason"]
+    lesion = results.load(results.RECORDED / "cnni-bcc-91528e3d699c.json").metrics
+    assert lesion["sensitivity"]["n"] == 2 and lesion["sensitivity"]["low"] is None
+
+
+@pytest.mark.parametrize(
+    "stem", ["A-62d727b9eb9d", "E-after-1a1b0c29b37e", "cnni-bcc-9c36f70c38f1", "lookup-59d970dd84f1"]
+)
+def test_measuring_again_changes_nothing_that_is_right(stem, tmp_path):
+    shutil.copy(results.RECORDED / f"{stem}.json", tmp_path)
+    before = (tmp_path / f"{stem}.json").read_bytes()
+    assert remeasure(tmp_path) == []
+    assert (tmp_path / f"{stem}.json").read_bytes() == before
+
+
+def test_an_old_record_gets_new_intervals_and_keeps_its_values_and_its_hash(tmp_path):
+    """As records were before: the whole test set's women as n, intervals of no width, no kind."""
+    path = tmp_path / "A-aa01569f6938.json"
+    content = json.loads((results.RECORDED / path.name).read_text())
+    for held in content["metrics"].values():
+        for key in ("kind", "method", "undefined"):
+            held.pop(key, None)
+    content["metrics"]["ap_malignant"] |= {"low": 0.0, "high": 0.12, "n": 14, "reason": None}
+    content["metrics"]["recall"] |= {"low": 0.0, "high": 0.0, "n": 14}
+    content["metrics"]["map_training"] |= {"low": 1.0, "high": 1.0, "value": 1.0}
+    path.write_text(json.dumps(content))
+    assert remeasure(tmp_path) == [path.name]
+    new = results.load(path)
+    assert new.hash == content["hash"]
+    assert {k: v["value"] for k, v in new.metrics.items()} == {k: v["value"] for k, v in content["metrics"].items()}
+    assert new.metrics["ap_malignant"]["low"] is None and new.metrics["ap_malignant"]["n"] == 6
+    assert new.metrics["map"] == results.load(results.RECORDED / path.name).metrics["map"]
+    assert new.metrics["map_training"]["method"] == "Wilson"
+    assert remeasure(tmp_path) == []
+
+
+def test_what_is_no_record_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(ValueError, match="x.json: no record of a run"):
+        remeasure(tmp_path)
