@@ -294,6 +294,25 @@ def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
 
 
 @main.command()
+@click.option("--all", "every", is_flag=True, help="Every claim: what was counted, built, timed and set, too.")
+@click.option("--chapter", help="The claims of one chapter only, such as 07.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list with an entry for each claim.")
+def claims(every: bool, chapter: str | None, as_json: bool) -> None:
+    """Set every claim of the paper beside the recorded runs, with a verdict and its reason."""
+    import json
+
+    from mammolib import results
+
+    asked = results.claims(chapter=chapter)
+    rows = results.judge(asked, results.load_all(results.recorded()), every=False)
+    if as_json:
+        click.echo(json.dumps([row.as_data() for row in rows], indent=1))
+        return
+    click.echo(results.headline(rows) + "\n")
+    click.echo(results.listed(row for row in rows if every or row.claim.group == "trained"))
+
+
+@main.command()
 @click.argument("folder", type=FOLDER, required=False)
 def remeasure(folder: Path | None) -> None:
     """Compute the intervals of the records in FOLDER again, from what they hold; book/results if not given.

@@ -181,8 +181,13 @@ def test_a_record_holds_what_the_claims_ask_for(record):
 
 def test_metrics_carry_intervals_over_women(record):
     accuracy = record.metrics["test_accuracy"]
-    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
-    assert accuracy["n"] == len(set(record.outputs["test_group"])) < len(record.outputs["test_label"])
+    assert accuracy["n"] == len(set(record.outputs["test_group"])) < 8
+    assert accuracy["low"] is None and "too few for an interval" in accuracy["reason"]
+    share = record.metrics["majority_share"]
+    assert share["n"] >= 8 and share["low"] < share["value"] < share["high"] and share["kind"] == "women"
+    label, group = np.array(record.outputs["test_label"]), np.array(record.outputs["test_group"])
+    assert record.metrics["sensitivity"]["n"] == len(set(group[label > 0]))
+    assert record.metrics["specificity"]["n"] == len(set(group[label == 0]))
 
 
 def test_metrics_follow_from_the_outputs(record):

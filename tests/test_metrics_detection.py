@@ -436,7 +436,7 @@ def test_froc_is_read_in_one_way_and_not_outside_its_numbers():
 
 
 def test_trimmed_matches_give_no_curve_over_all_classes():
-    """A class's false marks after its last true one are gone: pooled with another class, the curve would be too good."""
+    """A class's false marks after its last true one are gone: with another class, the curve would be too good."""
     truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10]] * 2, 2)
     box = [[0, 0, 10, 10], [50, 0, 60, 10], [50, 0, 60, 10], [0, 0, 10, 10]]
     marks = Detections([0, 1, 0, 1], [1, 1, 1, 2], [0.9, 0.8, 0.7, 0.1], box)

@@ -151,7 +151,9 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
     wanted = {str(p.relative_to(root)): p.read_bytes() for p in sorted((root / "book").rglob("*")) if p.is_file()}
     config = (root / "_config.yml").read_bytes()
     wanted["_config.yml"] = config + (LAUNCH.encode() if repository(root)[0] else b"")
-    wanted["book/results.md"] = results.results_page(results.load_all(root / "book" / "results")).encode("utf-8")
+    records = results.load_all(root / "book" / "results")
+    wanted["book/results.md"] = results.results_page(records).encode("utf-8")
+    wanted["book/runs.md"] = results.runs_page(records).encode("utf-8")
     wanted["_toc.yml"] = (root / "_toc.yml").read_bytes()
     for name in names:
         nb = notebooks.merge(notebooks.read(root / name), notebooks.read(source / name))

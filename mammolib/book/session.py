@@ -15,6 +15,7 @@ import mammolib
 from mammolib import mias, results
 from mammolib.experiments import profiles
 from mammolib.experiments.profiles import Profile
+from mammolib.results.words import metric_words
 
 PHANTOM = "phantom"
 MINI_MIAS = "mini-MIAS"
@@ -132,7 +133,7 @@ class Run:
         """
         import pandas as pd
 
-        rows = [{"metric": n.replace("_", " ")} | {c: _shown(r, n) for c, r in records.items()} for n in names]
+        rows = [{"metric": metric_words(n)} | {c: _shown(r, n) for c, r in records.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
     def recorded_table(self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any) -> Any:
@@ -163,7 +164,7 @@ class Run:
             for group, own in zip(groups, words, strict=True):
                 own = "" if len(first) == 1 else ", " + (own if words.count(own) == 1 else group[0].hash)
                 columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
-        rows = [{"metric": n.replace("_", " ")} | {h: _spread(g, n) for h, g in columns.items()} for n in names]
+        rows = [{"metric": metric_words(n)} | {h: _spread(g, n) for h, g in columns.items()} for n in names]
         return pd.DataFrame(rows).set_index("metric").rename_axis(None)
 
     def recorded(self, name: str, **filters: Any) -> results.Record | None:

@@ -13,6 +13,7 @@ from mammolib.experiments.detection import SETS
 from mammolib.metrics.detection import TRUE
 from mammolib.patches import Crops
 from mammolib.results import Record, claims
+from mammolib.results.words import metric_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def trade(before: Record | None, after: Record | None, names: tuple[str, ...] = 
         for which in SETS
         for word, record in (("before", before), ("after", after))
     }
-    return pd.DataFrame(columns, index=[n.replace("_", " ") for n in names])
+    return pd.DataFrame(columns, index=[metric_words(n) for n in names])
 
 
 def paper_trade() -> pd.DataFrame:
@@ -59,7 +60,7 @@ def paper_trade() -> pd.DataFrame:
 
     value = {claim.id: claim.value for claim in claims()}
     table = pd.DataFrame({head: [value[i] for i in ids] for head, ids in CLAIMS.items()})
-    table.index = [n.replace("_", " ") for n in NAMES[:3]]
+    table.index = [metric_words(n) for n in NAMES[:3]]
     for which in SETS:
         table[f"{which}, change"] = table[f"{which}, after"] - table[f"{which}, before"]
     for word in ("before", "after"):

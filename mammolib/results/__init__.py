@@ -5,15 +5,17 @@
 - `claims`, `layer_table`: what the paper states (see claims.toml for the scheme of names).
 - `series`, `standing`, `run_words`: runs that differ in their seed only, which of several series speaks for an
   experiment, and how one is named.
-- `paper_beside_ours`, `show`, `results_page`: claims beside records, with a verdict and its reason.
+- `paper_beside_ours`, `judge`, `show`, `headline`, `listed`: claims beside records, with a verdict and its reason.
+- `results_page`, `runs_page`: two pages of the book.
 """
 
 from .claims import Claim, claims, layer_table, sections
 from .comparison import judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
-from .pages import results_page, show
+from .pages import results_page, runs_page
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save, start_of
-from .runs import key_but, own_changes, run_words, series, shared_changes, standing
+from .runs import key_but, own_changes, plain_words, run_words, series, shared_changes, standing
+from .tables import headline, listed, show
 from .verdicts import VERDICTS
 
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "claims",
     "commit",
     "find",
+    "headline",
     "judge",
     "key_but",
     "layer_table",
+    "listed",
     "load",
     "load_all",
     "machine",
@@ -34,11 +38,13 @@ __all__ = [
     "once",
     "own_changes",
     "paper_beside_ours",
+    "plain_words",
     "recorded",
     "results_page",
     "root",
     "run_store",
     "run_words",
+    "runs_page",
     "save",
     "sections",
     "series",

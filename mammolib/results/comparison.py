@@ -11,8 +11,9 @@ from .claims import Claim, Value
 from .claims import claims as all_claims
 from .estimates import Estimate, estimate, form, interval_words
 from .record import Record
-from .runs import run_words, series
+from .runs import data_words, plain_words, series
 from .verdicts import UNDECIDED, Baseline, baseline_of, rank, verdict_of, with_open_point
+from .words import metric_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ class Row:
     def cells(self) -> list[str]:
         """Return the line's cells in the order of `COLUMNS`."""
         c = self.claim
-        return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, run_words(self.runs)]
+        return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, _words(self.runs)]
 
     def as_data(self) -> dict[str, Any]:
         """Return the line for programs: id, group, claim, paper, value, low, high, margin, baseline, verdict, why, run.
@@ -71,6 +72,10 @@ class Row:
             "why": self.why,
             "run": self.runs[0].file_name.removesuffix(".json") if self.runs else None,
         }
+
+
+def _words(runs: Sequence[Record]) -> str:
+    return ", ".join(w for w in (data_words(runs[0]), plain_words(runs)) if w) if runs else ""
 
 
 def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> pd.DataFrame:
@@ -124,7 +129,7 @@ def _row(claim: Claim, runs: Sequence[Record], groups: Sequence[Sequence[Record]
         return _setting(claim, runs)
     ours = estimate(runs, claim.metric, claim.unit)
     if ours is None:
-        return Row(claim, runs, "", "", UNDECIDED, f"the run does not hold {claim.metric}")
+        return Row(claim, runs, "", "", UNDECIDED, f"the run does not hold its {metric_words(claim.metric)}")
     baseline = baseline_of(claim, runs)
     verdict, why = verdict_of(claim, ours, baseline, runs, groups)
     if ours.value is None:
@@ -141,7 +146,7 @@ def _setting(claim: Claim, runs: Sequence[Record]) -> Row:
     held = first.metrics.get(claim.metric, {}).get("value")
     ours: Any = first.settings.get(claim.metric, held)
     if ours is None:
-        return Row(claim, tuple(runs), "", "", UNDECIDED, f"the run does not say its {claim.metric}")
+        return Row(claim, tuple(runs), "", "", UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
     verdict = CHOSEN if claim.value is None else AS_STATED if _same(claim.value, ours) else CHANGED
     words = ", ".join(map(str, ours)) if isinstance(ours, list) else form(ours, claim.unit)
     return Row(claim, tuple(runs), words, "", verdict, with_open_point(claim, "a setting"))

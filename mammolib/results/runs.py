@@ -12,9 +12,40 @@ REAL = "mini-MIAS"
 FILMS = 322
 """Films of mini-MIAS; a record with fewer was made from those with lesions alone."""
 
-SPLITS = {"image": "by image", "lesion-order": "in lesion order", "woman": "by woman", "none": ""}
+SPLITS = {"image": "at random", "lesion-order": "in lesion order", "woman": "by woman", "none": ""}
 SEEDS = 3
 """Settings that finished with fewer seeds than these are not known to train; see `standing`."""
+
+
+WIDTHS = {1.0: "all filters", 0.5: "half of the filters", 0.25: "a quarter of the filters",
+          0.125: "an eighth of the filters", 0.0625: "a sixteenth of the filters"}  # fmt: skip
+
+
+def plain_words(runs: Sequence[Record]) -> str:
+    """Say in words how runs that differ in their seed were made: split, filters, updates, changes, seeds; no hash."""
+    if not runs:
+        return ""
+    first, changed = runs[0], dict(runs[0].settings.get("changed", {}))
+    width, updates = first.settings.get("width"), first.settings.get("updates")
+    words = [SPLITS.get(first.split, first.split)]
+    if width is not None:
+        words.append(WIDTHS.get(float(width), f"{width:g} of the filters"))
+    if isinstance(updates, int):
+        words.append(f"{updates:,} updates of {first.settings.get('batch', '?')}")
+    if str(first.settings.get("start", "random")) not in ("random", "imagenet"):
+        words.append("from a trained network")
+    if changed.get("optimizer") == "adam" and "divide_by" in changed:  # the variant that trains
+        changed = {k: v for k, v in changed.items() if k not in ("optimizer", "divide_by", "precision", "batch")}
+        if "rates" in changed and width and width > 0.125:
+            del changed["rates"]  # they go with the width
+    known = {"flip": {False: "not mirrored", True: "mirrored"}, "optimizer": {"adam": "Adam"}}
+    for key, value in changed.items():
+        if key not in ("precision", "batch", "start"):
+            name = key.replace("_", " ")
+            words.append(known.get(key, {}).get(value if isinstance(value, bool | str) else None) or f"{name} {value}")
+    words.append(f"seed {first.seed}" if len(runs) == 1 else f"{len(runs)} seeds")
+    ended = sorted({r.outcome for r in runs} - {"finished"})
+    return ", ".join(w for w in [*words, *ended] if w)
 
 
 def run_words(runs: Sequence[Record]) -> str:

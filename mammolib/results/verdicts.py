@@ -15,6 +15,7 @@ from .claims import Claim
 from .estimates import Estimate, estimate, form
 from .record import Record
 from .runs import FILMS, REAL, standing
+from .words import metric_words
 
 REPRODUCED, DIRECTION, NOT_REPRODUCED, UNDECIDED = VERDICTS = (
     "reproduced",
@@ -114,7 +115,7 @@ def baseline_of(claim: Claim, runs: Sequence[Record]) -> Baseline | None:
         values = [m["value"] for r in runs if (m := r.metrics.get(source)) and m["value"] is not None]
         if values:
             plain = source.removesuffix("_centred").removesuffix("_uniform")
-            words = NOTHING_LEARNT.get(plain, f"{source.replace('_', ' ').replace('@', ' at ')} is")
+            words = NOTHING_LEARNT.get(plain, f"the {metric_words(source)} is")
             known.append(Baseline(statistics.fmean(values), words))
     best = max if claim.better == "higher" else min
     return best(known, key=lambda b: b.score, default=None)
@@ -223,7 +224,7 @@ def _relation(
     Intervals that overlap leave a relation unknown: the difference may be chance.
     """
     sign, record, metric = relation
-    name = metric if record == claim.record else f"{record}'s {metric}"
+    name = metric_words(metric) if record == claim.record else f"{record}'s {metric_words(metric)}"
     first = runs[0]
     others = (
         [runs] if record == claim.record else [s for s in groups if s[0].name == record and _alike(claim, first, s[0])]

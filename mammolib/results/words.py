@@ -1,0 +1,71 @@
+"""Names of metrics as a reader sees them: one table for the whole book."""
+
+from __future__ import annotations
+
+import re
+
+LABELS = {
+    "map": "mAP",
+    "ap_benign": "AP, benign",
+    "ap_malignant": "AP, malignant",
+    "recall": "lesions found with confidence 0.5",
+    "recall_any": "lesions found at any confidence",
+    "confidence": "mean confidence of right answers",
+    "lookup_map": "mAP of the lookup",
+    "lookup_accuracy": "accuracy of the lookup",
+    "lookup_majority": "always the larger class",
+    "centre_map": "mAP of three boxes in the middle",
+    "centre_recall": "lesions that three boxes in the middle find",
+    "map_training": "mAP on training crops",
+    "map_validation": "mAP on validation crops",
+    "map_mirror_trains": "mAP where the mirror image trains",
+    "map_mirror_apart": "mAP where it does not",
+    "mirror_trains": "test crops whose mirror image trains",
+    "women_seen": "test images whose woman trains",
+    "lesions_seen": "test images whose lesion trains",
+    "val_loss": "validation loss",
+    "val_detection_loss": "detection loss in validation",
+    "val_l2": "weight decay in the validation loss",
+    "train_loss": "training loss",
+    "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
+    "majority_accuracy": "always the largest class",
+    "majority_share": "share of the largest class in training",
+    "above_majority": "accuracy above the largest class's",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "sensitivity_chosen": "sensitivity at the validation's threshold",
+    "specificity_chosen": "specificity at the validation's threshold",
+    "auc": "area under the ROC curve",
+    "val_auc": "area under the ROC curve in validation",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+    "froc_score": "FROC score",
+    "sensitivity_at_1": "lesions found at one false mark a film",
+    "sensitivity_at_4": "lesions found at four false marks a film",
+    "seconds": "seconds in all",
+    "seconds_per_epoch": "seconds an epoch",
+    "seconds_per_pass": "seconds a pass",
+    "images_per_second": "images a second",
+    "parameters": "parameters",
+}
+"""Metric -> its name in words; a metric that is not here is shown with blanks for its underscores."""
+
+
+def metric_words(name: str) -> str:
+    """Return a metric's name in words: "val_loss@epoch30" is "validation loss after epoch 30".
+
+    Example:
+        >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last")
+        ('AP, benign, uniform cuts', 'validation loss at the end')
+    """
+    base, _, moment = name.partition("@")
+    where = next((w for w in ("centred", "uniform") if base.endswith(f"_{w}")), "")
+    plain = base.removesuffix(f"_{where}") if where else base
+    words = LABELS.get(plain, plain.replace("_", " "))
+    words += {"centred": ", centred crops", "uniform": ", uniform cuts", "": ""}[where]
+    if moment == "last":
+        return f"{words} at the end"
+    return words + re.sub(r"([a-z]+)(\d+)", r" after \1 \2", moment)
