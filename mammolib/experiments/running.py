@@ -199,8 +199,7 @@ def run(
     done = results.once(
         store, make, name=empty.name, settings=empty.settings, data=empty.data, seed=empty.seed, split=empty.split
     )
-    for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
-        (store / asked.stem / left_over).unlink(missing_ok=True)
+    (store / asked.stem / training.CHECKPOINT).unlink(missing_ok=True)  # the record and the weights replace it
     return done
 
 
@@ -275,7 +274,6 @@ def _train(
         start = store / asked.origin / "weights"
     sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
     crops, part = sets.all[one.trains_on]
-    watched = _Watched(place / "watched.json", asked, sets, say)
     done = training.train(
         lambda: build(one, asked.width),
         samples(crops, part.training, one.flip),
@@ -288,9 +286,9 @@ def _train(
         start=start,
         about={"run": asked.record.hash},
         title=f"{one.name} by {asked.split}",
-        watch=watched,
+        watch=_Watched(asked, sets, say),
     )
-    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | watched.metrics()
+    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | done.history.notes
     outputs: dict[str, Any] = {}
     if one.gradient_norm == "layer":
         outputs["gradient_growth"] = curves.gradient_growth(done.history.update)
@@ -317,10 +315,13 @@ def _train(
 
 
 class _Watched:
-    """Says how a training goes, and looks at the test set after some of its epochs."""
+    """Says how a training goes, and looks at the test set after some of its epochs.
 
-    def __init__(self, path: Path, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
-        self.path, self.asked, self.sets, self.say, self.plan = path, asked, sets, say, asked.plan
+    What it sees are metrics, which go into the history's notes, and so into the checkpoint of the same update.
+    """
+
+    def __init__(self, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
+        self.asked, self.sets, self.say, self.plan = asked, sets, say, asked.plan
 
     def __call__(self, update: int, network: keras.Model, history: History) -> None:
         if update % self.plan.steps:
@@ -337,16 +338,11 @@ class _Watched:
             crops, part = self.sets.all[self.asked.experiment.tests_on[0]]
             taken, group = scoring.anonymous(crops, part.test, self.asked.data["digest"])
             matches = scoring.judge(scoring.answers(network, taken), taken.truths)
-            found = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
-            kept = self.metrics()
+            seen = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
+            del seen["confidence"]
+            plain = json.loads(json.dumps(seen, default=float))  # as it comes back from a checkpoint
             for mark in marks:
-                kept |= {f"{k}@epoch{mark}": v for k, v in found.items() if k != "confidence"}
-            plain = {k: results.metric(**v) if isinstance(v, dict) else v for k, v in kept.items()}
-            _write(self.path, json.dumps(plain))
-
-    def metrics(self) -> dict[str, Any]:
-        """Return what has been seen so far, also before the run was killed and continued."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else {}
+                history.notes |= {f"{name}@epoch{mark}": value for name, value in plain.items()}
 
 
 def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: str) -> results.Record:
