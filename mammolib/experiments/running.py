@@ -18,11 +18,12 @@ import numpy as np
 
 from mammolib import mias, results, ssd, training
 from mammolib.experiments import curves, scoring
-from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment
-from mammolib.experiments.profiles import Profile
+from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment, variant_changes
+from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
 from mammolib.experiments.sets import Sets, samples
 from mammolib.training import Execution, History, Schedule, Settings
+from mammolib.training.settings import number, one_of
 
 INHERITED = {
     "batch", "optimizer", "momentum", "clip", "warmup", "precision", "flip", "l2", "mining", "mean", "divide_by",
@@ -88,6 +89,7 @@ def ask(
     split: str = "image",
     width: float | None = None,
     updates: int | None = None,
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     of: results.Record | str | None = None,
     store: str | Path | None = None,
@@ -95,26 +97,34 @@ def ask(
     """Settle what a run is; the arguments are those of `run`."""
     one = experiment(name) if isinstance(name, str) else name
     profile = profile_named(profile) if isinstance(profile, str) else profile
-    if split not in SPLITS:
+    check_seed(seed)
+    if not one_of(split, SPLITS):
         raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
-    begun = None
-    if one.from_a and of is not None:
+    begun, changes, inherited = None, dict(changes or {}), {}
+    if of is not None:
         stem = Path(of.file_name).stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
+        if not one.from_a:
+            raise ValueError(f"of: {one.name} starts from no other run, got {stem!r}; leave it out")
         begun = of if isinstance(of, results.Record) else _origin(one.name, stem, store, seed, split)
+        if begun.name != A.name:
+            raise ValueError(f"of: {one.name} starts from a run of A, got {stem!r}")
         width = begun.settings["width"] if width is None else width
-        if changes is None:
-            changes = {k: v for k, v in begun.settings["changed"].items() if k in INHERITED}
+        if variant is None:
+            inherited = {k: v for k, v in begun.settings["changed"].items() if k in INHERITED}
+            variant = "trains" if TRAINS.items() <= inherited.items() else "stated"
     width = profile.width if width is None else width
-    if not 0 < width <= 1:
-        raise ValueError(f"width: must lie in (0, 1], got {width}")
+    if not (number(width) and 0 < width <= 1):
+        raise ValueError(f"width: must lie in (0, 1], got {width!r}")
+    if variant is None:
+        variant = "stated" if one.changes else profile.variant
     data = dict(data or {"name": "films", "digest": mias.digest(films), "films": len(films)})
-    plain = {} if changes is None else dict(changes)
-    if changes is None and profile.reduced and not one.changes:
-        plain = dict(TRAINS)
 
     def sized(e: Detection) -> tuple[Detection, int | None]:
-        """Give an experiment its changes and the profile's size, which is A's; the others shrink alike."""
-        new = e.but(**plain)
+        """Give an experiment its variant, its changes and the profile's size, which is A's; the others shrink alike."""
+        base = {**variant_changes(variant, e, width), **inherited}
+        if "rate" in changes or {**e.changes, **base, **changes}.get("optimizer") != TRAINS["optimizer"]:
+            base.pop("rates", None)  # they are given, or no Adam takes them
+        new = e.but(**{**base, **changes})
         if profile.batch is not None and "batch" not in new.changes:
             new = new.but(batch=max(1, round(profile.batch * e.batch / A.batch)))
         length = updates
@@ -151,6 +161,7 @@ def run(
     split: str = "image",
     width: float | None = None,
     updates: int | None = None,
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     of: results.Record | str | None = None,
     store: str | Path | None = None,
@@ -162,17 +173,21 @@ def run(
     Args:
         name: such as "A" or "E-after", or an experiment of your own (`detection.A.but(...)`).
         films: a data set.
-        profile: gives width, updates, batch and, if it is a reduced one, the settings that train (`detection.TRAINS`),
-            as far as the arguments below do not say otherwise. Its updates and batch are Experiment A's; the other
-            experiments shrink by the same factors, so that they compare with A as in the paper.
+        profile: gives width, updates, batch and variant, as far as the arguments below do not say otherwise. Its
+            updates and batch are Experiment A's; the other experiments shrink by the same factors, so that they compare
+            with A as in the paper.
         data: the record's name, digest and number of films; counted and digested here if not given.
         seed: of the split, the cuts and the training.
         split: "image", "lesion-order" or "woman".
         width: factor on the network's filters.
         updates: about how many; see `detection` on what a shortened run is.
-        changes: what to change, see `Detection.but`; with a reduced profile, {} asks for the paper's settings.
-        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width and changes are then
-            that run's unless given. If not given, the run of A with the same profile, changes, width and updates.
+        variant: "stated", the paper's settings, or "trains", those that train from random weights at the run's width:
+            see `detection.variant_changes`. None: "trains" in a reduced profile such as quick, "stated" in the paper's;
+            an experiment of your own that has changes is "stated", that is, as it is.
+        changes: what to change on top of the variant, see `Detection.but`.
+        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width, variant and changes
+            such as the batch are then that run's unless given. If not given, the run of A with the same profile,
+            variant, changes, width and updates.
         store: the folder for records and weights; the project's run store if not given.
         execution: how to run.
         say: called with a line of progress about twenty times a run.
@@ -187,7 +202,7 @@ def run(
     store = results.run_store() if store is None else Path(store)
     asked = ask(
         name, films, profile=profile, data=data, seed=seed, split=split, width=width, updates=updates,
-        changes=changes, of=of, store=store,
+        variant=variant, changes=changes, of=of, store=store,
     )  # fmt: skip
 
     def make() -> results.Record:
@@ -352,7 +367,7 @@ def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: st
     if not path.is_file():
         raise FileNotFoundError(
             f"{name}: starts from the weights of {stem}, which is not in {store}; first run `{how}` with the same "
-            "profile, data, width, updates and changes"
+            "profile, data, width, updates, variant and changes"
         )
     record = results.load(path)
     if record.outcome != "finished" or not (store / stem / "weights").is_dir():
