@@ -111,6 +111,8 @@ def test_e_takes_its_variant_from_the_run_it_starts_from():
     options = {"of": begun, "data": begun.data}
     assert _ask("E-after", **options).experiment.rates == (1.25e-4,)
     assert _ask("E-after", **options, changes={"rate": 1e-3}).experiment.rates == (1e-3,)
+    doubled = _ask("A", changes={"rate": 2e-3}).record
+    assert _ask("E-after", of=doubled).experiment.rates == (2e-3,), "whatever rate A had, E has in proportion"
     assert _ask("E-after", **options, changes={"flip": False}).experiment.precision == "mixed_bfloat16"
     with pytest.raises(ValueError, match="E-after, divide_by: 1.0, but A-62d727b9eb9d was trained with 64.0"):
         _ask("E-after", **options, variant="stated")

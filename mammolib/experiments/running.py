@@ -29,7 +29,7 @@ INHERITED = {
     "batch", "optimizer", "momentum", "clip", "warmup", "precision", "flip", "l2", "mining", "mean", "divide_by",
     "separable", "regularise_separable",
 }  # fmt: skip
-"""Changes of A that E takes over when it is told which run of A it continues."""
+"""Changes of A that E takes over when it is told which run of A it continues; and its rates, in proportion."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,10 @@ def ask(
             raise ValueError(f"of: {one.name} starts from a run of A, got {stem!r}")
         width = begun.settings["width"] if width is None else width
         if variant is None:
-            inherited = {k: v for k, v in begun.settings["changed"].items() if k in INHERITED}
-            variant = "trains" if TRAINS.items() <= inherited.items() else "stated"
+            changed, variant = begun.settings["changed"], "stated"  # what it inherits is its variant
+            inherited = {k: v for k, v in changed.items() if k in INHERITED}
+            if "rates" in changed:
+                inherited["rates"] = tuple(r * changed["rates"][0] / A.rates[0] for r in one.rates)
     width = profile.width if width is None else width
     if not (number(width) and 0 < width <= 1):
         raise ValueError(f"width: must lie in (0, 1], got {width!r}")
@@ -121,9 +123,12 @@ def ask(
 
     def sized(e: Detection) -> tuple[Detection, int | None]:
         """Give an experiment its variant, its changes and the profile's size, which is A's; the others shrink alike."""
-        base = {**variant_changes(variant, e, width), **inherited}
-        if "rate" in changes or {**e.changes, **base, **changes}.get("optimizer") != TRAINS["optimizer"]:
-            base.pop("rates", None)  # they are given, or no Adam takes them
+        base = variant_changes(variant, e, width)
+        if {**e.changes, **base, **changes}.get("optimizer") != TRAINS["optimizer"]:
+            base.pop("rates", None)  # the rule is Adam's
+        base |= inherited
+        if "rate" in changes:
+            base.pop("rates", None)
         new = e.but(**{**base, **changes})
         if profile.batch is not None and "batch" not in new.changes:
             new = new.but(batch=max(1, round(profile.batch * e.batch / A.batch)))
@@ -185,9 +190,9 @@ def run(
             see `detection.variant_changes`. None: "trains" in a reduced profile such as quick, "stated" in the paper's;
             an experiment of your own that has changes is "stated", that is, as it is.
         changes: what to change on top of the variant, see `Detection.but`.
-        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width, variant and changes
-            such as the batch are then that run's unless given. If not given, the run of A with the same profile,
-            variant, changes, width and updates.
+        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width, batch and whatever else
+            that run changed (`INHERITED`) are then taken over, unless a variant is given. If not given, the run of A
+            with the same profile, variant, changes, width and updates.
         store: the folder for records and weights; the project's run store if not given.
         execution: how to run.
         say: called with a line of progress about twenty times a run.
