@@ -285,19 +285,13 @@ def detect(
 
 def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
     """Return the detector whose weights a run left: with the run's own model.json if it wrote one."""
-    import keras
-
     from mammolib import training
     from mammolib.ssd import detect as room
 
     places = [p for p in (folder, folder / "weights") if (p / training.export.MANIFEST).is_file()]
     place = places[0] if places else folder
-    if (place / "model.json").is_file():
-        try:
-            network = keras.models.model_from_json((place / "model.json").read_text())
-        except (ValueError, TypeError, KeyError) as err:
-            raise ValueError(f"{place / 'model.json'}: cannot be read as a Keras model: {err}") from None
-        return training.load_weights(network, place)
+    if (place / training.export.MODEL).is_file():
+        return training.load_network(place)
     return room.from_arrays(training.read_weights(place), str(place), **options)
 
 

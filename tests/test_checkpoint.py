@@ -355,6 +355,84 @@ def test_damaged_and_missing_exports_are_named(finished, tmp_path):
         training.read_weights(tmp_path)
 
 
+def _manifest(folder: Path, **changes: object) -> dict:
+    path = folder / "weights.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, **changes}))
+    return manifest
+
+
+MANIFESTS = {
+    "a number": "3",
+    "a list": "[]",
+    "nested without end": "[" * 200_000,
+    "not UTF-8": b"\xff\xfe",
+    "no shards": {"shards": None},
+    "shards that are numbers": {"shards": [3]},
+    "a shard elsewhere": {"shards": [{"file": "../weights.npz", "sha256": "", "tensors": [0]}]},
+    "a shard of a tensor that is not there": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [9]}]},
+    "a shard of a tensor before the first": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [-1]}]},
+    "tensors that are words": {"tensors": ["first"]},
+    "a tensor without a name": {"tensors": [{"path": None, "shape": [3]}]},
+    "a shape of words": {"tensors": [{"path": "first/kernel", "shape": "27"}]},
+    "a shape below 0": {"tensors": [{"path": "first/kernel", "shape": [-27]}]},
+    "a shape that is none": {"tensors": [{"path": "first/kernel", "shape": None}]},
+    "another format": {"format": 2},
+}
+
+
+@pytest.mark.parametrize("what", MANIFESTS)
+def test_a_manifest_of_another_kind_is_refused_in_one_line(finished, tmp_path, what):
+    training.export_weights(finished[1].model, tmp_path)
+    damage = MANIFESTS[what]
+    if isinstance(damage, dict):
+        _manifest(tmp_path, **damage)
+    else:
+        (tmp_path / "weights.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    for read in (training.read_weights, lambda folder: training.load_weights(network(), folder)):
+        with pytest.raises(ValueError, match=re.escape(f"{tmp_path}/weights.json: the manifest is damaged")) as err:
+            read(tmp_path)
+        assert "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"0": np.full(27, np.nan, np.float32)}, "first/kernel holds a weight that is not finite"),
+        ({"0": np.full(27, np.inf, np.float16)}, "first/kernel holds a weight that is not finite"),
+        ({"0": np.zeros(26, np.float16)}, "first/kernel of shape (3, 3, 1, 3) has 26 weights in the shards"),
+        ({"0": np.zeros((27, 1), np.float16)}, "this shard of the weights is damaged"),
+        ({"0": np.float16(1)}, "this shard of the weights is damaged"),
+        ({"0": np.full(27, "x")}, "this shard of the weights is damaged"),
+        ({"1": None}, "this shard of the weights is damaged"),
+    ],
+)
+def test_a_shard_that_was_edited_is_refused_in_one_line(finished, tmp_path, values, part):
+    training.export_weights(finished[1].model, tmp_path)
+    manifest = json.loads((tmp_path / "weights.json").read_text())
+    file = tmp_path / manifest["shards"][0]["file"]
+    with np.load(file) as stored:
+        arrays = {k: v for k, v in {**stored, **values}.items() if v is not None}
+    np.savez(file, **arrays)
+    shard = manifest["shards"][0] | {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    _manifest(tmp_path, shards=[shard])
+    with pytest.raises(ValueError, match=re.escape(part)) as err:
+        training.read_weights(tmp_path)
+    assert "\n" not in str(err.value) and str(tmp_path) in str(err.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"class_name": "Functional", "config": 3}', "\xff"])
+def test_a_network_that_cannot_be_read_is_refused_in_one_line(tmp_path, text):
+    training.export_weights(network(), tmp_path)
+    (tmp_path / "model.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="model.json: cannot be read as a Keras model") as err:
+        training.load_network(tmp_path)
+    assert "\n" not in str(err.value)
+    (tmp_path / "model.json").write_text(network().to_json())
+    for value, back in zip(network().get_weights(), training.load_network(tmp_path).get_weights(), strict=True):
+        assert value.shape == back.shape
+
+
 def test_a_run_may_begin_from_exported_weights(finished, tmp_path):
     training.export_weights(finished[1].model, tmp_path)
     data = Samples(samples().images, samples().targets)

@@ -237,10 +237,9 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
     import mammolib.ssd.model  # noqa: F401  registers the layers that the file names, also where nothing was built yet
 
     folder = weights_folder(record, store)
-    network = keras.models.model_from_json((folder / "model.json").read_text()) if folder.is_dir() else None
-    if network is None:
+    if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there are no weights of {record.name}; run the experiment here first")
-    return training.load_weights(network, folder)
+    return training.load_network(folder)
 
 
 # a run
@@ -316,7 +315,7 @@ def _train(
         metrics |= curves.explosion(done.history.epoch, done.outcome, plan.steps, first)
     if not done.diverged:
         training.export_weights(done.model, place / "weights")
-        _write(place / "weights" / "model.json", done.model.to_json())
+        _write(place / "weights" / training.export.MODEL, done.model.to_json())
         tested, more = sets.test(done.model)
         metrics, outputs = metrics | tested, outputs | more
         some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mammolib.training.checkpoint import Checkpoint, weights_digest
 from mammolib.training.checks import OutOfMemory, out_of_memory
-from mammolib.training.export import export_weights, load_weights, read_weights
+from mammolib.training.export import export_weights, load_network, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict, quiet
 from mammolib.training.history import History
 from mammolib.training.loop import CHECKPOINT, Run, train
@@ -32,6 +32,7 @@ __all__ = [
     "epoch_order",
     "epoch_plan",
     "export_weights",
+    "load_network",
     "load_weights",
     "one_hot",
     "out_of_memory",
