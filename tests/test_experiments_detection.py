@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -330,6 +331,16 @@ def test_whole_films_normal_ones_included(a, store):
     curve = record.outputs
     assert m["sensitivity_at_4"] == pytest.approx(np.interp(4, curve["false_positives"], curve["sensitivity"]), abs=0.2)
     assert whole_films.run(a, FILMS, store=store, stride=256) == record
+
+
+def test_two_processes_show_whole_films_once(a, store, monkeypatch):
+    """The second waits for the first and loads its record; here two threads stand for them."""
+    made, load = [], running.load
+    monkeypatch.setattr(running, "load", lambda *args: made.append(args) or load(*args))
+    options = {"store": store, "normal": 1, "with_lesion": 1, "stride": 256}
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: whole_films.run(a, FILMS, **options), range(2))
+    assert first == second and len(made) == 1
 
 
 def test_e_continues_from_a(a, after):

@@ -18,7 +18,7 @@ import keras
 from mammolib import classifiers
 from mammolib.experiments.profiles import Profile
 from mammolib.training import Schedule, Settings
-from mammolib.training.settings import one_of, whole
+from mammolib.training.settings import number, one_of, whole
 
 CLASS_NAMES = {2: ("normal", "abnormal"), 3: ("normal", "benign", "malignant")}
 READINGS = ("film", "lesion")
@@ -120,8 +120,10 @@ class Classification:
         try:
             if isinstance(value, Schedule):
                 return value
-            return Schedule(**value) if isinstance(value, Mapping) else Schedule((value,))
-        except (TypeError, ValueError):
+            if number(value):
+                return Schedule((value,))
+            return Schedule(**{"values": value["values"], **value})
+        except (TypeError, ValueError, KeyError, IndexError):
             words = "it must be a rate such as 0.001, or what a record has under schedule"
             raise ValueError(f"experiment {self.name!r}, schedule: {value!r} does not fit; {words}") from None
 
