@@ -5,6 +5,7 @@ To add one, write a function under ``@main.command()`` that imports what it need
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from pathlib import Path
@@ -132,7 +133,9 @@ def _chapter_options(command: Any) -> Any:
 
 def _run(chapters: tuple[str, ...], **options: Any) -> None:
     from mammolib import book
+    from mammolib.experiments.profiles import check_seed
 
+    check_seed(options["seed"])
     outcomes = book.run(chapters, say=click.echo, **options)
     failed = [o.chapter for o in outcomes if o.status == "failed"]
     if failed:
@@ -180,11 +183,15 @@ def refresh(chapters: tuple[str, ...], force: bool) -> None:
 @click.argument("names", nargs=-1, required=True)
 @click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper.")
 @click.option("--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the split, the cuts and the training.")
-@click.option("--split", default="image", show_default=True, help="image, woman; A to E: lesion-order; others: folds.")
+@click.option("--seed", type=int, help="The seed of the split, the cuts and the training; 0 if not given.")
+@click.option("--split", help="image (if not given), woman; A to E: lesion-order; classifiers: folds.")
 @click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given.")
 @click.option("--updates", type=int, help="A to E: about how many; the profile's if not given.")
-@click.option("--variant", help="A to E: the settings as stated, or those that train from random weights (trains).")
+@click.option(
+    "--variant",
+    help="A to E: the paper's settings (stated), or those that train from random weights (trains); "
+    "if not given, trains in the quick profile and stated in the paper's.",
+)
 @click.option("--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly.")
 @click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab.")
@@ -194,7 +201,7 @@ def experiment(
     names: tuple[str, ...],
     profile: str,
     data: str,
-    seed: int,
+    seed: int | None,
     pairs: tuple[str, ...],
     checkpoint: int | None,
     out: Path | None,
@@ -214,21 +221,22 @@ def experiment(
     changes = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not key.isidentifier():
             raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
         changes[key] = _value(value)
     store = results.run_store() if out is None else out
-    films, digest, name = session.open_data(size, seed, data)
-    about = {"name": name, "digest": digest, "films": len(films)}
     from mammolib.experiments import named  # Keras comes with it, so not before the options are read
     from mammolib.training import Execution
 
+    asked = {"profile": size, "store": store, "seed": seed, "changes": changes if pairs else None, **options}
+    for one in names:  # before films are read, or made, or another run takes its time
+        with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
+            named.check(one, **asked)
+    films, digest, name = session.open_data(size, seed or 0, data)
+    about = {"name": name, "digest": digest, "films": len(films)}
     kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
     for one in names:
-        record = named.run(
-            one, films, profile=size, data=about, seed=seed, changes=changes if pairs else None, store=store,
-            execution=Execution(**kept), say=click.echo, **options,
-        )  # fmt: skip
+        record = named.run(one, films, data=about, execution=Execution(**kept), say=click.echo, **asked)
         click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *_said(record.metrics)]))
 
 
@@ -277,19 +285,13 @@ def detect(
 
 def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
     """Return the detector whose weights a run left: with the run's own model.json if it wrote one."""
-    import keras
-
     from mammolib import training
     from mammolib.ssd import detect as room
 
     places = [p for p in (folder, folder / "weights") if (p / training.export.MANIFEST).is_file()]
     place = places[0] if places else folder
-    if (place / "model.json").is_file():
-        try:
-            network = keras.models.model_from_json((place / "model.json").read_text())
-        except (ValueError, TypeError, KeyError) as err:
-            raise ValueError(f"{place / 'model.json'}: cannot be read as a Keras model: {err}") from None
-        return training.load_weights(network, place)
+    if (place / training.export.MODEL).is_file():
+        return training.load_network(place)
     return room.from_arrays(training.read_weights(place), str(place), **options)
 
 

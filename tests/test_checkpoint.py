@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -75,6 +76,33 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
     assert resumed.seconds > 0
 
 
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("unit", "kill_at"), [("epoch", 3), ("epoch", 9), ("update", 2), ("update", 6)])
+@pytest.mark.parametrize("noted", [True, False])
+def test_what_a_watch_notes_is_never_lost(tmp_path, unit, kill_at, noted):
+    """A run killed while it looks, before or after it has noted what it sees, looks again when it is continued."""
+
+    def look(update, model, history):
+        history.notes[f"seen@{update}"] = update
+
+    def killed(update, model, history):
+        if update != kill_at or noted:
+            look(update, model, history)
+        if update == kill_at:
+            raise Killed
+
+    often = Execution(progress=False, checkpoint_every=1, checkpoint_unit=unit)
+    whole = train(SETTINGS, folder=tmp_path / "whole", execution=often, watch=look)
+    with pytest.raises(Killed):
+        train(SETTINGS, folder=tmp_path / "cut", execution=often, watch=killed)
+    resumed = train(SETTINGS, folder=tmp_path / "cut", execution=often, watch=look)
+    assert resumed.history.notes == whole.history.notes and len(whole.history.notes) == (9 if unit == "update" else 3)
+    assert training.weights_digest(resumed.model) == training.weights_digest(whole.model)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.Run]:
     folder = tmp_path_factory.mktemp("finished")
@@ -91,7 +119,7 @@ def test_a_finished_run_is_not_run_again(finished):
 def test_a_finished_run_can_be_made_longer(finished, tmp_path):
     folder, _ = finished
     (tmp_path / "checkpoint.npz").write_bytes((folder / "checkpoint.npz").read_bytes())
-    longer = Settings(**{**SETTINGS.as_data(), "epochs": 4, "schedule": SETTINGS.schedule})
+    longer = replace(SETTINGS, epochs=4)
     extended = train(longer, folder=tmp_path)
     assert extended.updates == 12
     assert training.weights_digest(extended.model) == training.weights_digest(train(longer).model)
@@ -146,13 +174,77 @@ def test_a_damaged_checkpoint_is_refused_and_kept(finished, tmp_path, damage):
     assert path.read_bytes() == before
 
 
+def _edited(source: Path, path: Path, sign: bool, members: dict = {}, without: str = "", **header: object) -> None:  # noqa: B006
+    """Write a checkpoint again with some of it changed, its checksum made to fit if `sign`."""
+    with np.load(source) as file:
+        arrays = {k: v for k, v in file.items() if not without or not k.startswith(without)}
+    arrays |= members
+    arrays["header"] = np.array(json.dumps({**json.loads(str(arrays["header"])), **header}))
+    digest = arrays.pop("digest")
+    np.savez(path, **arrays, digest=np.array(checkpoint.digest_of(arrays)) if sign else digest)
+
+
+CRAFTED = {
+    "an update below 0": {"update": -5},
+    "an update in words": {"update": "x"},
+    "an update without its history": {"update": 10},
+    "an identity that is none": {"identity": []},
+    "notes that are none": {"notes": None},
+    "a clock that is none": {"clock": {"seconds": "many"}},
+    "no cores": {"cores": 0},
+    "no history": {"without": "history"},
+    "no optimizer": {"without": "optimizer"},
+    "a weight missing": {"without": "model/0"},
+    "weights that are no numbers": {"members": {"model/0": np.full((3, 3, 1, 3), np.nan, np.float32)}},
+    "weights that are words": {"members": {"model/0": np.full((3, 3, 1, 3), "x")}},
+    "weights of another shape": {"members": {"model/0": np.zeros(3, np.float32)}},
+    "a history of words": {"members": {"history/update/loss": np.full(9, "x")}},
+    "a member too many": {"members": {"surplus": np.zeros(3)}},
+}
+
+
+@pytest.mark.parametrize("sign", [True, False], ids=["signed", "not signed"])
+@pytest.mark.parametrize("what", CRAFTED)
+def test_a_checkpoint_that_was_edited_is_refused_in_one_line(finished, tmp_path, what, sign):
+    path = tmp_path / "checkpoint.npz"
+    _edited(finished[0] / "checkpoint.npz", path, sign, **CRAFTED[what])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=re.escape(f"{path}: the checkpoint is damaged")) as err:
+        train(SETTINGS, folder=tmp_path)
+    assert "\n" not in str(err.value) and "move it away to begin again" in str(err.value)
+    assert path.read_bytes() == before
+
+
+def test_no_flipped_bit_passes(finished, tmp_path):
+    """Also not one in the directory at the file's end, where members can vanish without a word."""
+    content, path = (finished[0] / "checkpoint.npz").read_bytes(), tmp_path / "checkpoint.npz"
+    rng, whole = np.random.default_rng(0), checkpoint.load(finished[0] / "checkpoint.npz")
+    places = [*rng.integers(0, len(content), 100), *rng.integers(len(content) - 1500, len(content), 200)]
+    for place in places:
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << int(rng.integers(8)))]) + content[place + 1 :])
+        try:
+            state = checkpoint.load(path)
+        except ValueError as err:
+            assert str(err).startswith(str(path)) and "\n" not in str(err)
+        else:  # a bit that nothing depends on, such as a date in the archive
+            assert (state.update, state.history) == (whole.update, whole.history)
+            assert len(state.model) == len(whole.model) and len(state.optimizer) == len(whole.optimizer)
+
+
+def test_another_number_of_cores_is_said_and_not_refused(finished, tmp_path, monkeypatch):
+    (tmp_path / "checkpoint.npz").write_bytes((finished[0] / "checkpoint.npz").read_bytes())
+    monkeypatch.setattr("mammolib.training.loop.cores", lambda: 4096)
+    with pytest.warns(UserWarning, match="this process has 4096: rounding, and so the weights, may differ"):
+        assert train(SETTINGS, folder=tmp_path).outcome == "finished"
+
+
 def test_a_checkpoint_of_another_format_is_refused(finished, tmp_path):
     path = tmp_path / "checkpoint.npz"
     with np.load(finished[0] / "checkpoint.npz") as file:
         arrays = dict(file)
     header = json.loads(str(arrays["header"])) | {"format": 99}
     np.savez(path, **(arrays | {"header": np.array(json.dumps(header))}))
-    with pytest.raises(ValueError, match="checkpoint format 99, this version reads 1"):
+    with pytest.raises(ValueError, match="checkpoint format 99, this version reads 2; move it away to begin again"):
         train(SETTINGS, folder=tmp_path)
 
 
@@ -168,9 +260,18 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(finished, tmp_path, monkey
 
 def test_what_a_killed_write_left_is_swept_away(finished, tmp_path):
     path = tmp_path / "checkpoint.npz"
-    (tmp_path / ".checkpoint.npz.12345").write_bytes(b"half a checkpoint")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".checkpoint.npz.{gone.pid}").write_bytes(b"half a checkpoint")
     checkpoint.save(checkpoint.load(finished[0] / "checkpoint.npz"), path)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_what_another_process_is_writing_is_left_to_it(finished, tmp_path):
+    for name in (f".checkpoint.npz.{os.getppid()}", ".checkpoint.npz.1", ".checkpoint.npz.backup"):
+        (tmp_path / name).write_bytes(b"half a checkpoint")
+    checkpoint.save(checkpoint.load(finished[0] / "checkpoint.npz"), tmp_path / "checkpoint.npz")
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_the_digest_sees_every_weight():
@@ -254,10 +355,88 @@ def test_damaged_and_missing_exports_are_named(finished, tmp_path):
         training.read_weights(tmp_path)
 
 
+def _manifest(folder: Path, **changes: object) -> dict:
+    path = folder / "weights.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, **changes}))
+    return manifest
+
+
+MANIFESTS = {
+    "a number": "3",
+    "a list": "[]",
+    "nested without end": "[" * 200_000,
+    "not UTF-8": b"\xff\xfe",
+    "no shards": {"shards": None},
+    "shards that are numbers": {"shards": [3]},
+    "a shard elsewhere": {"shards": [{"file": "../weights.npz", "sha256": "", "tensors": [0]}]},
+    "a shard of a tensor that is not there": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [9]}]},
+    "a shard of a tensor before the first": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [-1]}]},
+    "tensors that are words": {"tensors": ["first"]},
+    "a tensor without a name": {"tensors": [{"path": None, "shape": [3]}]},
+    "a shape of words": {"tensors": [{"path": "first/kernel", "shape": "27"}]},
+    "a shape below 0": {"tensors": [{"path": "first/kernel", "shape": [-27]}]},
+    "a shape that is none": {"tensors": [{"path": "first/kernel", "shape": None}]},
+    "another format": {"format": 2},
+}
+
+
+@pytest.mark.parametrize("what", MANIFESTS)
+def test_a_manifest_of_another_kind_is_refused_in_one_line(finished, tmp_path, what):
+    training.export_weights(finished[1].model, tmp_path)
+    damage = MANIFESTS[what]
+    if isinstance(damage, dict):
+        _manifest(tmp_path, **damage)
+    else:
+        (tmp_path / "weights.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    for read in (training.read_weights, lambda folder: training.load_weights(network(), folder)):
+        with pytest.raises(ValueError, match=re.escape(f"{tmp_path}/weights.json: the manifest is damaged")) as err:
+            read(tmp_path)
+        assert "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"0": np.full(27, np.nan, np.float32)}, "first/kernel holds a weight that is not finite"),
+        ({"0": np.full(27, np.inf, np.float16)}, "first/kernel holds a weight that is not finite"),
+        ({"0": np.zeros(26, np.float16)}, "first/kernel of shape (3, 3, 1, 3) has 26 weights in the shards"),
+        ({"0": np.zeros((27, 1), np.float16)}, "this shard of the weights is damaged"),
+        ({"0": np.float16(1)}, "this shard of the weights is damaged"),
+        ({"0": np.full(27, "x")}, "this shard of the weights is damaged"),
+        ({"1": None}, "this shard of the weights is damaged"),
+    ],
+)
+def test_a_shard_that_was_edited_is_refused_in_one_line(finished, tmp_path, values, part):
+    training.export_weights(finished[1].model, tmp_path)
+    manifest = json.loads((tmp_path / "weights.json").read_text())
+    file = tmp_path / manifest["shards"][0]["file"]
+    with np.load(file) as stored:
+        arrays = {k: v for k, v in {**stored, **values}.items() if v is not None}
+    np.savez(file, **arrays)
+    shard = manifest["shards"][0] | {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    _manifest(tmp_path, shards=[shard])
+    with pytest.raises(ValueError, match=re.escape(part)) as err:
+        training.read_weights(tmp_path)
+    assert "\n" not in str(err.value) and str(tmp_path) in str(err.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"class_name": "Functional", "config": 3}', "\xff"])
+def test_a_network_that_cannot_be_read_is_refused_in_one_line(tmp_path, text):
+    training.export_weights(network(), tmp_path)
+    (tmp_path / "model.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="model.json: cannot be read as a Keras model") as err:
+        training.load_network(tmp_path)
+    assert "\n" not in str(err.value)
+    (tmp_path / "model.json").write_text(network().to_json())
+    for value, back in zip(network().get_weights(), training.load_network(tmp_path).get_weights(), strict=True):
+        assert value.shape == back.shape
+
+
 def test_a_run_may_begin_from_exported_weights(finished, tmp_path):
     training.export_weights(finished[1].model, tmp_path)
     data = Samples(samples().images, samples().targets)
-    still = Settings(1, 40, updates=1, optimizer="sgd", schedule=training.Schedule((0.0,)))
+    still = Settings(1, 40, optimizer="sgd", schedule=training.Schedule((0.0,)))
     begun = train(still, data, start=tmp_path)
     for value, back in zip(finished[1].model.get_weights(), begun.model.get_weights(), strict=True):
         np.testing.assert_array_equal(back, value.astype(np.float16).astype(np.float32))

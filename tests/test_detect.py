@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -346,6 +347,57 @@ def test_weights_that_do_not_fit_name_the_layer(tmp_path, model):
     }.items():
         with pytest.raises((ValueError, FileNotFoundError), match=says):
             load_detector(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "damage", ["scalar", "link", "soft link", "huge", "elsewhere", "nan", "words", "row", "centre"]
+)
+def test_weights_that_are_not_in_the_file_are_refused_in_one_line(tmp_path, model, damage):
+    import h5py
+
+    path, other = tmp_path / "m.weights.h5", tmp_path / "other.h5"
+    model.save_weights(path)
+    with h5py.File(other, "w") as file:
+        file["secret"] = np.zeros((3, 3, 1, 8), np.float32)
+    with h5py.File(path, "a") as file:
+        groups = []
+        file.visititems(lambda _, g: groups.append(g) if isinstance(g, h5py.Group) and "name" in g.attrs else None)
+        (group,) = [g for g in groups if g.attrs["name"] == "conv9_2"]
+        shape = group["0"].shape
+        if damage != "row":
+            del group["0"]
+        if damage == "scalar":
+            group["0"] = 1.0
+        elif damage == "link":
+            group["0"] = h5py.ExternalLink("other.h5", "secret")
+        elif damage == "soft link":
+            group["0"] = h5py.SoftLink("/nowhere")
+        elif damage == "huge":
+            group.create_dataset("0", (10**6, 10**6), "f4", chunks=True)
+        elif damage == "elsewhere":
+            group.create_dataset("0", shape, "f4", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+        elif damage == "nan":
+            group["0"] = np.full(shape, np.nan, np.float32)
+        elif damage == "words":
+            group["0"] = np.full(shape, b"x")
+        elif damage == "row":
+            group["first"] = np.zeros(3)
+        elif damage == "centre":
+            group["0"] = np.zeros(shape, np.float32)
+            (centre,) = [g for g in groups if "divide_by" in g]
+            del centre["divide_by"]
+            centre["divide_by"] = np.zeros(3)
+    with pytest.raises(ValueError, match=re.escape(str(path))) as err:
+        load_detector(path)
+    assert "\n" not in str(err.value)
+
+
+def test_a_keras_file_with_a_weight_that_is_no_number_is_refused(tmp_path, model):
+    broken = keras.models.clone_model(model)
+    broken.set_weights([np.full_like(v, np.nan) for v in model.get_weights()])
+    broken.save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="m.keras: .* holds a number that is not finite"):
+        load_detector(tmp_path / "m.keras")
 
 
 def test_the_command_takes_a_file_or_the_folder_of_a_run(tmp_path, model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,21 @@ def test_a_change_is_written_into_the_record():
     said = changed.as_data(width=0.125)
     assert said["reduced"] and said["epochs"] == 8 and said["rate"] == 1e-3
     assert said["changed"] == {"epochs": 8, "classes": 3, "schedule": changed.settings.as_data()["schedule"]}
+    assert c.VGG16.but(**said["changed"]) == changed
     assert not c.VGG16.but(optimizer="sgd").as_data()["reduced"]
+
+
+def test_what_is_no_change_is_not_written_down_and_longer_is_not_reduced():
+    for experiment in c.EXPERIMENTS.values():
+        same = {"epochs": experiment.settings.epochs, "batch": experiment.settings.batch, "patches": experiment.patches}
+        rate = experiment.settings.schedule.values[0]
+        assert experiment.but(**same, schedule=rate, views=dict(experiment.views)) == experiment
+        assert experiment.but(epochs=3).but(epochs=same["epochs"]) == experiment
+        for longer in ({"epochs": 2 * same["epochs"]}, {"patches": 2 * same["patches"]}, {"batch": 10}):
+            assert not experiment.but(**longer).as_data()["reduced"], longer
+        for shorter in ({"epochs": 1}, {"patches": 100}, {"steps_per_epoch": 2}, {"batch": 1000}):
+            assert experiment.but(**shorter).as_data()["reduced"], shorter
+    assert c.CNNI_BCC.as_data(width=0.5)["reduced"]
     with pytest.raises(ValueError, match="experiment 'vgg16': it has no setting 'colour'"):
         c.VGG16.but(colour="red")
 
@@ -100,6 +114,51 @@ def test_the_quick_profile_is_small_and_the_paper_s_is_the_paper_s():
         assert experiment.for_profile(PROFILES["paper"]) is experiment
         quick = experiment.for_profile(PROFILES["quick"])
         assert quick.name == experiment.name and quick.as_data()["reduced"]
+        assert quick == c.QUICK[experiment.name] and quick.for_profile(PROFILES["quick"]) == quick
+
+
+def test_the_quick_profile_keeps_what_was_changed():
+    quick = c.CNNI_BCC.but(loss="categorical_crossentropy", epochs=4).for_profile(PROFILES["quick"])
+    assert (quick.loss, quick.settings.epochs) == ("categorical_crossentropy", 4)
+    assert quick.settings.schedule == c.QUICK["cnni-bcc"].settings.schedule
+    assert set(quick.changes) == {"loss", "epochs", "schedule"}
+    own = replace(c.CNNI_BCC, name="mine")
+    assert own.for_profile(PROFILES["quick"]) == own, "one without a quick form is run as it is"
+
+
+def test_asking_for_a_committed_run_again_finds_its_record():
+    runs = [r for r in results.load_all(results.recorded()) if r.name.removesuffix("-10fold") in c.EXPERIMENTS]
+    assert len(runs) >= 15
+    for record in runs:
+        s = record.settings
+        one = c.EXPERIMENTS[record.name.removesuffix("-10fold")]
+        one = one.but(**{k: v for k, v in s["changed"].items() if k != "reading"})
+        asked = one.as_data(s["reading"], s["width"], s.get("folds"))
+        assert results.Record(record.name, asked, record.data, record.seed, record.split).hash == record.hash
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"patches": 2.5}, "experiment 'vgg16', patches: 2.5 does not fit; it must be a whole number"),
+        ({"classes": [2]}, "experiment 'vgg16': classes must be 2 or 3, got [2]"),
+        ({"network": {}}, "experiment 'vgg16': there is no network {}"),
+        ({"loss": "foo"}, "experiment 'vgg16', loss: 'foo' does not fit; it must be one of mean_squared_error"),
+        ({"balanced": 1}, "experiment 'vgg16', balanced: 1 does not fit; it must be true or false"),
+        ({"views": 3}, "experiment 'vgg16', views: 3 does not fit; it must be a number from 1 to 8"),
+        ({"schedule": "fast"}, "experiment 'vgg16', schedule: 'fast' does not fit; it must be a rate such as 0.001"),
+        ({"schedule": {}}, "experiment 'vgg16', schedule: {} does not fit; it must be a rate"),
+        ({"schedule": [1e-3]}, "experiment 'vgg16', schedule: [0.001] does not fit; it must be a rate"),
+        ({"schedule": True}, "experiment 'vgg16', schedule: True does not fit; it must be a rate"),
+        ({"options": 3}, "experiment 'vgg16', options: must be names with values, got 3"),
+        ({"open": []}, "experiment 'vgg16': it has no setting 'open'"),
+        ({"updates": 5}, "experiment 'vgg16': it has no setting 'updates'"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_in_one_line(change, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as err:
+        c.VGG16.but(**change)
+    assert "\n" not in str(err.value)
 
 
 # drawing and splitting
@@ -175,6 +234,8 @@ def test_a_record_holds_what_the_claims_ask_for(record):
     assert record.settings["reduced"] and record.settings["width"] == 1 / 16
     assert (record.name, record.split, record.outcome) == ("cnni-bcc", "woman", "finished")
     assert record.metrics["women_seen"]["value"] == 0
+    sizes = [record.metrics[f"{side}_images"]["value"] for side in ("train", "validation", "test")]
+    assert sizes[2] == len(record.outputs["test_label"]) and sum(sizes) == 200 == record.settings["patches"]
     assert len(record.history["epoch"]["val_accuracy"]) == 2
     assert len(record.history["update"]["loss"]) == 18
 

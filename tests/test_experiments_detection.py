@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def test_a_profile_gives_all_experiments_the_same_share():
     assert [asked["C-300x2"].updates, asked["C-300x2"].experiment.batch] == [round(quick.updates / 11), 3 * quick.batch]
     assert asked["E-after"].origin == a.stem
     assert a.experiment.optimizer == "adam"
-    assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}).experiment.optimizer == "sgd"
+    assert running.ask("A", FILMS, profile=quick, data=DATA, changes={}) == a
+    assert running.ask("A", FILMS, profile=quick, data=DATA, variant="stated").experiment.optimizer == "sgd"
     paper = running.ask("A", FILMS, profile="paper", data=DATA)
     assert paper.experiment == d.A and not paper.record.reduced
 
@@ -206,6 +208,14 @@ def test_an_explosion_is_found_and_its_absence_said():
     wanted = {"explosion_epoch": 3, "train_loss_before": 23, "train_loss_after": 1.3e10, "val_loss_before": 20,
               "val_loss_after": 1.15e8}  # fmt: skip
     assert burst == wanted
+    every_second = {"loss": [9, 8, 7, 6], "val_loss": [np.nan, 8, np.nan, 6]}
+    assert curves.explosion(every_second, "finished", 10, 9.0) == calm, (
+        "an epoch that was not validated did not explode"
+    )
+    assert curves.explosion(every_second, "stopped at update 40", 10, 9.0) == calm
+    late = curves.explosion({"loss": [9, 8, 95], "val_loss": [9, np.nan, np.nan]}, "finished", 10, 9.0)
+    assert (late["explosion_epoch"], late["val_loss_before"], late["train_loss_after"]) == (3, 9, 95)
+    assert late["val_loss_after"]["reason"] == "no epoch there was validated"
     blind = curves.explosion({"loss": [9, 30], "val_loss": [9, np.nan]}, "diverged at update 20", 10, 9.0)
     assert (blind["train_loss_after"], blind["val_loss_after"]) == (30, float("inf"))
     early = curves.explosion({}, "diverged at update 12", 10, 40.0)
@@ -298,7 +308,7 @@ def test_weights_are_kept_for_e_and_for_detect(a, store):
     assert before.metrics["map_centred"]["value"] == pytest.approx(a.metrics["map"]["value"], abs=0.05)
     assert before == _run("E-before", store, of=a, changes=None, width=None)
     with pytest.raises(ValueError, match=r"E-before, divide_by: 1.0, but A-.* was trained with 64.0"):
-        _run("E-before", store, of=a, changes={})
+        _run("E-before", store, of=a, changes={}, variant="stated")
     assert running.load(a, store).count_params() == a.metrics["parameters"]["value"]
     assert not list((store / Path(a.file_name).stem).glob("*.npz"))
 
@@ -323,6 +333,16 @@ def test_whole_films_normal_ones_included(a, store):
     assert whole_films.run(a, FILMS, store=store, stride=256) == record
 
 
+def test_two_processes_show_whole_films_once(a, store, monkeypatch):
+    """The second waits for the first and loads its record; here two threads stand for them."""
+    made, load = [], running.load
+    monkeypatch.setattr(running, "load", lambda *args: made.append(args) or load(*args))
+    options = {"store": store, "normal": 1, "with_lesion": 1, "stride": 256}
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: whole_films.run(a, FILMS, **options), range(2))
+    assert first == second and len(made) == 1
+
+
 def test_e_continues_from_a(a, after):
     for claim in results.claims(record="E-after"):
         assert claim.metric in after.metrics or claim.metric in after.settings, claim.id
@@ -334,26 +354,6 @@ def test_e_without_a_says_which_command_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"first run `mammolib experiment A --seed 0 --split woman`") as err:
         _run("E-before", tmp_path)
     assert "\n" not in str(err.value)
-
-
-def test_a_killed_run_continues_to_the_same_record(a, tmp_path, monkeypatch):
-    class Stop(Exception):
-        pass
-
-    def stop(path: Path, text: str) -> None:
-        write(path, text)
-        raise Stop
-
-    write = running._write
-    often = training.Execution(progress=False, checkpoint_every=1)
-    monkeypatch.setattr(running, "_write", stop)
-    with pytest.raises(Stop):
-        _run("A", tmp_path, execution=often)
-    assert list(tmp_path.rglob("checkpoint.npz")) and list(tmp_path.rglob("watched.json"))
-    monkeypatch.setattr(running, "_write", write)
-    resumed = _run("A", tmp_path, execution=often)
-    assert resumed.outputs == a.outputs and resumed.hash == a.hash
-    assert "recall@epoch50" in resumed.metrics
 
 
 def test_an_exploding_run_is_a_record(tmp_path):
@@ -392,6 +392,6 @@ def test_the_command_hands_its_options_on(monkeypatch, capsys, tmp_path):
     assert end.value.code == 0 and "map 0.5" in capsys.readouterr().out
     assert [name for name, _ in seen] == ["A", "C-300x2"]
     options = seen[0][1]
-    assert options["changes"] == {**d.TRAINS, "flip": False, "clip": 1.5}
+    assert (options["variant"], options["changes"]) == ("trains", {"flip": False, "clip": 1.5})
     assert (options["seed"], options["split"], options["updates"], options["store"]) == (3, "woman", 9, tmp_path)
     assert options["execution"] == Execution(checkpoint_every=7, checkpoint_unit="update")

@@ -1,192 +1,40 @@
-"""The paper's two trainings of classifiers (section 4.1) as data, and the function that runs them.
-
-Each is run under both protocols: by image, as the paper did, and by woman; and under both readings of what label a
-patch of a malignant film gets that does not show the lesion. The reading "film" is taken as the paper's: two thirds
-of mini-MIAS's patches are then normal, as are two thirds of its films; under the reading "lesion" 98 % are, and 73.24 %
-would be far worse than always answering "normal". The other reading is a change, which the record states.
-"""
+"""Running the paper's trainings of classifiers: draw patches, split, train, test and record, once."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib import classifiers, mias, results, splits, training
+from mammolib import mias, results, splits, training
+from mammolib.experiments.classifiers import (
+    CLASS_NAMES,
+    CNNI_BCC,
+    EXPERIMENTS,
+    QUICK,
+    READINGS,
+    VGG16,
+    Classification,
+)
 from mammolib.experiments.judging import Answers, metrics_of, outputs_of
-from mammolib.experiments.profiles import Profile
+from mammolib.experiments.profiles import check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
-from mammolib.training import Execution, Run, Samples, Schedule, Settings
+from mammolib.training import Execution, Run, Samples
+from mammolib.training.settings import number, one_of, whole
 
-CLASS_NAMES = {2: ("normal", "abnormal"), 3: ("normal", "benign", "malignant")}
-READINGS = ("film", "lesion")
+__all__ = [
+    "CLASS_NAMES", "CNNI_BCC", "EXPERIMENTS", "QUICK", "READINGS", "VGG16", "Classification", "check", "divide", "draw",
+    "forget", "held_out_lesions", "real_sizes", "run", "weights_folder",
+]  # fmt: skip
 SPLITS = ("image", "woman", "folds")
 FOLDS = 10
-WORDS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
-"""Optimizers as the paper spells them."""
-
-
-@dataclass(frozen=True)
-class Classification:
-    """One training of a classifier.
-
-    Attributes:
-        name: of its record.
-        network: "cnni_bcc" (its first four convolutions, see `classifiers.cnni_bcc`) or "vgg16".
-        classes: 3 (normal, benign, malignant) or 2 (normal, abnormal).
-        patches: how many are drawn for training, validation and test together.
-        balanced: draw as many normal as abnormal patches, else as they come.
-        settings: of the training.
-        loss: by Keras's name.
-        open: what the paper does not state, so that the value here is our choice.
-        views: how many of the eight views of a patch count as patches of their own, by reading. Only 383 patches show
-            a lesion's centre, so a balanced set under the reading "lesion" needs all eight views of each.
-        changes: what departs from the paper's experiment, name -> value.
-    """
-
-    name: str
-    network: str
-    classes: int
-    patches: int
-    balanced: bool
-    settings: Settings
-    loss: str
-    open: tuple[str, ...] = ()
-    views: Mapping[str, int] = field(default_factory=lambda: {"film": 1, "lesion": 1})
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.network not in ("cnni_bcc", "vgg16"):
-            raise ValueError(f"experiment {self.name!r}: there is no network {self.network!r}")
-        if self.classes not in CLASS_NAMES:
-            raise ValueError(f"experiment {self.name!r}: classes must be 2 or 3, got {self.classes}")
-        object.__setattr__(self, "views", MappingProxyType(dict(self.views)))
-        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
-
-    def but(self, **changes: Any) -> Classification:
-        """Return the experiment with some settings changed; the record says which.
-
-        Args:
-            **changes: fields of the experiment or of its `Settings`, such as ``epochs=8`` or ``patches=600``; a plain
-                number as `schedule` is a constant rate.
-        """
-        own = {f.name for f in fields(self)} - {"settings", "changes", "name"}
-        inner = {f.name for f in fields(Settings)}
-        unknown = set(changes) - own - inner
-        if unknown:
-            raise ValueError(f"experiment {self.name!r}: it has no setting {sorted(unknown)[0]!r}")
-        if isinstance(changes.get("schedule"), int | float):
-            changes = changes | {"schedule": Schedule((changes["schedule"],))}
-        settings = replace(self.settings, **{k: v for k, v in changes.items() if k in inner})
-        plain = {k: settings.as_data()["schedule"] if k == "schedule" else v for k, v in changes.items()}
-        own_changes = {k: v for k, v in changes.items() if k in own}
-        return replace(self, settings=settings, changes={**self.changes, **plain}, **own_changes)
-
-    def for_profile(self, profile: Profile) -> Classification:
-        """Return the experiment in a profile's size: as it is for "paper", cut down for "quick"."""
-        return self if profile.updates is None else QUICK[self.name]
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Patches that train, validate and test: a tenth tests, a tenth of the rest validates."""
-        test = round(self.patches / 10)
-        validation = round((self.patches - test) / 10)
-        return self.patches - test - validation, validation, test
-
-    def build(self, width: float = 1.0) -> keras.Model:
-        """Return the network, untrained."""
-        if self.network == "vgg16":
-            return classifiers.vgg16(self.classes, width)
-        return classifiers.cnni_bcc(self.classes, "paper", width)
-
-    def as_data(self, reading: str = "film", width: float = 1.0, folds: int | None = None) -> dict[str, Any]:
-        """Return a record's settings: plain data that decide the result, under the names the paper's claims use."""
-        train, validation, test = self.sizes
-        shorter = any(k in self.changes for k in ("epochs", "updates", "steps_per_epoch", "patches"))
-        data = {
-            "network": self.network,
-            "classes": self.classes,
-            "width": width,
-            "reading": reading,
-            "views": self.views[reading],
-            "patches": self.patches,
-            "balanced": self.balanced,
-            "train_images": train,
-            "validation_images": validation,
-            "test_images": test,
-            "validation_share": 0.1,
-            "test_share": 0.1,
-            "epochs": self.settings.epochs,
-            "batch": self.settings.batch,
-            "rate": self.settings.schedule.values[0],
-            "optimizer": WORDS.get(self.settings.optimizer, self.settings.optimizer),
-            "loss": self.loss.replace("_", " "),
-            "training": self.settings.as_data(),
-            "open": list(self.open),
-            "changed": {**({"reading": reading} if reading != READINGS[0] else {}), **self.changes},
-            "reduced": width != 1.0 or shorter,
-        }
-        if self.network == "cnni_bcc":
-            data |= {"convolutions": classifiers.PAPER_LAYERS, "layers": classifiers.PAPER_LAYERS + 2}
-        else:
-            data |= {"dropout": 0.0, "input": "grey / 64 - 2"}
-        return data | ({"folds": folds} if folds else {})
-
-
-CNNI_BCC = Classification(
-    name="cnni-bcc",
-    network="cnni_bcc",
-    classes=3,
-    patches=1567,
-    balanced=False,
-    settings=Settings(epochs=10, batch=20, optimizer="sgd", schedule=Schedule((0.002,))),
-    loss="mean_squared_error",
-    open=("layers", "draw", "reading", "momentum", "initialiser", "input_scale", "augmentation"),
-)
-"""Section 4.1: 1269 patches for 10 epochs, batch 20, SGD at a constant 0.002, mean squared error; 157 test.
-
-1269 + 141 that validate + 157 = 1567: nine to one, twice. The classes are as they come: "normal cases comprise
-approximately [...] of the total training set". SGD without momentum is the plain reading."""
-
-VGG16 = Classification(
-    name="vgg16",
-    network="vgg16",
-    classes=2,
-    patches=3111,
-    balanced=True,
-    settings=Settings(epochs=80, batch=32, optimizer="adam", schedule=Schedule((1e-4,))),
-    loss="categorical_crossentropy",
-    open=("optimizer", "rate", "batch", "loss", "dropout", "test_images", "draw", "reading", "input_scale"),
-    views={"film": 1, "lesion": 8},
-)
-"""Section 4.1: 2520 patches, normal and abnormal, for 80 epochs, shuffled.
-
-1269 was the number without those that validate; read alike, 2520 + 280 that validate + 311 that test = 3111. The paper
-states no test result. The optimizer, its rate, the batch and the loss are our choice: the first in a trial on the
-training women of seed 0 in which the loss fell at all; on its validation women none was better than chance.
-
-The balance is open as well, though `open`, which is part of a run's hash, does not name it. The paper "balanced the
-number of images for three classes in later experiments", and 2520 is 3 x 840: two thirds may have been abnormal, and
-always answering "abnormal" would then earn 67 %. Read here: as many normal patches as abnormal ones, of which half are
-benign."""
-
-EXPERIMENTS = {e.name: e for e in (CNNI_BCC, VGG16)}
-
-QUICK = {
-    "cnni-bcc": CNNI_BCC.but(epochs=3, schedule=0.05),
-    "vgg16": VGG16.but(patches=1200, epochs=8, schedule=1e-3, flip=True),
-}
-"""The experiments cut down to what two CPU cores do in well under a minute, on phantoms.
-
-CNNI-BCC keeps the paper's patches: under the reading "lesion" fewer hold too few abnormal ones for a split by woman."""
 
 
 def draw(experiment: Classification, films: Sequence[mias.Film], seed: int, reading: str) -> Patches:
@@ -272,7 +120,7 @@ def run(
         split: "image", "woman", or "folds": as many trainings, the answers of all of them pooled.
         store: the folder that holds the record, and next to it `{name}-{hash}/` with the weights.
         reading: "film": a patch has its film's label; "lesion": a patch without a lesion's centre is normal.
-        width: factor on the network's filters; other than 1, the record says that it is reduced.
+        width: factor on the network's filters, in (0, 1]; below 1, the record says that it is reduced.
         data: the record's name, digest and number of films; counted and digested here if not given.
         folds: how many, for "folds".
         execution: how to run.
@@ -285,8 +133,7 @@ def run(
         ValueError: see `draw`, `divide` and `training.train`.
     """
     store = Path(store)
-    if split not in SPLITS:
-        raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
+    check(seed, split, reading, width, folds)
     several = split == "folds"
     asked = {
         "name": f"{experiment.name}-{folds}fold" if several else experiment.name,
@@ -301,14 +148,14 @@ def run(
         patches = draw(experiment, films, seed, reading)
         parts = divide(experiment, patches, split, seed, folds)
         runs, answers = [], []
-        for number, part in enumerate(parts, start=1):
-            folder = place / f"fold-{number}" if several else place
+        for fold, part in enumerate(parts, start=1):
+            folder = place / f"fold-{fold}" if several else place
             done, answer = _train_and_ask(experiment, patches, part, seed, width, folder, execution, asked, watch)
             runs.append(done)
             answers.append(answer)
         return results.Record(
             **asked,
-            metrics=metrics_of(experiment, patches, parts, runs, answers),
+            metrics=metrics_of(experiment, patches, parts, runs, answers) | real_sizes(parts),
             history=runs[0].history.for_record() if not several else {},
             outcome=next((r.outcome for r in runs if r.diverged), runs[0].outcome),
             outputs=outputs_of(experiment, patches, parts, answers, asked["data"]["digest"]),
@@ -316,9 +163,30 @@ def run(
         )
 
     record = results.once(store, make, **asked)
-    for left_over in place.rglob("checkpoint.npz"):  # the record and the exported weights replace it
+    for left_over in place.rglob(training.CHECKPOINT):  # the record and the exported weights replace it
         left_over.unlink()
     return record
+
+
+def check(seed: int, split: str, reading: str = READINGS[0], width: float = 1.0, folds: int = FOLDS) -> None:
+    """Raise a ValueError that names the first argument of `run` that cannot be."""
+    check_seed(seed)
+    for name, value, choices in (("split", split, SPLITS), ("reading", reading, READINGS)):
+        if not one_of(value, choices):
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    if not (number(width) and 0 < width <= 1):
+        raise ValueError(f"width: must lie in (0, 1], got {width!r}")
+    if not whole(folds, 2):
+        raise ValueError(f"folds: must be a whole number of at least 2, got {folds!r}")
+
+
+def real_sizes(parts: Sequence[Split]) -> dict[str, float]:
+    """Return how many patches trained, validated and tested, under the names that a detector's record has.
+
+    By woman these are not the sizes that were asked for, since women are whole. With folds: the mean over the folds.
+    """
+    names = ("train_images", "validation_images", "test_images")
+    return dict(zip(names, np.mean([part.sizes for part in parts], axis=0).tolist(), strict=True))
 
 
 def weights_folder(record: results.Record, store: str | Path, fold: int | None = None) -> Path:

@@ -53,8 +53,7 @@ def of_training(one: Detection, plan: Plan, done: Run, n_train: int) -> dict[str
     drop = [f"val_loss@epoch{mark}" for mark in (50, one.epochs)]
     if all(name in found for name in drop) and 50 in one.watch:
         found["val_loss_drop"] = found[drop[0]] - found[drop[1]]
-    steady = columns["seconds"][1:] if n > 1 else columns["seconds"]
-    found["seconds_per_epoch"] = float(steady.mean())
+    found["seconds_per_epoch"] = seconds_per_epoch([epoch])
     found["seconds_per_pass"] = found["seconds_per_epoch"] * n_train / (plan.steps * one.batch)
     reached = np.flatnonzero(columns["val_loss"] <= COMMON_LOSS)
     found["seconds_to_common_loss"] = (
@@ -65,11 +64,20 @@ def of_training(one: Detection, plan: Plan, done: Run, n_train: int) -> dict[str
     return found
 
 
+def seconds_per_epoch(epochs: Sequence[Mapping[str, Sequence[float]]]) -> float:
+    """Return the median of the seconds that the epochs of one training or several took.
+
+    A median, so that a run that was killed and continued keeps its pace: its first epoch after each start compiles.
+    """
+    return float(np.median(np.concatenate([np.asarray(e["seconds"], float) for e in epochs])))
+
+
 def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, first: float | None) -> dict[str, Any]:
     """Say when and how a loss exploded: the first epoch whose loss is ten times the lowest before it, or no number.
 
     Args:
-        epoch: the history's columns by epoch.
+        epoch: the history's columns by epoch. No number among the validation losses is an epoch that was not
+            validated, except in the last epoch of a run that diverged.
         outcome: of the run.
         steps: updates in an epoch.
         first: loss of the first update.
@@ -79,30 +87,39 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
         where nothing exploded.
     """
     names = ("train_loss", "val_loss")
-    columns = [np.asarray(epoch.get(k, []), float) for k in ("loss", "val_loss")]
-    n = len(columns[0])
-    at = next((k for k in range(1, n) if any(not c[k] <= 10 * np.min(c[:k]) for c in columns)), None)
-    if at is None and outcome == "finished":
+    ended = int(outcome.rsplit(" ", 1)[1]) if outcome.startswith("diverged") else None
+    train = np.nan_to_num(np.asarray(epoch.get("loss", []), float), nan=np.inf)
+    n = len(train)
+    val = np.asarray(epoch.get("val_loss", np.full(n, np.nan)), float)
+    if n and ended == n * steps and np.isnan(val[-1]):
+        val = np.append(val[:-1], np.inf)  # this is what ended the run
+    columns = [train, val]
+    lowest = [np.fmin.accumulate(c) if n else c for c in columns]
+    at = next(
+        (k for k in range(1, n) if any(c[k] > 10 * low[k - 1] for c, low in zip(columns, lowest, strict=True))), None
+    )
+    if at is None and ended is None:
         keys = ["explosion_epoch", *(f"{name}_{side}" for name in names for side in ("before", "after"))]
         return {key: {"value": None, "reason": "the loss did not explode"} for key in keys}
     found: dict[str, Any] = {}
+    unknown = {"value": None, "reason": "no epoch there was validated"}
     if at is not None:
         found["explosion_epoch"] = at + 1
-        seen = outcome == "finished" or not np.isfinite(columns[1][-1])  # or else it ended between two validations
+        seen = ended is None or not np.isfinite(val[-1])  # or else it ended between two validations
         for name, c in zip(names, columns, strict=True):
-            after = c[at:] if seen or name == "val_loss" else np.append(c[at:], np.inf)
-            found |= {
-                f"{name}_before": float(c[at - 1]),
-                f"{name}_after": float(np.nan_to_num(after, nan=np.inf).max()),
-            }
+            before, after = c[:at][~np.isnan(c[:at])], c[at:][~np.isnan(c[at:])]
+            if name == "train_loss" and not seen:
+                after = np.append(after, np.inf)
+            found[f"{name}_before"] = float(before[-1]) if len(before) else unknown
+            found[f"{name}_after"] = float(after.max()) if len(after) else unknown
         return found
-    update = int(outcome.rsplit(" ", 1)[1])
-    found["explosion_epoch"] = (update - 1) // steps + 1
+    found["explosion_epoch"] = (ended - 1) // steps + 1
     none = {"value": None, "reason": "the loss was no number before the first validation"}
     before = columns[0][-1] if n else first
     found["train_loss_before"] = none if before is None or not np.isfinite(before) else float(before)
     found["train_loss_after"] = float("inf")
-    found["val_loss_before"] = float(columns[1][-1]) if n else none
+    validated = val[~np.isnan(val)]
+    found["val_loss_before"] = (float(validated[-1]) if len(validated) else unknown) if n else none
     found["val_loss_after"] = none if not n else {"value": None, "reason": "the loss was no number before validation"}
     return found
 

@@ -11,10 +11,12 @@ up at the same share. The record states the epochs and steps that were run, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, one_of, whole
 
 if TYPE_CHECKING:
     from mammolib.mias import Film
@@ -110,34 +112,27 @@ class Detection:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("rates", "rate_epochs"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("rates", "rate_epochs", "watch", "tests_on", "open"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
-        for name, good in (
-            ("epochs", _whole(self.epochs, 0)),
-            ("steps", _whole(self.steps, 1 if self.epochs else 0)),
-            ("batch", _whole(self.batch, 1)),
-            ("rates", bool(self.rates) and all(_number(r) and r >= 0 for r in self.rates)),
-            ("rate_epochs", len(self.rate_epochs) == len(self.rates) and _rising(self.rate_epochs)),
-            ("rate_epochs", not self.epochs or self.rate_epochs[-1:] == (self.epochs,)),
-            ("trains_on", self.trains_on in SETS),
-            ("mining", self.mining in ("batch", "image")),
-            ("warmup", _whole(self.warmup, 0)),
-            ("l2", _number(self.l2) and self.l2 >= 0),
-            ("divide_by", _number(self.divide_by) and self.divide_by > 0),
-            ("mean", self.mean == "vgg" or _number(self.mean)),
-            *((name, isinstance(getattr(self, name), bool)) for name in ("flip", "separable", "regularise_separable")),
-        ):
-            if not good:
-                raise ValueError(f"experiment {self.name!r}, {name}: {getattr(self, name)!r} does not fit")
+        for name, (good, words) in RULES.items():
+            if not good(getattr(self, name), self):
+                raise self.misfit(name, getattr(self, name), f"it must be {words}")
 
     @property
     def updates(self) -> int:
         """Updates of the experiment at its full length."""
         return self.epochs * self.steps
 
+    def misfit(self, name: str, value: Any, words: str) -> ValueError:
+        """Return the error that names a setting, its value and what to do."""
+        return ValueError(f"experiment {self.name!r}, {name}: {value!r} does not fit; {words}")
+
     def but(self, **changes: Any) -> Detection:
-        """Return the experiment with some settings changed; the record says which. A value it has already is none.
+        """Return the experiment with some settings changed; the record says which.
+
+        A value that the paper's experiment has is no change, nor is one that is changed and changed back.
 
         Args:
             **changes: fields; or ``rate``, the first learning rate, which takes the others along; or ``epochs`` alone,
@@ -156,16 +151,27 @@ class Detection:
         new = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
         if "rate" in new:
             rate = new.pop("rate")
-            if not (_number(rate) and rate > 0):
-                raise ValueError(f"experiment {self.name!r}, rate: {rate!r} does not fit")
+            if not (number(rate) and rate > 0):
+                raise self.misfit("rate", rate, "it must be a positive number")
+            if "rates" in new:
+                raise self.misfit("rate", rate, "it takes all rates along; give rate or rates, not both")
             new["rates"] = tuple(r * rate / self.rates[0] for r in self.rates)
-        if "epochs" in new and "rate_epochs" not in new and self.epochs and _whole(new["epochs"], len(self.rates)):
+        if "rates" in new and isinstance(new["rates"], tuple) and len(new["rates"]) == 1:
+            new.setdefault("rate_epochs", (new.get("epochs", self.epochs),))
+        if "epochs" in new and self.epochs and not whole(new["epochs"], 1):
+            raise self.misfit("epochs", new["epochs"], "it must be a whole number of at least 1")
+        if "epochs" in new and "rate_epochs" not in new and self.epochs:
             new["rate_epochs"] = tuple(round(e * new["epochs"] / self.epochs) for e in self.rate_epochs)
-        if "rates" in new and "rate_epochs" not in new and len(new["rates"]) == 1:
-            new["rate_epochs"] = (new.get("epochs", self.epochs),)
-        new = {k: v for k, v in new.items() if v != getattr(self, k)}
-        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in new.items()}
-        return replace(self, **new, changes={**self.changes, **plain})
+            if not _rising(new["rate_epochs"]):
+                words = f"it is too few for {len(self.rates)} rates; give more, or rates with rate_epochs"
+                raise self.misfit("epochs", new["epochs"], words)
+        replace(self, **new)  # checks the values as they were given; below, 1 is 1.0 where the experiment has 1.0
+        stated = EXPERIMENTS.get(self.name, self)
+        new = {k: next((getattr(e, k) for e in (stated, self) if getattr(e, k) == v), v) for k, v in new.items()}
+        changed = replace(self, **new)
+        names = [k for k in dict.fromkeys([*self.changes, *new]) if getattr(changed, k) != getattr(stated, k)]
+        plain = {k: getattr(changed, k) for k in names}
+        return replace(changed, changes={k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()})
 
     def plan(self, updates: int | None = None) -> Plan:
         """Return the run's length; see the head of this module.
@@ -178,7 +184,7 @@ class Detection:
         """
         if updates is None or updates == self.updates:
             epochs, steps = self.epochs, self.steps
-        elif not _whole(updates, 1):
+        elif not whole(updates, 1):
             raise ValueError(f"updates: must be a whole number of at least 1, got {updates!r}")
         else:
             epochs = min(self.epochs, max(1, updates // LEAST_STEPS))
@@ -229,16 +235,44 @@ class Detection:
         return data | {"open": list(self.open), "changed": dict(self.changes)}
 
 
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _rising(values: Any) -> bool:
+    whole_numbers = isinstance(values, tuple) and all(whole(v, 0) for v in values)
+    return whole_numbers and all(a < b for a, b in zip(values, values[1:], strict=False))
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _end(values: Any, of: Detection) -> bool:
+    return _rising(values) and len(values) == len(of.rates) and (not of.epochs or values[-1] == of.epochs)
 
 
-def _rising(values: Sequence[int]) -> bool:
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+_NUMBER = (lambda v, _: number(v) and v >= 0, "a number that is not negative")
+_TRUTH = (lambda v, _: isinstance(v, bool), "true or false")
+RULES: Mapping[str, tuple[Callable[[Any, Detection], bool], str]] = {
+    "epochs": (lambda v, _: whole(v, 0), "a whole number"),
+    "steps": (lambda v, of: whole(v, 1 if of.epochs else 0), "a whole number of at least 1"),
+    "batch": (lambda v, _: whole(v, 1), "a whole number of at least 1"),
+    "rates": (
+        lambda v, _: isinstance(v, tuple) and bool(v) and all(number(r) and r >= 0 for r in v),
+        "a list of numbers such as [0.001, 0.0001]; `rate` changes the first and takes the others along",
+    ),
+    "rate_epochs": (_end, "a rising list of whole numbers, the last epoch of each rate; the last is that of the run"),
+    "separable": _TRUTH,
+    "regularise_separable": _TRUTH,
+    "trains_on": (lambda v, _: one_of(v, SETS), f"one of {', '.join(SETS)}"),
+    "start": (lambda v, _: isinstance(v, str) and bool(v), f"one of {', '.join(STARTS)}, or a run as A-0123456789ab"),
+    "optimizer": (lambda v, _: one_of(v, OPTIMIZERS), f"one of {', '.join(OPTIMIZERS)}"),
+    "momentum": (lambda v, _: number(v) and 0 <= v < 1, "a number in [0, 1)"),
+    "clip": (lambda v, _: v is None or (number(v) and v > 0), "a positive number, or null"),
+    "warmup": (lambda v, _: whole(v, 0), "a whole number"),
+    "precision": (lambda v, _: one_of(v, PRECISIONS), f"one of {', '.join(PRECISIONS)}"),
+    "flip": _TRUTH,
+    "l2": _NUMBER,
+    "mining": (lambda v, _: one_of(v, ("batch", "image")), "one of batch, image"),
+    "mean": (lambda v, _: v == "vgg" or number(v), "vgg or a number"),
+    "divide_by": (lambda v, _: number(v) and v > 0, "a positive number"),
+    "gradient_norm": (lambda v, _: one_of(v, GRADIENT_NORMS), f"one of {', '.join(GRADIENT_NORMS)}"),
+    "watch": (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"),
+}
+"""What each setting of a `Detection` must be: the test, and the words that say so."""
 
 
 SILENT = ("split", "optimizer", "momentum", "l2", "start", "mean", "divide_by", "flip", "mining", "crops left out")
@@ -280,10 +314,35 @@ E_AFTER = Detection(
 EXPERIMENTS = {e.name: e for e in (A, B, C_300, C_200, D_100, D_200, D_300, E_BEFORE, E_AFTER)}
 
 TRAINS = MappingProxyType({"optimizer": "adam", "divide_by": 64.0})
-"""The closest setting found that trains from random weights: Adam instead of SGD, and an input about one wide. Rates
-stay each experiment's own."""
+"""The closest setting found that trains from random weights: Adam instead of SGD, and an input about one wide."""
 
-VARIANTS = {"stated": {}, "trains": dict(TRAINS)}
+TRAINS_WIDTH = 1 / 8
+"""The width at which the experiments' own rates train with Adam."""
+
+VARIANTS = ("stated", "trains")
+
+
+def variant_changes(variant: str, one: Detection, width: float) -> dict[str, Any]:
+    """Return what a variant changes in an experiment at a width.
+
+    "stated": nothing, the paper's settings. "trains": `TRAINS`, and the rate goes with the width. Adam's steps have the
+    size of the rate whatever the gradients' size, and a layer twice as wide adds up twice as many of them, so that
+    rate x width has to stay the same for the outputs to move alike (Yang et al. 2022, "Tensor Programs V: tuning large
+    neural networks via zero-shot hyperparameter transfer"). The experiments' rates train at `TRAINS_WIDTH`; at another
+    width they are multiplied by TRAINS_WIDTH / width. At width 1 the unscaled rate kills the network: it answers all
+    images alike. The record says the rates among what was changed.
+
+    What the experiment itself has changed stays.
+
+    Raises:
+        ValueError: there is no such variant.
+    """
+    if not one_of(variant, VARIANTS):
+        raise ValueError(f"variant: {variant!r} is not one of {', '.join(VARIANTS)}")
+    if variant == "stated":
+        return {}
+    scaled = {"rates": tuple(r * (TRAINS_WIDTH / width) for r in one.rates)}
+    return {k: v for k, v in {**TRAINS, **scaled}.items() if k not in one.changes}
 
 
 def experiment(name: str) -> Detection:
@@ -298,7 +357,10 @@ def experiment(name: str) -> Detection:
 
 
 def run(name: str | Detection, films: Sequence[Film], **options: Any) -> Record:
-    """Train, test and record an experiment, or load its record if it has been run: see `running.run`."""
+    """Train, test and record an experiment, or load its record if it has been run: see `running.run`.
+
+    A reduced profile, such as quick, runs the variant "trains" unless told otherwise, the paper's the variant "stated".
+    """
     from mammolib.experiments import running
 
     return running.run(name, films, **options)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mammolib import mias, results
 from mammolib.experiments import baselines, classification, detection, running, whole_films
-from mammolib.experiments.profiles import Profile
+from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.training import Execution
 
 FILMS = "-films"
@@ -29,62 +29,109 @@ def run(
     *,
     profile: Profile,
     data: Mapping[str, Any],
-    seed: int = 0,
-    split: str = "image",
-    width: float | None = None,
-    updates: int | None = None,
-    variant: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    reading: str | None = None,
-    of: str | None = None,
     store: str | Path,
     execution: Execution | None = None,
     say: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> results.Record:
     """Run what a name says, or load its record.
 
     Args:
         name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films: the run named by
             `of`, or else the one that the other arguments describe, which has to be in the store.
-        films, data, seed, store, execution, say: see `detection.run` and `classification.run`.
+        films, data, store, execution, say: see `detection.run` and `classification.run`.
         profile: its size.
-        split: "image", "woman"; a detector's also "lesion-order", a classifier's also "folds". Baselines take neither a
-            width nor a seed.
-        width: factor on the filters; None for the profile's.
-        updates, variant, of: of a detector only; variant is a key of `detection.VARIANTS`.
-        changes: on top of the variant, or of the classifier's settings; None for no change.
-        reading: of a classifier only: "film" (if None) or "lesion".
+        **options: see `check`.
 
     Raises:
-        ValueError: an unknown name, an argument that the run does not take, or a value that does not fit.
+        ValueError: see `check`.
         FileNotFoundError: whole films, and the run whose network they need is not in the store.
     """
-    if name not in NAMES:
-        raise ValueError(f"experiment: {name!r} is not one of {', '.join(NAMES)}")
-    if variant is not None and variant not in detection.VARIANTS:
-        raise ValueError(f"variant: {variant!r} is not one of {', '.join(detection.VARIANTS)}")
-    common = {"data": data, "seed": seed, "split": split, "store": store}
+    check(name, profile=profile, store=store, **options)
+    given = {k: v for k, v in options.items() if v is not None}
     if name in classification.EXPERIMENTS:
-        _refuse(name, updates=updates, variant=variant, of=of)
-        one = classification.EXPERIMENTS[name].for_profile(profile)
-        return classification.run(
-            one.but(**changes) if changes else one, films, reading=reading or classification.READINGS[0],
-            width=profile.width if width is None else width, execution=execution, **common,
-        )  # fmt: skip
-    _refuse(name, reading=reading)
+        one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
+        size = {"reading": classification.READINGS[0], "width": profile.width}
+        return classification.run(one, films, data=data, store=store, execution=execution, **{**size, **given})
     if name in baselines.NAMES:
-        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width)
-        return baselines.run(name, films, data=data, store=store, split=split)
-    if variant is not None or changes is not None:
-        changes = {**detection.VARIANTS[variant or "stated"], **(changes or {})}
-    asked = common | {"profile": profile, "width": width, "updates": updates, "changes": changes}
+        return baselines.run(name, films, data=data, store=store, **given)
     if not name.endswith(FILMS):
-        return detection.run(name, films, of=of, execution=execution, say=say, **asked)
-    stem = of or running.ask(name.removesuffix(FILMS), films, **asked).stem
+        return detection.run(
+            name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
+        )
+    stem = given.get("of") or _asked(name, profile, data, store, given).stem
     path = Path(store) / f"{stem}.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such run; make it by `mammolib experiment`, or name another")
-    return whole_films.run(results.load(path), films, store=store, data=data)
+    record = results.load(path)
+    asked = {"name": name.removesuffix(FILMS)} | {k: given[k] for k in ("seed", "split") if k in given}
+    for option, value in asked.items():
+        if getattr(record, option) != value:
+            raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(record, option)!r}")
+    return whole_films.run(record, films, store=store, data=data)
+
+
+def check(
+    name: str,
+    *,
+    profile: Profile,
+    store: str | Path,
+    seed: int | None = None,
+    split: str | None = None,
+    width: float | None = None,
+    updates: int | None = None,
+    variant: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    reading: str | None = None,
+    of: str | None = None,
+) -> None:
+    """Refuse a run that cannot be, before anything is read or made for it; None is what is not asked for.
+
+    Args:
+        name: one of `NAMES`.
+        profile: its size.
+        store: the folder of records.
+        seed: 0 if not given. A baseline takes none.
+        split: "image" (if not given) or "woman"; a detector's also "lesion-order", a classifier's also "folds".
+        width: factor on the filters; the profile's if not given.
+        updates, variant: of a detector only, see `running.run`.
+        changes: on top of the variant, or of the classifier's settings.
+        reading: of a classifier only: "film" (if not given) or "lesion".
+        of: of E, the run of A that it starts from; of whole films, the run whose network looks.
+
+    Raises:
+        ValueError: an unknown name, an argument that the run does not take, or a value that does not fit.
+        FileNotFoundError: E, and the run of A named by `of` is not in the store.
+    """
+    if name not in NAMES:
+        raise ValueError(f"experiment: {name!r} is not one of {', '.join(NAMES)}")
+    if seed is not None:
+        check_seed(seed)
+    if name in classification.EXPERIMENTS:
+        _refuse(name, updates=updates, variant=variant, of=of)
+        given = {"seed": seed, "split": split, "reading": reading, "width": width}
+        given = {k: v for k, v in given.items() if v is not None}
+        classification.check(**{"seed": 0, "split": "image", **given})
+        classification.EXPERIMENTS[name].for_profile(profile).but(**(changes or {}))
+        return
+    _refuse(name, reading=reading)
+    if name in baselines.NAMES:
+        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed)
+        if name == "loss-levels":
+            _refuse(name, split=split)
+        return
+    options = {"seed": seed, "split": split, "width": width, "updates": updates, "variant": variant, "changes": changes}
+    if name.endswith(FILMS) and of is not None:
+        _refuse(f"{name} of a run", width=width, updates=updates, variant=variant, changes=changes)
+        return
+    given = {k: v for k, v in {**options, "of": of}.items() if v is not None}
+    _asked(name, profile, {"name": "", "digest": "", "films": 0}, store, given)
+
+
+def _asked(
+    name: str, profile: Profile, data: Mapping[str, Any], store: str | Path, options: Mapping[str, Any]
+) -> running.Asked:
+    return running.ask(name.removesuffix(FILMS), (), profile=profile, data=data, store=store, **options)
 
 
 def _refuse(name: str, **options: Any) -> None:

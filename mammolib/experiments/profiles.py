@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class Profile:
                 raise ValueError(f"profile {self.name!r}, {field}: {getattr(self, field)!r} is out of range")
 
     @property
+    def variant(self) -> str:
+        """The variant of Experiments A to E that is run where none is asked for, see `detection.variant_changes`.
+
+        The paper's settings need the paper's length and VGG's weights; a reduced profile runs those that train.
+        """
+        return "trains" if self.reduced else "stated"
+
+    @property
     def reduced(self) -> bool:
         """Whether a training in this profile is narrower or shorter than the experiment states."""
         return self.width != 1.0 or self.updates is not None or self.batch is not None
@@ -48,6 +57,12 @@ PROFILES = {
     "paper": Profile("paper", women=161),
 }
 """``quick`` is the default: phantoms on a CPU in minutes. ``paper``: the paper's own sizes, on a GPU."""
+
+
+def check_seed(seed: Any) -> None:
+    """Raise a ValueError unless a seed is one that every generator of random numbers takes."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed: must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
 
 
 def profile(name: str) -> Profile:

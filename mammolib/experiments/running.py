@@ -18,17 +18,18 @@ import numpy as np
 
 from mammolib import mias, results, ssd, training
 from mammolib.experiments import curves, scoring
-from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment
-from mammolib.experiments.profiles import Profile
+from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment, variant_changes
+from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
 from mammolib.experiments.sets import Sets, samples
 from mammolib.training import Execution, History, Schedule, Settings
+from mammolib.training.settings import number, one_of
 
 INHERITED = {
     "batch", "optimizer", "momentum", "clip", "warmup", "precision", "flip", "l2", "mining", "mean", "divide_by",
     "separable", "regularise_separable",
 }  # fmt: skip
-"""Changes of A that E takes over when it is told which run of A it continues."""
+"""Changes of A that E takes over when it is told which run of A it continues; and its rates, in proportion."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def ask(
     split: str = "image",
     width: float | None = None,
     updates: int | None = None,
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     of: results.Record | str | None = None,
     store: str | Path | None = None,
@@ -95,26 +97,39 @@ def ask(
     """Settle what a run is; the arguments are those of `run`."""
     one = experiment(name) if isinstance(name, str) else name
     profile = profile_named(profile) if isinstance(profile, str) else profile
-    if split not in SPLITS:
+    check_seed(seed)
+    if not one_of(split, SPLITS):
         raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
-    begun = None
-    if one.from_a and of is not None:
+    begun, changes, inherited = None, dict(changes or {}), {}
+    if of is not None:
         stem = Path(of.file_name).stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
+        if not one.from_a:
+            raise ValueError(f"of: {one.name} starts from no other run, got {stem!r}; leave it out")
         begun = of if isinstance(of, results.Record) else _origin(one.name, stem, store, seed, split)
+        if begun.name != A.name:
+            raise ValueError(f"of: {one.name} starts from a run of A, got {stem!r}")
         width = begun.settings["width"] if width is None else width
-        if changes is None:
-            changes = {k: v for k, v in begun.settings["changed"].items() if k in INHERITED}
+        if variant is None:
+            changed, variant = begun.settings["changed"], "stated"  # what it inherits is its variant
+            inherited = {k: v for k, v in changed.items() if k in INHERITED}
+            if "rates" in changed:
+                inherited["rates"] = tuple(r * changed["rates"][0] / A.rates[0] for r in one.rates)
     width = profile.width if width is None else width
-    if not 0 < width <= 1:
-        raise ValueError(f"width: must lie in (0, 1], got {width}")
+    if not (number(width) and 0 < width <= 1):
+        raise ValueError(f"width: must lie in (0, 1], got {width!r}")
+    if variant is None:
+        variant = "stated" if one.changes else profile.variant
     data = dict(data or {"name": "films", "digest": mias.digest(films), "films": len(films)})
-    plain = {} if changes is None else dict(changes)
-    if changes is None and profile.reduced and not one.changes:
-        plain = dict(TRAINS)
 
     def sized(e: Detection) -> tuple[Detection, int | None]:
-        """Give an experiment its changes and the profile's size, which is A's; the others shrink alike."""
-        new = e.but(**plain)
+        """Give an experiment its variant, its changes and the profile's size, which is A's; the others shrink alike."""
+        base = variant_changes(variant, e, width)
+        if {**e.changes, **base, **changes}.get("optimizer") != TRAINS["optimizer"]:
+            base.pop("rates", None)  # the rule is Adam's
+        base |= inherited
+        if "rate" in changes:
+            base.pop("rates", None)
+        new = e.but(**{**base, **changes})
         if profile.batch is not None and "batch" not in new.changes:
             new = new.but(batch=max(1, round(profile.batch * e.batch / A.batch)))
         length = updates
@@ -151,6 +166,7 @@ def run(
     split: str = "image",
     width: float | None = None,
     updates: int | None = None,
+    variant: str | None = None,
     changes: Mapping[str, Any] | None = None,
     of: results.Record | str | None = None,
     store: str | Path | None = None,
@@ -162,17 +178,21 @@ def run(
     Args:
         name: such as "A" or "E-after", or an experiment of your own (`detection.A.but(...)`).
         films: a data set.
-        profile: gives width, updates, batch and, if it is a reduced one, the settings that train (`detection.TRAINS`),
-            as far as the arguments below do not say otherwise. Its updates and batch are Experiment A's; the other
-            experiments shrink by the same factors, so that they compare with A as in the paper.
+        profile: gives width, updates, batch and variant, as far as the arguments below do not say otherwise. Its
+            updates and batch are Experiment A's; the other experiments shrink by the same factors, so that they compare
+            with A as in the paper.
         data: the record's name, digest and number of films; counted and digested here if not given.
         seed: of the split, the cuts and the training.
         split: "image", "lesion-order" or "woman".
         width: factor on the network's filters.
         updates: about how many; see `detection` on what a shortened run is.
-        changes: what to change, see `Detection.but`; with a reduced profile, {} asks for the paper's settings.
-        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width and changes are then
-            that run's unless given. If not given, the run of A with the same profile, changes, width and updates.
+        variant: "stated", the paper's settings, or "trains", those that train from random weights at the run's width:
+            see `detection.variant_changes`. None: "trains" in a reduced profile such as quick, "stated" in the paper's;
+            an experiment of your own that has changes is "stated", that is, as it is.
+        changes: what to change on top of the variant, see `Detection.but`.
+        of: E only: the run of A to start from, its record or its name "A-0123456789ab"; width, batch and whatever else
+            that run changed (`INHERITED`) are then taken over, unless a variant is given. If not given, the run of A
+            with the same profile, variant, changes, width and updates.
         store: the folder for records and weights; the project's run store if not given.
         execution: how to run.
         say: called with a line of progress about twenty times a run.
@@ -187,7 +207,7 @@ def run(
     store = results.run_store() if store is None else Path(store)
     asked = ask(
         name, films, profile=profile, data=data, seed=seed, split=split, width=width, updates=updates,
-        changes=changes, of=of, store=store,
+        variant=variant, changes=changes, of=of, store=store,
     )  # fmt: skip
 
     def make() -> results.Record:
@@ -199,8 +219,7 @@ def run(
     done = results.once(
         store, make, name=empty.name, settings=empty.settings, data=empty.data, seed=empty.seed, split=empty.split
     )
-    for left_over in ("checkpoint.npz", "watched.json"):  # the record and the exported weights replace them
-        (store / asked.stem / left_over).unlink(missing_ok=True)
+    (store / asked.stem / training.CHECKPOINT).unlink(missing_ok=True)  # the record and the weights replace it
     return done
 
 
@@ -218,10 +237,9 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
     import mammolib.ssd.model  # noqa: F401  registers the layers that the file names, also where nothing was built yet
 
     folder = weights_folder(record, store)
-    network = keras.models.model_from_json((folder / "model.json").read_text()) if folder.is_dir() else None
-    if network is None:
+    if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there are no weights of {record.name}; run the experiment here first")
-    return training.load_weights(network, folder)
+    return training.load_network(folder)
 
 
 # a run
@@ -275,7 +293,6 @@ def _train(
         start = store / asked.origin / "weights"
     sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
     crops, part = sets.all[one.trains_on]
-    watched = _Watched(place / "watched.json", asked, sets, say)
     done = training.train(
         lambda: build(one, asked.width),
         samples(crops, part.training, one.flip),
@@ -288,9 +305,9 @@ def _train(
         start=start,
         about={"run": asked.record.hash},
         title=f"{one.name} by {asked.split}",
-        watch=watched,
+        watch=_Watched(asked, sets, say),
     )
-    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | watched.metrics()
+    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | done.history.notes
     outputs: dict[str, Any] = {}
     if one.gradient_norm == "layer":
         outputs["gradient_growth"] = curves.gradient_growth(done.history.update)
@@ -298,7 +315,7 @@ def _train(
         metrics |= curves.explosion(done.history.epoch, done.outcome, plan.steps, first)
     if not done.diverged:
         training.export_weights(done.model, place / "weights")
-        _write(place / "weights" / "model.json", done.model.to_json())
+        _write(place / "weights" / training.export.MODEL, done.model.to_json())
         tested, more = sets.test(done.model)
         metrics, outputs = metrics | tested, outputs | more
         some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
@@ -317,10 +334,13 @@ def _train(
 
 
 class _Watched:
-    """Says how a training goes, and looks at the test set after some of its epochs."""
+    """Says how a training goes, and looks at the test set after some of its epochs.
 
-    def __init__(self, path: Path, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
-        self.path, self.asked, self.sets, self.say, self.plan = path, asked, sets, say, asked.plan
+    What it sees are metrics, which go into the history's notes, and so into the checkpoint of the same update.
+    """
+
+    def __init__(self, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
+        self.asked, self.sets, self.say, self.plan = asked, sets, say, asked.plan
 
     def __call__(self, update: int, network: keras.Model, history: History) -> None:
         if update % self.plan.steps:
@@ -337,16 +357,11 @@ class _Watched:
             crops, part = self.sets.all[self.asked.experiment.tests_on[0]]
             taken, group = scoring.anonymous(crops, part.test, self.asked.data["digest"])
             matches = scoring.judge(scoring.answers(network, taken), taken.truths)
-            found = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
-            kept = self.metrics()
+            seen = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
+            del seen["confidence"]
+            plain = json.loads(json.dumps(seen, default=float))  # as it comes back from a checkpoint
             for mark in marks:
-                kept |= {f"{k}@epoch{mark}": v for k, v in found.items() if k != "confidence"}
-            plain = {k: results.metric(**v) if isinstance(v, dict) else v for k, v in kept.items()}
-            _write(self.path, json.dumps(plain))
-
-    def metrics(self) -> dict[str, Any]:
-        """Return what has been seen so far, also before the run was killed and continued."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else {}
+                history.notes |= {f"{name}@epoch{mark}": value for name, value in plain.items()}
 
 
 def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: str) -> results.Record:
@@ -356,7 +371,7 @@ def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: st
     if not path.is_file():
         raise FileNotFoundError(
             f"{name}: starts from the weights of {stem}, which is not in {store}; first run `{how}` with the same "
-            "profile, data, width, updates and changes"
+            "profile, data, width, updates, variant and changes"
         )
     record = results.load(path)
     if record.outcome != "finished" or not (store / stem / "weights").is_dir():

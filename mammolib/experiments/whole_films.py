@@ -79,9 +79,6 @@ def run(
     Raises:
         FileNotFoundError: the run's weights are not in the store.
     """
-    from mammolib.ssd import detect_films
-    from mammolib.training import quiet
-
     store = results.run_store() if store is None else Path(store)
     settings = {
         **results.start_of(of),
@@ -101,9 +98,18 @@ def run(
         "seed": of.seed,
         "split": of.split,
     }
-    known = results.find(store, **asked)
-    if known is not None:
-        return known
+    return results.once(store, lambda: _shown(of, films, asked, store), **asked)
+
+
+def _shown(
+    of: results.Record, films: Sequence[mias.Film], asked: Mapping[str, Any], store: str | Path
+) -> results.Record:
+    """Show films to a run's network and return the record that `asked` describes."""
+    from mammolib.ssd import detect_films
+    from mammolib.training import quiet
+
+    normal, with_lesion = asked["settings"]["normal"], asked["settings"].get("with_lesion")
+    stride = asked["settings"]["stride"]
     model = running.load(of, store)
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = film_truths(shown)
@@ -130,9 +136,7 @@ def run(
         "sensitivity": curve.sensitivity[kept].tolist(),
         "confidence": [1.0, *curve.confidence[kept][1:].tolist()],
     }
-    record = results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
-    results.save(record, store)
-    return record
+    return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
 
 
 def curve_of(record: results.Record) -> Froc:

@@ -258,6 +258,9 @@ def load_detector(path: str | Path, **options: Any) -> keras.Model:
         except Exception as err:  # zip, JSON, h5py and Keras itself
             raise ValueError(f"{path}: cannot be read as a Keras model ({' '.join(str(err).split())[:200]})") from None
         layout_of(model)
+        for variable in model.weights:
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                raise ValueError(f"{path}: {variable.path} holds a number that is not finite")
         return model
     if path.name.endswith(".weights.h5"):
         weights, centre = _read_h5(path)
@@ -279,18 +282,23 @@ def from_arrays(weights: Sequence[tuple[str, NDArray]], source: str = "weights",
     """
     layers: dict[str, list[NDArray]] = {}
     for path, value in weights:
+        if np.ndim(value) == 0 or not np.isfinite(value).all():
+            raise ValueError(f"{source}: {path} must be an array of finite numbers, got shape {np.shape(value)}")
         layers.setdefault(path.split("/")[0], []).append(np.asarray(value))
     for name in ("conv1_1", "fc6", "conv9_2", "conv9_2_conf"):
         if name not in layers:
             raise ValueError(f"{source}: holds no layer {name}, so these are not the weights of an SSD")
     layout = SSD512 if "conv10_2" in layers else {2: SSD256, 3: SSD300}.get(layers["conv9_2"][0].shape[0], SSD256)
-    model = build(
-        layout,
-        classes=max(1, layers["conv9_2_conf"][-1].size // layout.per_cell[-1] - 1),
-        separable=len(layers["conv1_1"]) == 3,
-        width=layers["fc6"][-1].size / 1024,
-        **{"channels": 1 if layout == SSD256 else 3, **options},
-    )
+    try:
+        model = build(
+            layout,
+            classes=max(1, layers["conv9_2_conf"][-1].size // layout.per_cell[-1] - 1),
+            separable=len(layers["conv1_1"]) == 3,
+            width=layers["fc6"][-1].size / 1024,
+            **{"channels": 1 if layout == SSD256 else 3, **options},
+        )
+    except (ValueError, TypeError) as err:
+        raise ValueError(f"{source}: no SSD has weights of these shapes ({' '.join(str(err).split())[:200]})") from None
     for layer in model.layers:
         have, need = [v.shape for v in layers.get(layer.name, [])], [tuple(w.shape) for w in layer.weights]
         if have != need:
@@ -309,19 +317,31 @@ def _read_h5(path: Path) -> tuple[list[tuple[str, NDArray]], dict[str, Any]]:
     weights: list[tuple[str, NDArray]] = []
     centre: dict[str, Any] = {}
 
+    def values(group: h5py.Group, key: str) -> NDArray:
+        """Return numbers that lie in this very file; a link or an empty promise of terabytes could stand there."""
+        place = f"{group.name}/{key}"
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink) or not isinstance(group[key], h5py.Dataset):
+            raise ValueError(f"{place} is no data set of this file")
+        data = group[key]
+        if data.is_virtual or data.external or data.dtype.kind not in "fiu" or data.nbytes > path.stat().st_size:
+            raise ValueError(f"{place} holds {data.dtype} {data.shape} that is not in this file")
+        if not np.isfinite(data[()]).all():
+            raise ValueError(f"{place} holds a number that is not finite")
+        return np.asarray(data[()])
+
     def visit(_: str, group: Any) -> None:
         if not isinstance(group, h5py.Group) or "name" not in group.attrs:
             return
         if "divide_by" in group:
-            centre.update(mean=group["mean"][()].tolist(), divide_by=float(group["divide_by"][()]))
+            centre.update(mean=values(group, "mean").tolist(), divide_by=float(values(group, "divide_by")))
             return
         for row in sorted(group, key=int):
-            weights.append((f"{group.attrs['name']}/{row}", np.asarray(group[row])))
+            weights.append((f"{group.attrs['name']}/{row}", values(group, row)))
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
-    except (OSError, ValueError, TypeError) as err:
+    except Exception as err:  # what HDF5 and h5py make of a damaged file has many types
         raise ValueError(f"{path}: cannot be read as Keras weights ({' '.join(str(err).split())[:200]})") from None
     return weights, centre
 

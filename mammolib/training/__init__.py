@@ -1,21 +1,23 @@
 """One way to train any model of this book, on any Keras backend.
 
-A training is data (`Settings`) plus a network, images and a loss. The same seed on the same machine and backend gives
-the same weights; a run that is killed continues to those same weights; a run whose loss explodes is a result.
+A training is data (`Settings`) plus a network, images and a loss. On a CPU the same seed gives the same weights where
+machine, backend, versions and number of cores are the same (on a GPU sums have no fixed order); a run that is killed
+continues to those same weights; a run whose loss explodes is a result.
 """
 
 from __future__ import annotations
 
 from mammolib.training.checkpoint import Checkpoint, weights_digest
 from mammolib.training.checks import OutOfMemory, out_of_memory
-from mammolib.training.export import export_weights, load_weights, read_weights
+from mammolib.training.export import export_weights, load_network, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict, quiet
 from mammolib.training.history import History
-from mammolib.training.loop import Run, train
+from mammolib.training.loop import CHECKPOINT, Run, train
 from mammolib.training.schedule import Schedule
 from mammolib.training.settings import Execution, Settings, device_kind
 
 __all__ = [
+    "CHECKPOINT",
     "Checkpoint",
     "Execution",
     "History",
@@ -30,6 +32,7 @@ __all__ = [
     "epoch_order",
     "epoch_plan",
     "export_weights",
+    "load_network",
     "load_weights",
     "one_hot",
     "out_of_memory",

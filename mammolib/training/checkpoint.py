@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-import zlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
-DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError)
+from mammolib.training.settings import number, whole
+
+FORMAT = 2
+HEADER = ("update", "identity", "notes", "clock", "cores")
+CLOCK = ("seconds", "epoch_seconds", "images", "steady_seconds")
+"""What every checkpoint's clock counts."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Checkpoint:
         model: the network's variables in order, random seeds included.
         optimizer: the optimizer's variables in order.
         history: {"epoch": {name: values}, "update": {name: values}}.
-        extra: further plain data, such as the seconds spent.
+        notes: plain data that a `watch` left, see `History.notes`.
+        clock: seconds spent and images shown, see `CLOCK`.
+        cores: processor cores that the training ran on; they may differ when it continues, see `loop.train`.
     """
 
     update: int
@@ -38,7 +43,9 @@ class Checkpoint:
     model: Sequence[NDArray]
     optimizer: Sequence[NDArray]
     history: Mapping[str, Mapping[str, Sequence[float]]]
-    extra: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    clock: Mapping[str, float]
+    cores: int
 
     def finite(self, apart: Collection[int] = ()) -> bool:
         """Say whether every weight and every number of the optimizer's state is finite.
@@ -52,17 +59,18 @@ class Checkpoint:
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; the old file stays until the new one is complete and on the disk."""
-    header = {name: getattr(checkpoint, name) for name in ("update", "identity", "extra")} | {"format": FORMAT}
-    arrays = {f"model/{i}": v for i, v in enumerate(checkpoint.model)}
-    arrays |= {f"optimizer/{i}": v for i, v in enumerate(checkpoint.optimizer)}
-    arrays |= {f"history/{axis}/{k}": np.asarray(v) for axis, c in checkpoint.history.items() for k, v in c.items()}
+    header = {name: getattr(checkpoint, name) for name in HEADER} | {"format": FORMAT}
+    members = {"header": np.array(json.dumps(header))}
+    members |= {f"model/{i}": v for i, v in enumerate(checkpoint.model)}
+    members |= {f"optimizer/{i}": v for i, v in enumerate(checkpoint.optimizer)}
+    for axis, columns in checkpoint.history.items():
+        members |= {f"history/{axis}/{k}": np.asarray(v, float) for k, v in columns.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in path.parent.glob(f".{path.name}.*"):  # of a run that was killed while it wrote
-        left_over.unlink(missing_ok=True)
+    sweep(path.parent, f".{path.name}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez(file, **members, digest=np.array(digest_of(members)))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -70,34 +78,96 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path, name: str) -> None:
+    """Delete the half-written files "{name}.{process}" of processes that no longer run, and no other.
+
+    Only POSIX systems can be asked whether a process runs; elsewhere nothing is deleted.
+    """
+    for left_over in folder.glob(f"{name}.*") if os.name == "posix" else ():
+        process = left_over.name.removeprefix(f"{name}.")
+        if re.fullmatch(r"[1-9]\d{0,8}", process):
+            try:
+                os.kill(int(process), 0)
+            except ProcessLookupError:
+                left_over.unlink(missing_ok=True)
+            except OSError:  # it runs, under another user
+                pass
+
+
+def digest_of(members: Mapping[str, NDArray]) -> str:
+    """Return the SHA-256 over all arrays of a file, in order of their names, with their shapes and types."""
+    h = hashlib.sha256()
+    for name in sorted(members):
+        h.update(f"{name} {members[name].dtype.str}{members[name].shape}".encode())
+        h.update(np.ascontiguousarray(members[name]).tobytes())
+    return h.hexdigest()
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        ValueError: the file is damaged or of another format; it is left as it is.
+        ValueError: the file is damaged, by accident or on purpose, or of another format; it is left as it is.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            stored = {name: file[name] for name in file.files if name != "header"}
-        if header["format"] != FORMAT:
-            raise ValueError(f"{path}: checkpoint format {header['format']}, this version reads {FORMAT}")
-        groups: dict[str, list] = {"model": [], "optimizer": []}
-        history: dict[str, dict] = {"epoch": {}, "update": {}}
-        for name, values in stored.items():
-            group, rest = name.split("/", 1)
-            if group == "history":
-                axis, column = rest.split("/", 1)
-                history[axis][column] = values.tolist()
-            else:
-                groups[group].append(values)
-        return Checkpoint(header["update"], header["identity"], **groups, history=history, extra=header["extra"])
+            members = {name: file[name] for name in file.files}
+        header = json.loads(str(members["header"]))
+        version = header["format"]
+        if version == FORMAT:
+            return _checkpoint(members, header)
     except FileNotFoundError:
         raise
-    except DAMAGE as err:
-        if str(err).startswith(str(path)):
-            raise
-        raise ValueError(f"{path}: the checkpoint is damaged ({err}); move it away to begin again") from None
+    except Exception as err:  # whatever zipfile, zlib, NumPy and JSON make of bytes that are not what they should be
+        reason = " ".join(str(err).split()) or type(err).__name__
+        raise ValueError(f"{path}: the checkpoint is damaged ({reason}); move it away to begin again") from None
+    away = "move it away to begin again"
+    raise ValueError(f"{path}: checkpoint format {version!r}, this version reads {FORMAT}; {away}")
+
+
+def _checkpoint(members: dict[str, NDArray], header: dict[str, Any]) -> Checkpoint:
+    """Make a checkpoint of a file's arrays, or raise a ValueError that says what is wrong with them."""
+    if str(members.pop("digest", "")) != digest_of(members):
+        raise ValueError("its checksum does not fit")
+    groups: dict[str, list[NDArray]] = {"model": [], "optimizer": []}
+    history: dict[str, dict[str, list[float]]] = {"epoch": {}, "update": {}}
+    for name, values in members.items():
+        group, _, rest = name.partition("/")
+        if group == "history":
+            axis, _, column = rest.partition("/")
+            if values.ndim != 1 or values.dtype.kind != "f":
+                raise ValueError(f"{name} is no column of numbers")
+            history[axis][column] = values.tolist()
+        elif group != "header":
+            groups[group].append(values)
+    state = Checkpoint(**groups, history=history, **{name: header[name] for name in HEADER})
+    lengths = {axis: {len(column) for column in columns.values()} for axis, columns in history.items()}
+    if lengths["update"] != ({state.update} if state.update else set()) or len(lengths["epoch"]) > 1:
+        raise ValueError(f"update {state.update!r} does not fit its history")
+    for name, good in (
+        ("update", whole(state.update, 0)),
+        ("cores", whole(state.cores, 1)),
+        *((name, isinstance(header[name], dict)) for name in ("identity", "notes", "clock")),
+        ("clock", set(CLOCK) <= set(state.clock) and all(number(v) and v >= 0 for v in state.clock.values())),
+    ):
+        if not good:
+            raise ValueError(f"{name} {header[name]!r} does not fit")
+    return state
+
+
+def check(
+    path: Path, state: Checkpoint, model: Sequence[Any], optimizer: Sequence[Any], recorded: Collection[int] = ()
+) -> None:
+    """Raise a ValueError unless a checkpoint's arrays fit a model's and an optimizer's variables and are finite."""
+    for arrays, variables in ((state.model, model), (state.optimizer, optimizer)):
+        if [v.shape for v in arrays] != [tuple(v.shape) for v in variables] or any(
+            v.dtype.kind not in "fiub" for v in arrays
+        ):
+            raise ValueError(
+                f"{path}: the checkpoint is damaged (its variables do not fit); move it away to begin again"
+            )
+    if not state.finite(recorded):
+        raise ValueError(f"{path}: the checkpoint is damaged (a number is not finite); move it away to begin again")
 
 
 def compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

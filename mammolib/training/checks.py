@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -35,15 +37,39 @@ def check_targets(network: keras.Model, loss: str | Loss, sets: Mapping[str, Sam
                 check(values, network.output_shape, f"{name}.{side}")
 
 
+NO_MEMORY = re.compile(
+    r"""resource_?\ ?exhausted | out[\ _-]?of[\ _-]?memory | \bOOM\b | bad_alloc | alloc_failed | \bENOMEM\b
+    | cannot\ parse\ tensor\ from\ proto
+    | (not\ enough|insufficient|no)\ (\w+\ ){0,3}memory | memory\ (\w+\ ){0,3}(exhausted|exceeded)
+    | (unable|cannot|can't|could\ not|couldn't|fail(ed|ure|s)?)\ (to\ )?(\w+\ ){0,2}(re)?(alloc|reserve\ memory)
+    | alloc\w*\ (\w+\ ){0,6}(failed|failure)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How backends, allocators and drivers say that memory ran out."""
+
+
 class OutOfMemory(ValueError):
     """The batch does not fit; the message names it and suggests half, or what else to do if it was one image."""
 
 
 def out_of_memory(err: BaseException) -> bool:
-    """Say whether an exception of any backend means that memory ran out."""
-    text = f"{type(err).__name__} {err}".lower()
-    signs = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory", "can't allocate memory")
-    return isinstance(err, MemoryError) or any(sign in text for sign in signs)
+    """Whether an exception of any backend, or one that it was raised from, means that memory ran out.
+
+    Backends have types of their own for it, and name them alike; below them C++ raises bad_alloc, the system ENOMEM,
+    and TensorFlow says "cannot parse tensor from proto" where a constant finds no room. What is left is told by its
+    words: memory that is short, or an allocation that failed.
+    """
+    causes: list[BaseException] = []
+    cause: BaseException | None = err
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return any(
+        isinstance(e, MemoryError)
+        or (isinstance(e, OSError) and e.errno == errno.ENOMEM)
+        or bool(NO_MEMORY.search(f"{type(e).__name__}: {e}"))
+        for e in causes
+    )
 
 
 def too_large(batch: int, size: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,12 +18,14 @@ class History:
         update: one value an update: "loss" (the total), its parts by name, "l2", the measures, "learning_rate", and
             "gradient_norm" (and "gradient_norm/LAYER") where asked for. loss = sum of parts + l2.
         epoch: one value an epoch: "epoch" and "update" (both counted from 1, at the epoch's end), "seconds" of
-            training, the mean of each column over the epoch's images, and the same of the validation set as "val_...";
-            not a number where an epoch was not validated.
+            training, the mean of each column over the epoch's images, and the same of the validation set as "val_...".
+        notes: plain JSON data by name. A `watch` writes here what must not be lost: it runs before the checkpoint of
+            its update is written, and the checkpoint keeps the notes.
     """
 
     update: dict[str, list[float]] = field(default_factory=dict)
     epoch: dict[str, list[float]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def add_updates(self, columns: Mapping[str, ArrayLike]) -> None:
         """Append one value or more to each column along updates."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -20,9 +21,10 @@ from mammolib.training import checkpoint as saved
 from mammolib.training.checks import OutOfMemory, check_images, check_targets, out_of_memory, too_large
 from mammolib.training.export import fit_weights, load_weights, read_weights
 from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
+from mammolib.training.gradients import record_gradient_norms
 from mammolib.training.history import History
 from mammolib.training.progress import Bar, Watch, wanted
-from mammolib.training.settings import Execution, Settings
+from mammolib.training.settings import Execution, Settings, cores
 
 CHECKPOINT = "checkpoint.npz"
 FINISHED = "finished"
@@ -75,9 +77,9 @@ def train(
     """Train a network, or continue a training that was stopped.
 
     A run diverges, and ends, at the first update whose loss is not finite, at the end of an epoch whose validation loss
-    is not finite (such weights cannot be judged, and not-a-number in the history means "not validated"), and where a
-    checkpoint is due and a weight or a number of the optimizer's state is not finite: Adam's moments may overflow while
-    the weights stay finite, and the weights they belong to would then never move again.
+    is not finite (such weights cannot be judged), and where a checkpoint is due and a weight or a number of the
+    optimizer's state is not finite: Adam's moments may overflow while the weights stay finite, and the weights they
+    belong to would then never move again.
 
     Args:
         build: makes the network; called once under the seed and the precision. It takes (B, H, W, channels) grey
@@ -90,16 +92,20 @@ def train(
         measures: further quantities to record, such as {"accuracy": training.accuracy}.
         seed: of initial weights, order, mirroring and dropout; not negative.
         execution: how to run.
-        folder: where the checkpoint lies; a training found there is continued. None: nothing is kept.
+        folder: where the checkpoint lies; a training found there is continued. None: nothing is kept. A training that
+            fails before its first update is done leaves nothing there.
         start: weights to begin with: a folder written by `export_weights`, or arrays in the model's order.
         about: plain data that a checkpoint must share to be continued, such as the model's name.
         title: what the progress bar says.
         watch: called after each stretch, an epoch or the updates between checkpoints where these are counted in
-            updates, with (updates done, network, history). If it returns True the run ends there, its checkpoint
-            written; a later call with the same folder goes on from it.
+            updates, with (updates done, network, history), before the checkpoint of that update is written: what it
+            writes into `history.notes` is in the checkpoint, or else the run, once killed, comes by here again. If it
+            returns True the run ends there, its checkpoint written; a later call with the same folder goes on from it.
 
     Returns:
-        The run. The same seed on the same machine and backend gives the same weights.
+        The run. The same seed gives the same weights on a CPU, with the same machine, backend, versions and number of
+        cores: sums are split over threads, so another number rounds otherwise. On a GPU the order of sums is not fixed,
+        and weights agree only roughly. A training may continue on another number of cores; a warning says so.
 
     Raises:
         ValueError: data that do not suit the network or the loss; a checkpoint that is damaged, or of another model,
@@ -107,8 +113,9 @@ def train(
         OutOfMemory: names the batch size and suggests half, or says that not even one image fits.
     """
     execution = execution or Execution()
-    if seed < 0:
-        raise ValueError(f"seed: must not be negative, got {seed}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed: must {'not be negative' if seed < 0 else f'be below {2**32}'}, got {seed}")
+    trainer = None
     try:
         with _surroundings(seed, settings.precision):
             network = build()
@@ -123,6 +130,8 @@ def train(
         with quiet():
             return trainer.go(title, watch)
     except Exception as err:
+        if trainer is not None:
+            trainer.leave_nothing_of_a_false_start()
         if out_of_memory(err):
             raise OutOfMemory(too_large(settings.batch, training.images.shape[1:])) from err
         raise
@@ -145,13 +154,13 @@ class _Trainer:
         self.network, self.settings, self.execution, self.seed = network, settings, execution, seed
         self.training, self.validation = training, validation
         self.steps = settings.steps_per_epoch or -(-len(training) // settings.batch)
-        self.total = min(settings.epochs * self.steps, settings.updates or settings.epochs * self.steps)
+        self.total = settings.epochs * self.steps
         self.optimizer = settings.make_optimizer(self.steps)
         self.optimizer.build(network.trainable_variables)
         self.norms = None
         if settings.gradient_norm != "off":
             by_layer = settings.gradient_norm == "layer"
-            self.norms = _record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
+            self.norms = record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
         self.validation_batch = _even_batch(len(validation), settings.batch) if validation is not None else 0
         sets = [training] + ([validation] if validation is not None else [])
         size = sum(a.nbytes for s in sets for a in (s.images, s.targets, s.mirrored) if a is not None)
@@ -166,7 +175,7 @@ class _Trainer:
             jit_compile=execution.use_jit(),
             steps_per_execution=1 if single else execution.steps_per_execution,
         )
-        kept = {k: v for k, v in settings.as_data().items() if k not in ("epochs", "updates")}
+        kept = {k: v for k, v in settings.as_data().items() if k != "epochs"}
         self.identity: dict[str, Any] = {
             "variables": saved.variables_of(network),
             "settings": kept,
@@ -175,8 +184,9 @@ class _Trainer:
             "backend": keras.backend.backend(),
         }
         self.history, self.update, self.path = History(), 0, None
-        self.clock = {"seconds": 0.0, "epoch_seconds": 0.0, "images": 0, "steady_seconds": 0.0}
+        self.clock = dict.fromkeys(saved.CLOCK, 0.0)
         self.last: saved.Checkpoint | None = None
+        self.made: list[Path] = []
 
     def open(self, path: Path | None) -> None:
         """Continue from the checkpoint at `path`, or write the first one there."""
@@ -184,31 +194,48 @@ class _Trainer:
         if path is None:
             return
         if not path.exists():
-            self.save()
+            self.made = [path] if path.parent.exists() else [path, path.parent]
+            state = self.state()
+            if state is not None:
+                self.save(state)
             return
-        found = saved.load(path)
-        saved.compare(path, found.identity, self.identity)
-        if found.update > self.total:
-            raise ValueError(f"{path}: the checkpoint is at update {found.update}, this run ends at {self.total}")
-        if len(found.optimizer) != len(self.optimizer.variables) or len(found.model) != len(self.network.variables):
-            raise ValueError(f"{path}: the checkpoint is damaged (variables are missing); move it away to begin again")
-        saved.assign(self.network.variables, found.model)
-        saved.assign(self.optimizer.variables, found.optimizer)
-        self.update, self.history = found.update, History(**found.history)
-        self.clock, self.last = dict(found.extra), found
+        stored = saved.load(path)
+        saved.compare(path, stored.identity, self.identity)
+        if stored.update > self.total:
+            raise ValueError(f"{path}: the checkpoint is at update {stored.update}, this run ends at {self.total}")
+        saved.check(path, stored, self.network.variables, self.optimizer.variables, self.recorded())
+        if stored.cores != cores():
+            words = f"{stored.cores} cores, this process has {cores()}: rounding, and so the weights, may differ"
+            warnings.warn(f"{path}: the checkpoint was written with {words}", stacklevel=3)
+        saved.assign(self.network.variables, stored.model)
+        saved.assign(self.optimizer.variables, stored.optimizer)
+        self.update, self.history = stored.update, History(**stored.history, notes=dict(stored.notes))
+        self.clock, self.last = dict(stored.clock), stored
 
-    def save(self) -> bool:
-        """Write a checkpoint and say whether its state is finite; one that is not is never written."""
+    def recorded(self) -> list[int]:
+        """Return the places among the optimizer's variables of what is only recorded there: gradient norms."""
+        return [i for i, v in enumerate(self.optimizer.variables) if self.norms is not None and v is self.norms[1]]
+
+    def state(self) -> saved.Checkpoint | None:
+        """Return the state of the training, or None where a number of it is not finite."""
         model, optimizer = saved.to_numpy(self.network.variables), saved.to_numpy(self.optimizer.variables)
         history = {"update": dict(self.history.update), "epoch": dict(self.history.epoch)}
-        state = saved.Checkpoint(self.update, self.identity, model, optimizer, history, dict(self.clock))
-        recorded = [i for i, v in enumerate(self.optimizer.variables) if self.norms is not None and v is self.norms[1]]
-        if not state.finite(apart=recorded):
-            return False
+        facts = (self.history.notes, dict(self.clock), cores())
+        state = saved.Checkpoint(self.update, self.identity, model, optimizer, history, *facts)
+        return state if state.finite(apart=self.recorded()) else None
+
+    def save(self, state: saved.Checkpoint) -> None:
+        """Write a checkpoint, where a folder keeps one."""
         if self.path is not None:
             saved.save(state, self.path)
             self.last = state
-        return True
+
+    def leave_nothing_of_a_false_start(self) -> None:
+        """Delete the first checkpoint, and the folder made for it, of a training that never did an update."""
+        if self.update == 0 and self.made:
+            with contextlib.suppress(OSError):  # the folder may hold what others put there
+                self.made[0].unlink(missing_ok=True)
+                self.made[-1].rmdir()
 
     def go(self, title: str, watch: Watcher | None) -> Run:
         """Train to the end."""
@@ -235,12 +262,19 @@ class _Trainer:
                 if self.update == min((epoch + 1) * self.steps, self.total) and not self.end_epoch(epoch):
                     return self.diverged(self.update)
                 due = self.due()
-                if due and not self.save():
+                state = self.state() if due else None
+                if due and state is None:
                     return self.diverged(self.update)
-                if watch is not None and watch(self.update, self.network, self.history) and self.update < self.total:
-                    if due or self.save():
-                        return self.run(f"stopped at update {self.update}")
-                    return self.diverged(self.update)
+                stop = watch is not None and bool(watch(self.update, self.network, self.history))
+                stop = stop and self.update < self.total
+                if stop and not due:
+                    state = self.state()
+                    if state is None:
+                        return self.diverged(self.update)
+                if state is not None:  # after `watch`: a kill while it looks must not lose what it sees
+                    self.save(state)
+                if stop:
+                    return self.run(f"stopped at update {self.update}")
         return self.run(FINISHED)
 
     def stretch_end(self, epoch: int) -> int:
@@ -292,8 +326,7 @@ class _Trainer:
         row: dict[str, float] = {"epoch": epoch + 1, "update": self.update, "seconds": self.clock["epoch_seconds"]}
         row |= {name: float(np.average(v[first:], weights=sizes)) for name, v in self.history.update.items()}
         self.clock["epoch_seconds"] = 0.0
-        last = self.update == self.total
-        if self.validation is not None and ((epoch + 1) % self.execution.validate_every == 0 or last):
+        if self.validation is not None:
             began = perf_counter()
             n, batch, after = len(self.validation), self.validation_batch, len(self.training)
             plan = np.stack([np.arange(after, after + n), np.zeros(n, int)], axis=1).astype(np.int32)
@@ -319,9 +352,12 @@ class _Trainer:
         return Run(self.network, self.history, outcome, self.update, clock["seconds"], images / seconds)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _surroundings(seed: int, precision: str) -> Iterator[None]:
-    """Seed everything and set the precision; afterwards the old precision and random states return."""
+    """Seed everything and set the precision; afterwards the precision and the states of Python and NumPy return.
+
+    The backend's and Keras's own global seeds do not return: Keras offers no way to read them.
+    """
     policy, python, numbers = keras.config.dtype_policy(), random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)
@@ -350,32 +386,3 @@ def _even_batch(n: int, batch: int) -> int:
     """Return the largest batch of at most `batch` into which n images divide evenly, unless that is under a quarter."""
     even = next(b for b in range(min(n, batch), 0, -1) if n % b == 0)
     return even if 4 * even >= min(n, batch) else min(n, batch)
-
-
-def _record_gradient_norms(
-    optimizer: keras.optimizers.Optimizer, variables: Sequence[Any], rows: int, by_layer: bool
-) -> tuple[list[str], Any]:
-    """Make an optimizer write each update's gradient norms, before clipping, into a variable of its own.
-
-    `apply` is replaced on the instance: PyTorch's optimizers are chosen by their exact class, so a subclass would get
-    the slow ones.
-    """
-    layer = [v.path.rsplit("/", 1)[0] if by_layer else "all" for v in variables]
-    names = list(dict.fromkeys(layer))
-    table = optimizer.add_variable((rows, len(names)), name="gradient_norms", dtype="float32")
-    inner = optimizer.apply
-
-    def apply(grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        grads = list(grads)
-        squares: dict[str, Any] = {}
-        for name, g in zip(layer, grads, strict=True):
-            if g is not None:
-                squares[name] = squares.get(name, 0.0) + ops.sum(ops.square(ops.cast(g, "float32")))
-        row = ops.sqrt(ops.stack([squares.get(name, ops.zeros(())) for name in names]))
-        place = ops.cast(ops.mod(optimizer.iterations, rows), "int32")
-        here = ops.arange(rows, dtype="int32")[:, None] == place
-        table.assign(ops.where(here, row[None], table.value))
-        inner(grads, trainable_variables)
-
-    optimizer.apply = apply
-    return names, table

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +27,21 @@ OPTIMIZERS = {
 }
 
 
+def whole(value: Any, least: int) -> bool:
+    """Whether a setting is a whole number of at least `least`; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def number(value: Any) -> bool:
+    """Whether a setting is a finite number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def one_of(value: Any, names: Collection[str]) -> bool:
+    """Whether a setting is one of some words; anything but a word is none."""
+    return isinstance(value, str) and value in names
+
+
 @dataclass(frozen=True)
 class Settings:
     """What decides the weights that a training ends with, beside the model, the data and the seed.
@@ -34,7 +51,6 @@ class Settings:
         batch: images an update.
         steps_per_epoch: updates an epoch; the data then come as one endless shuffled stream. None: an epoch is one
             pass over the data, whose last batch may be smaller.
-        updates: stop after this many, whatever `epochs` says; None for all.
         optimizer: one of `OPTIMIZERS`.
         options: the optimizer's further arguments, such as {"momentum": 0.9}.
         schedule: the learning rate.
@@ -50,7 +66,6 @@ class Settings:
     epochs: int
     batch: int
     steps_per_epoch: int | None = None
-    updates: int | None = None
     optimizer: str = "sgd"
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: Schedule = Schedule()
@@ -60,21 +75,25 @@ class Settings:
     gradient_norm: str = "off"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "steps_per_epoch", "updates"):
+        for name in ("epochs", "batch", "steps_per_epoch"):
             value = getattr(self, name)
-            if value is None and name in ("steps_per_epoch", "updates"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not (whole(value, 1) or (value is None and name == "steps_per_epoch")):
                 raise ValueError(f"settings.{name}: must be a whole number of at least 1, got {value!r}")
         for name, choices in (
             ("optimizer", OPTIMIZERS),
             ("precision", PRECISIONS),
             ("gradient_norm", GRADIENT_NORMS),
         ):
-            if getattr(self, name) not in choices:
+            if not one_of(getattr(self, name), choices):
                 raise ValueError(f"settings.{name}: {getattr(self, name)!r} is not one of {', '.join(choices)}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"settings.clip: must be positive, got {self.clip}")
+        if self.clip is not None and not (number(self.clip) and self.clip > 0):
+            raise ValueError(f"settings.clip: must be positive, got {self.clip!r}")
+        if not isinstance(self.flip, bool):
+            raise ValueError(f"settings.flip: must be true or false, got {self.flip!r}")
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(f"settings.schedule: must be a Schedule, got {self.schedule!r}")
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"settings.options: must be names with values, got {self.options!r}")
         try:
             json.dumps(dict(self.options))
         except TypeError as err:
@@ -82,17 +101,15 @@ class Settings:
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
     def as_data(self) -> dict[str, Any]:
-        """Return the settings as plain JSON data, for a record."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Return the settings as plain JSON data, for a record.
+
+        "updates", a field of earlier versions, stays in it as None: it is part of the hash of recorded runs.
+        """
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"updates": None}
         plain["options"] = dict(self.options)
         schedule = asdict(self.schedule)
         plain["schedule"] = {k: list(v) if isinstance(v, tuple) else v for k, v in schedule.items()}
         return plain
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Settings:
-        """Return the settings that `as_data` wrote."""
-        return cls(**{**data, "schedule": Schedule(**data["schedule"])})
 
     def make_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         """Return the optimizer, not yet built."""
@@ -114,7 +131,6 @@ class Execution:
         resident_limit: in bytes.
         checkpoint_every: how often a checkpoint is written, in `checkpoint_unit`; also at the end.
         checkpoint_unit: "epoch" or "update".
-        validate_every: epochs between validations; the last epoch always ends in one.
         progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
             terminal or a live notebook.
     """
@@ -125,13 +141,12 @@ class Execution:
     resident_limit: int = 8 * 2**30
     checkpoint_every: int = 10
     checkpoint_unit: str = "epoch"
-    validate_every: int = 1
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps_per_execution", "checkpoint_every", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"execution.{name}: must be at least 1, got {getattr(self, name)}")
+        for name in ("steps_per_execution", "checkpoint_every"):
+            if not whole(getattr(self, name), 1):
+                raise ValueError(f"execution.{name}: must be at least 1, got {getattr(self, name)!r}")
         if self.checkpoint_unit not in ("epoch", "update"):
             raise ValueError(f"execution.checkpoint_unit: {self.checkpoint_unit!r} is not one of epoch, update")
 
@@ -141,6 +156,11 @@ class Execution:
             return self.jit
         backend = keras.backend.backend()
         return backend == "jax" or (backend == "tensorflow" and device_kind() != "cpu")
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use: with their number the rounding of long sums changes."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_kind() -> str:
