@@ -355,12 +355,12 @@ def test_only_runs_that_differ_in_their_seed_share_a_column(inside, films):
     for record in (shorter, dataclasses.replace(shorter, settings={"changed": {}, "updates": 6})):
         results.save(record, inside / "book" / "results")
     table = run.recorded_table("A", ["map"])
-    assert table.loc["map"].to_dict() == {
-        "image, optimizer adam (2 seeds)": "0.250 [0.200, 0.300]",
-        "image, optimizer adam, clip 1.0 (1 seed)": "0.200",
-        "image, nothing else (1 seed)": "0.200",
-        f"woman, {shorter.hash} (1 seed)": "0.400",
-    } | {f"woman, {r.hash} (1 seed)": "0.400" for r in run.all_recorded("A", split="woman")}
+    assert table.loc["mAP"].to_dict() == {
+        "at random, optimizer adam (2 seeds)": "0.250 (0.200 to 0.300 in 2 seeds)",
+        "at random, optimizer adam, clip 1.0 (1 seed)": "0.200",
+        "at random, nothing else (1 seed)": "0.200",
+        f"by woman, {shorter.hash} (1 seed)": "0.400",
+    } | {f"by woman, {r.hash} (1 seed)": "0.400" for r in run.all_recorded("A", split="woman")}
 
 
 # --- the pages ------------------------------------------------------------------------------------------------------

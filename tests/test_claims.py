@@ -1,6 +1,7 @@
 """The paper's claims, the verdicts that records bring on them, and how both are shown."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from mammolib import results
 from mammolib.results import NO_DATA, Record, claims, metric, paper_beside_ours
 from mammolib.results.claims import read
 from mammolib.results.estimates import estimate
+from mammolib.results.words import metric_words
 
 REAL = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
 PHANTOM = {"name": "phantom", "digest": "cd" * 32, "films": 160}
@@ -255,7 +257,7 @@ def test_losses_have_a_factor_for_a_margin():
     assert verdict("A-val-loss-110", *losses(3.90, 3.95, 4.0))[0] == "not reproduced"
     assert verdict("A-val-loss-110", *losses(2.0, 3.0, 4.0))[0] == "cannot be decided"
     answer, why = verdict("A-val-loss-110", *losses(3.0, 12.0, 30.0))
-    assert answer == "not reproduced" and "val loss at epoch1" in why
+    assert answer == "not reproduced" and "validation loss after epoch 1" in why
 
 
 def test_a_relation_saves_the_direction_only():
@@ -264,7 +266,7 @@ def test_a_relation_saves_the_direction_only():
     assert verdict("C-300x2-val-loss", high, low, a)[0] == "direction only"
     assert verdict("C-300x2-val-loss", run("C-300x2", val_loss=6.5), low, a)[0] == "cannot be decided"
     answer, why = verdict("C-300x2-val-loss", high, low)  # A is missing, so one relation is unknown
-    assert answer == "cannot be decided" and "no like run to hold A's val_loss@epoch30 against" in why
+    assert answer == "cannot be decided" and "no like run to hold A's validation loss after epoch 30 against" in why
     elsewhere = [run("C-200x3", split="woman", val_loss=7.0), run("C-200x3", data=PHANTOM, val_loss=7.0)]
     assert "no like run" in verdict("C-300x2-val-loss", high, a, *elsewhere)[1]
     part = {**REAL, "digest": "cd" * 32, "films": 115}  # the same crops, from the films with lesions alone
@@ -280,7 +282,7 @@ def test_a_control_is_held_against_the_run_that_changed_the_same():
     plain, scaled = c("C-200x3", 4.0), c("C-200x3", 9.0, rates=[0.002])
     a = run("A", settings={"reduced": True, "changed": {"optimizer": "adam"}}, val_loss__epoch30=3.0)
     table = paper_beside_ours([claim("C-300x2-val-loss")], [c("C-300x2", 5.0), plain, scaled, a])
-    assert "above C-200x3's val_loss (4)" in table.why.iloc[0] and table.verdict.iloc[0] == "direction only"
+    assert "above C-200x3's validation loss (4)" in table.why.iloc[0] and table.verdict.iloc[0] == "direction only"
     # a longer run, or one with other rates, is a control: it stands behind the experiment's own although it is larger
     longer = c("C-300x2", 1.0, epochs=900)
     table = paper_beside_ours([claim("C-300x2-val-loss")], [longer, c("C-300x2", 5.0), plain, scaled, a])
@@ -312,7 +314,7 @@ def test_a_reduced_run_is_shown_and_decides_a_fair_direction_at_most():
     small = {"width": 0.125, "reduced": True}
     table = paper_beside_ours([claim("A-map")], [run(settings=small, map=metric(0.842, 0.8, 0.9, n=70), **NOTHING)])
     assert table.verdict.iloc[0] == "cannot be decided" and table.ours.iloc[0] == "0.842"
-    assert table.why.iloc[0].startswith("narrower or shorter") and "reduced" in table.run.iloc[0]
+    assert table.why.iloc[0].startswith("narrower or shorter") and "an eighth of the filters" in table.run.iloc[0]
     falls = run("E-before", settings=small, map_centred=0.84, map_uniform=0.284)
     assert verdict("E-before-map", falls)[0] == "direction only"
     rises = run("E-before", settings=small, map_centred=0.1, map_uniform=0.3)
@@ -321,7 +323,7 @@ def test_a_reduced_run_is_shown_and_decides_a_fair_direction_at_most():
 
 def test_what_is_missing_or_open_cannot_be_decided():
     assert verdict("A-map") == ("cannot be decided", "no run yet")
-    assert verdict("A-map", run(ap_benign=0.8)) == ("cannot be decided", "the run does not hold map")
+    assert verdict("A-map", run(ap_benign=0.8)) == ("cannot be decided", "the run does not hold its mAP")
     assert verdict("A-map", run(outcome="stopped at update 3", map=0.842))[1] == "no run yet"
     answer, why = verdict("B-epoch", run("B", explosion_epoch=130))
     assert answer == "cannot be decided" and "past the 110" in why
@@ -387,7 +389,7 @@ def test_the_line_that_counts_comes_first():
     ]  # fmt: skip
     table = paper_beside_ours([claim("A-map")], records)
     assert list(table.ours) == ["0.400", "0.300", "0.200", "0.100", "0.900"]
-    assert "optimizer adam" in table.run.iloc[1]
+    assert "Adam" in table.run.iloc[1]
     assert list(paper_beside_ours([claim("A-map")], records, every=False).ours) == ["0.400"]
     assert list(table.columns) == ["claim", "section", "paper", "ours", "interval", "verdict", "why", "run"]
     assert set(table.verdict) <= set(results.VERDICTS)
@@ -415,18 +417,22 @@ def test_the_committed_records_bring_no_verdict_that_their_numbers_do_not_bear()
 
 
 def test_a_notebook_shows_every_cell_escaped():
-    odd = run(settings={"changed": {"rate": "<b>&"}}, map=metric(0.5, 0.4, 0.9))
+    odd = run(settings={"changed": {"rate": "<b>&"}}, map=metric(0.5, 0.4, 0.9, n=70))
     shown = results.show(paper_beside_ours(claims(record="A"), [odd]))
     page = shown._repr_html_()
     assert "&lt;b&gt;&amp;" in page and "<b>&" not in page.replace("<b>✓", "")
-    assert "0.842" in page and "0.400 to 0.900" in page and page.count("<tr>") == 2 + len(claims(record="A"))
-    assert "reproduced: mAP" in repr(shown)
+    assert "0.842" in page and "0.400 to 0.900" in page
+    opened = page.partition("<details>")[0]
+    assert opened.count("<tr>") == 6 and page.count("<details>") == 2  # a head, five lines; the rest folded
+    assert "[" + odd.hash not in page
+    assert "cannot be decided: mAP" in repr(shown)
     with pytest.raises(ValueError, match="verdict"):
         results.show(paper_beside_ours(claims(record="A"), [odd]).drop(columns="verdict"))
 
 
 def test_the_results_page_holds_every_claim_and_is_the_same_for_the_same_records():
-    records = [run(map=0.83, seed=i) for i in range(3)] + [run(split="woman", map=0.1), run("data", films=322)]
+    records = [run(map=v, seed=i, **NOTHING) for i, v in enumerate((0.83, 0.84, 0.85))]
+    records += [run(split="woman", map=metric(0.1, 0.05, 0.2, n=14), **NOTHING), run("data", films=322)]
     page = results.results_page(records)
     assert page == results.results_page(list(reversed(records))) == results.results_page(iter(records))
     for title in results.sections().values():
@@ -434,29 +440,54 @@ def test_the_results_page_holds_every_claim_and_is_the_same_for_the_same_records
     lines = [line for line in page.splitlines() if line.startswith("| ")]
     for c in claims():
         assert any(line.startswith(f"| {c.quantity.replace('_', chr(92) + '_')} ") for line in lines), c.id
-    assert "| ✓ reproduced | 2 |" in page and "Further runs" in page
-    assert all(r.file_name in page for r in records)
-    widths = {line.replace("\\|", "").count("|") for line in lines}
-    assert widths == {3, 5}
-    assert "No run is recorded yet." in results.results_page([])
+    assert "Of 35 results of training, 1 are reproduced" in page and "The same in other runs" in page
+    assert not any(r.hash in page or r.file_name in page for r in records)
+    runs = results.runs_page(records)
+    assert all(r.file_name in runs for r in records)
+    assert {line.replace("\\|", "").count("|") for line in lines} == {5}
+    assert "No run is recorded yet." in results.runs_page([]) and "no number" in results.results_page([])
 
 
-def test_the_results_page_says_what_ran_on_which_machine():
-    cpu = {
-        "processor": "AMD EPYC",
-        "cores": 2,
-        "gpu": None,
-        "backend": "tensorflow",
-        "versions": {"tensorflow": "2.21"},
-    }
+def test_a_main_claim_says_what_was_found_and_escapes_what_a_record_holds():
+    odd = run(settings={"changed": {"<script>": "<script>"}}, map=metric(0.83, 0.77, 0.9, n=70), **NOTHING)
+    page = results.results_page([odd, run(split="woman", map=metric(0.06, 0.03, 0.15, n=14), **NOTHING)])
+    first = page.partition("## All results")[0]
+    assert "<script>" not in page.replace("\\<", "") and "&lt;script&gt;" in first
+    assert "Ours: 0.830 [0.770, 0.900]" in first and "Where women are kept apart: 0.060." in first
+    assert first.count("<svg") == 1 and 'aria-label="paper 0.842, ours 0.830, 0.770 to 0.900"' in first
+
+
+def test_the_claims_are_printed_for_people_and_for_programs():
+    rows = results.judge(None, [run(map=metric(0.84, 0.8, 0.9, n=70), **NOTHING)], every=False)
+    assert results.headline(rows).startswith(
+        "Of 35 results of training, 1 are reproduced, 0 in direction only, 0 are not"
+    )
+    assert "✓ reproduced: mAP on the test images" in results.listed(rows)
+    data = [row.as_data() for row in rows]
+    assert len(data) == len(claims())
+    keys = {"id", "group", "claim", "paper", "value", "low", "high", "baseline", "verdict", "why", "run"}
+    assert all(keys <= set(line) for line in data)
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_metrics_have_names_in_words():
+    assert metric_words("val_loss@epoch30") == "validation loss after epoch 30"
+    assert (
+        metric_words("map_uniform") == "mAP, uniform cuts" and metric_words("map_training") == "mAP on training crops"
+    )
+
+
+def test_the_page_of_runs_says_what_ran_on_which_machine():
+    cpu = {"processor": "AMD EPYC", "cores": 1, "gpu": None, "backend": "tensorflow"}
+    cpu |= {"versions": {"tensorflow": "2.21"}}
     gpu = {**cpu, "cores": 16, "gpu": "NVIDIA H100", "backend": "jax", "versions": {"jax": "0.10.2"}}
     half = {"precision": "mixed_bfloat16"}
     there = [dataclasses.replace(run(settings=half, seed=i, map=0.8), machine=gpu) for i in range(2)]
     here = [dataclasses.replace(run("data", films=322), machine=cpu), run("map")]
-    page = results.results_page([*here, *there])
+    page = results.runs_page([*here, *there])
     section = page.partition("(which-machine)=\n## What ran on which machine")[2]
     assert "Of 4 recorded runs, 2 ran on a GPU." in section
     assert "| GPU: NVIDIA H100; AMD EPYC, 16 cores | jax 0.10.2 | mixed\\_bfloat16 | A (2) |" in section
-    assert "| AMD EPYC, 2 cores | tensorflow 2.21 | - | data |" in section
-    assert "| unknown | none: no network | - | map |" in section
-    assert "Of 2 recorded runs, none ran on a GPU." in results.results_page(here)
+    assert "| AMD EPYC, 1 core | tensorflow 2.21 | – | data |" in section
+    assert "| unknown | none: no network | – | map |" in section
+    assert "Of 2 recorded runs, none ran on a GPU." in results.runs_page(here)

@@ -46,18 +46,18 @@ def test_the_trade_has_a_column_for_each_set_before_and_after():
     before = record("E-before", map_centred=metric(0.5, 0.25, 0.75, n=3), map_uniform=0.125)
     table = retraining.trade(before, None, ("map", "recall"))
     assert list(table.columns) == ["centred, before", "centred, after", "uniform, before", "uniform, after"]
-    assert table.loc["map"].tolist() == ["0.500 [0.250, 0.750]", "–", "0.125", "–"]
-    assert set(table.loc["recall"]) == {"–"}
+    assert table.loc["mAP"].tolist() == ["0.500 [0.250, 0.750]", "–", "0.125", "–"]
+    assert set(table.loc["lesions found with confidence 0.5"]) == {"–"}
 
 
 def test_the_papers_trade_is_table_4():
     table = retraining.paper_trade()
-    assert table.loc["map", "centred, change"] == pytest.approx(0.641 - 0.842)
-    assert table.loc["map", "uniform, change"] == pytest.approx(0.363 - 0.284)
-    assert table.loc["map", "mean, after"] < table.loc["map", "mean, before"]
+    assert table.loc["mAP", "centred, change"] == pytest.approx(0.641 - 0.842)
+    assert table.loc["mAP", "uniform, change"] == pytest.approx(0.363 - 0.284)
+    assert table.loc["mAP", "mean, after"] < table.loc["mAP", "mean, before"]
     for word in ("before", "after"):  # the paper's mAP is the mean of its APs, rounded
         own = table[f"uniform, {word}"]
-        assert own["map"] == pytest.approx((own["ap benign"] + own["ap malignant"]) / 2, abs=6e-4)
+        assert own["mAP"] == pytest.approx((own["AP, benign"] + own["AP, malignant"]) / 2, abs=6e-4)
 
 
 def test_histories_are_joined_in_epochs_and_updates():

@@ -263,8 +263,8 @@ def _versions() -> str:
 
 
 def _head(record: results.Record, key: str) -> str:
-    """Return a field or a setting as a word: "image" for a split, "flip" or "no flip" for what is on or off."""
-    value = _field(record, key)
+    """Return a field or a setting as a word: "at random" for a split, "flip" or "no flip" for what is on or off."""
+    value = results.SPLITS.get(record.split, record.split) if key == "split" else _field(record, key)
     return (key if value else f"no {key}").replace("_", " ") if isinstance(value, bool) else str(value)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mammolib.metrics.intervals import Interval
 from mammolib.patches import Crops
 from mammolib.results import Record, key_but
+from mammolib.results.runs import SPLITS
 from mammolib.results.words import metric_words
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]
 
 def cell_words(cell: tuple[str, bool]) -> str:
     """Name one of the four kinds of run."""
-    return f"by {cell[0]}, {'mirrored' if cell[1] else 'not mirrored'}"
+    return f"{SPLITS[cell[0]]}, {'mirrored' if cell[1] else 'not mirrored'}"
 
 
 def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]], names: Sequence[str] = ()) -> pd.DataFrame:

@@ -14,12 +14,14 @@ from .comparison import judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, runs_page
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save, start_of
-from .runs import key_but, own_changes, plain_words, run_words, series, shared_changes, standing
+from .runs import SPLITS, key_but, own_changes, plain_words, run_words, series, shared_changes, standing
 from .tables import headline, listed, show
 from .verdicts import VERDICTS
+from .words import metric_words
 
 __all__ = [
     "NO_DATA",
+    "SPLITS",
     "VERDICTS",
     "Claim",
     "Record",
@@ -35,6 +37,7 @@ __all__ = [
     "load_all",
     "machine",
     "metric",
+    "metric_words",
     "once",
     "own_changes",
     "paper_beside_ours",
