@@ -95,7 +95,8 @@ def test_intro_says_how_wide_the_networks_are():
         f"({value(WIDE, 'parameters'):,} parameters), its batch of {record(WIDE).settings['batch']} and its "
         f"{record(WIDE).settings['updates']:,} updates, once at random and once by woman. Experiment E, at random, "
         f"went on from the first with its {record(E_AFTER).settings['updates']} updates of "
-        f"{record(E_AFTER).settings['batch']}. On one H100 each took minutes. Three shorter runs of A have all the filters too.",
+        f"{record(E_AFTER).settings['batch']}. On one H100 each took minutes. Three shorter runs of A have all "
+        "the filters too.",
     )
     assert all(value(stem, "seconds") < 600 for stem in (WIDE, WIDE_WOMAN, E_AFTER))
     narrow = [r for r in recorded() if r.name[:2] in ("B", "C-", "D-") or r.name.startswith(("A-films", "E-after-f"))]
