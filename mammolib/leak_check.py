@@ -27,13 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.geometry import DIHEDRAL
+from mammolib.images import read_grey
 
 SIDE = 32
 """Side of the reduced pictures that are compared, all with all."""
 COPY = 0.7
 """Correlation of the fine structure from which two pictures are copies: the closest two of 1,000 pieces of phantom
 films have 0.68 (film borders at the same place); JPEG of quality 60 leaves 0.74 and more, and 0.93 at 256 x 256."""
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".webp", ".gif")
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".dcm", ".dicom")
 VIEWS = dict(
     zip(
         (
@@ -46,7 +47,6 @@ VIEWS = dict(
     )
 )
 """The eight symmetries of a square by what they do, in words; "" leaves a picture as it is."""
-COLOURED = ("P", "CMYK", "YCbCr")
 GROUP, NAME, BYTES, PIXELS, COPIED = KINDS = ("same group", "same name", "same file", "same picture", "copy")
 
 
@@ -183,20 +183,10 @@ def page(leaks: Sequence[Leak], most: int = 200) -> str:
     return f'<!doctype html><html lang="en">{head}<h1>{len(leaks):,} pairs</h1>{"".join(rows)}{more}</html>'
 
 
-def read_grey(path: Path) -> NDArray[np.float32]:
-    """Return a picture as (H, W) grey levels.
-
-    Raises:
-        ValueError: names the file.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            bands = np.asarray(picture.convert("RGB") if picture.mode in COLOURED else picture, np.float32)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
-        raise ValueError(f"{path}: cannot be read as a picture ({str(err).splitlines()[0]})") from None
-    return bands if bands.ndim == 2 else bands[..., :3].mean(axis=2)
+def _levels(path: Path) -> NDArray[np.float32]:
+    """Return a picture as (H, W) grey levels; what is transparent, padding or no number is 0."""
+    grey = read_grey(path)
+    return np.where(grey.valid, grey.values, 0).astype(np.float32)
 
 
 def _listed(path: Path) -> list[Item]:
@@ -259,7 +249,7 @@ def _fine(grey: NDArray) -> NDArray[np.float32]:
 
 def _looks(path: Path) -> tuple[str, NDArray[np.float32]]:
     """Return a digest that the eight views of a picture share, and the picture's fine structure."""
-    grey = read_grey(path)
+    grey = _levels(path)
     views = (np.ascontiguousarray(view.image(grey)) for view in VIEWS.values())
     digests = (hashlib.blake2b(v.tobytes(), digest_size=16, salt=str(v.shape[0]).encode()).hexdigest() for v in views)
     return min(digests), _fine(grey)
@@ -272,7 +262,7 @@ def _alike(listed: Sequence[Item]) -> list[Leak]:
     looks = Parallel(2 if len(listed) > 500 else 1)(delayed(_looks)(item.path) for item in listed)
     leaks = []
     for leak in _across(listed, [digest for digest, _ in looks], PIXELS, 1.0):
-        x, y = read_grey(Path(leak.first)), read_grey(Path(leak.second))
+        x, y = _levels(Path(leak.first)), _levels(Path(leak.second))
         name = next(name for name, view in VIEWS.items() if np.array_equal(view.image(x), y))
         leaks.append(replace(leak, detail=_turned(name)))
     equal = {(leak.first, leak.second) for leak in leaks}
@@ -303,7 +293,7 @@ def _turned(name: str) -> str:
 def _embedded(path: Path) -> str:
     from PIL import Image
 
-    grey = read_grey(path)
+    grey = _levels(path)
     low, high = float(grey.min()), float(grey.max())
     shown = Image.fromarray(((grey - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
     shown.thumbnail((256, 256))

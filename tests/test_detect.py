@@ -252,7 +252,7 @@ def test_a_picture_is_brought_to_the_films_scale(tmp_path):
     assert film.at_film_scale()[0] is film.pixels
     with pytest.raises(ValueError, match="check its spacing, 50 mm x 50 mm"):
         picture.at_film_scale(50)
-    with pytest.raises(ValueError, match="spacing: must be positive, got -1 mm"):
+    with pytest.raises(ValueError, match="spacing: must be a positive number of millimetres, got -1"):
         picture.at_film_scale(-1)
 
 
@@ -271,8 +271,16 @@ def test_a_file_is_examined_reported_and_drawn(finder, tmp_path):
     drawn = np.asarray(Image.open(tmp_path / "out.png"))
     assert drawn.shape[1] == 768 and drawn.shape[0] > 512
     assert (drawn[..., 0] != drawn[..., 2]).any()
-    nothing = detect_file(save(tmp_path / "dark.png", pixels * 0), finder)
-    assert "nothing found with a confidence above 0.3" in nothing.table() and nothing.table().endswith(NOTICE)
+    nothing = detect_file(save(tmp_path / "even.png", np.full((512, 768), 100, np.uint8)), finder, confidence=0.99)
+    assert "nothing found with a confidence above 0.99" in nothing.table() and nothing.table().endswith(NOTICE)
+    for dark in (pixels * 0, pixels // 255):
+        unseen = detect_file(save(tmp_path / "dark.png", dark), finder)
+        assert unseen.windows == 0 and "no window was examined" in unseen.table()
+    with pytest.raises(ValueError, match="these end at 1 or below"):
+        detect(finder, pixels / 255.0)
+    for bad in (30, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="confidence: must lie between 0 and 1"):
+            detect_file(image, finder, confidence=bad)
 
 
 def test_a_drawing_is_written_whole_or_not_at_all(tmp_path, monkeypatch, finder):

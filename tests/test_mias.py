@@ -190,10 +190,10 @@ def test_a_film_damaged_or_gone_after_loading_is_found_when_it_is_read(folder: P
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.zeros((1024, 1024), np.uint16), "uint16; convert the film to 8 bits"),
+        (np.zeros((1024, 1024), np.uint16), "deeper than 8 bits; convert the film to 8 bits"),
         (np.zeros((64, 64), np.uint8), "shape (64, 64)"),
-        (np.arange(1024 * 1024 * 3, dtype=np.uint8).reshape(1024, 1024, 3), "shape (1024, 1024, 3)"),
-        (None, "cannot be read as an image"),
+        (np.arange(1024 * 1024 * 3, dtype=np.uint8).reshape(1024, 1024, 3), "a picture in colour; films are grey"),
+        (None, "cannot be read as a picture"),
     ],
 )
 def test_a_bad_png_is_named(tmp_path: Path, pixels: np.ndarray | None, message: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mammolib.mias.films import FORMATS, SIDE, Film, read_pixels
+from mammolib.mias.films import FORMATS, SIDE, Film, info_file, read_pixels
 
 LICENCE = "Licence.txt"
 """Comes with the films and is kept beside them; not data, so its bytes are not checked."""
@@ -103,15 +103,19 @@ def digest(films: Iterable[Film]) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder for what mammolib can fetch again, where this user's system wants it; it may not exist."""
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "mammolib"
+    """Return the folder for what mammolib can fetch again, where this user's system wants it; it may not exist.
+
+    Raises:
+        FileNotFoundError: nobody says where this user's home is; says what to set.
+    """
+    given = os.environ.get({"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME"))
+    below = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+    try:
+        return (Path(given) if given else Path.home() / below) / "mammolib"
+    except RuntimeError:
+        raise FileNotFoundError(
+            f"this user has no home folder for a cache; set HOME, XDG_CACHE_HOME or {VARIABLE}, or name a folder"
+        ) from None
 
 
 def default_folder() -> Path:
@@ -125,12 +129,13 @@ def find(folder: str | Path | None = None) -> Path:
     Raises:
         FileNotFoundError: there is no Info.txt; says where it looked and how to get the films.
     """
-    where, source = default_folder(), "the cache"
-    if os.environ.get(VARIABLE):
-        where, source = Path(os.environ[VARIABLE]), f"the environment variable {VARIABLE}"
     if folder is not None:
         where, source = Path(folder), "the folder given"
-    if not (where / "Info.txt").is_file():
+    elif os.environ.get(VARIABLE):
+        where, source = Path(os.environ[VARIABLE]), f"the environment variable {VARIABLE}"
+    else:
+        where, source = default_folder(), "the cache"
+    if not info_file(where).is_file():
         raise FileNotFoundError(
             f"{where} ({source}) holds no Info.txt; get mini-MIAS with `mammolib data fetch` or name a copy"
         )
@@ -139,17 +144,18 @@ def find(folder: str | Path | None = None) -> Path:
 
 def copy_of(name: str, there: list[str]) -> str | None:
     """The file that stands for `name`: itself, or the same film in another format."""
-    stem, ending = os.path.splitext(name)
-    if name in there or ending != ".pgm":
-        return name if name in there else None
-    return next((other for form in FORMATS if (other := stem + form) in there), None)
+    by_lower = {other.lower(): other for other in reversed(there)}
+    stem, ending = os.path.splitext(name.lower())
+    if name in there or name.lower() in by_lower or ending != ".pgm":
+        return name if name in there else by_lower.get(name.lower())
+    return next((by_lower[stem + form] for form in FORMATS if stem + form in by_lower), None)
 
 
 def _problem(folder: Path, name: str, copy: str | None, expected: str) -> Problem | None:
     if copy is None:
         return Problem(name, "missing", "missing; fetch the films again")
     try:
-        if copy == name:
+        if copy.lower() == name.lower():
             with (folder / copy).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         else:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.geometry import circle_to_box
+from mammolib.images import read_grey
 
 SIDE = 1024
 """Rows and columns of every film."""
@@ -35,7 +36,7 @@ KINDS = {
 SEVERITIES = {"B": "benign", "M": "malignant"}
 """Severity of a lesion, fourth column of Info.txt."""
 
-FORMATS = (".pgm", ".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".jp2", ".webp", ".pnm", ".ppm")
+FORMATS = (".pgm", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 """Endings under which a film is looked for; all but the usual binary PGM are read by scikit-image."""
 
 _REFERENCE = re.compile(r"mdb[0-9]{3,6}")
@@ -216,7 +217,7 @@ def load(folder: str | Path) -> list[Film]:
     """
     folder = Path(folder)
     images = find_images(folder)
-    listed = read_info(folder / "Info.txt")
+    listed = read_info(info_file(folder))
     missing = [reference for reference, _, _ in listed if reference not in images]
     if missing:
         raise FileNotFoundError(
@@ -247,15 +248,23 @@ def find_images(folder: str | Path) -> dict[str, Path]:
         raise FileNotFoundError(f"{folder}: there is no such folder; `mammolib data fetch` downloads mini-MIAS")
     images: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if _REFERENCE.fullmatch(path.stem) and path.suffix.lower() in FORMATS:
-            other = images.setdefault(path.stem, path)
+        reference = path.stem.lower()
+        if _REFERENCE.fullmatch(reference) and path.suffix.lower() in FORMATS:
+            other = images.setdefault(reference, path)
             if other != path:
-                raise ValueError(f"{folder}: {path.stem} is there twice, as {other.name} and {path.name}; keep one")
+                raise ValueError(f"{folder}: {reference} is there twice, as {other.name} and {path.name}; keep one")
     return images
 
 
+def info_file(folder: str | Path) -> Path:
+    """Return the path of a folder's Info.txt, however its name is capitalised."""
+    folder = Path(folder)
+    there = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
+    return there[0] if there else folder / "Info.txt"
+
+
 def read_pixels(path: str | Path) -> NDArray[np.uint8]:
-    """Read one image of 1024 x 1024 pixels of 8 bits; binary PGM directly, other formats by scikit-image.
+    """Read one image of 1024 x 1024 pixels of 8 bits; binary PGM directly, other formats as `images.read_grey` does.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -319,7 +328,7 @@ def _pixel_offset(path: Path) -> int | None:
     """Check the header and the length of a PGM file and return where its pixels begin; None if it is not binary PGM."""
     try:
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(1 << 16)
             length = file.seek(0, 2)
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -346,19 +355,16 @@ def _pixel_offset(path: Path) -> int | None:
 
 
 def _read_any(path: Path) -> NDArray[np.uint8]:
-    from skimage import io  # heavy, and the films as distributed do not need it
-
     try:
-        pixels = np.asarray(io.imread(path))
+        grey = read_grey(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the film is not there any more") from None
-    except Exception as err:  # every plugin has its own errors for a file that is no image
-        reason = str(err).strip().splitlines() or [type(err).__name__]
-        raise ValueError(f"{path}: cannot be read as an image ({reason[0]}); fetch or convert the film again") from None
-    if pixels.ndim == 3 and pixels.shape[2] in (3, 4) and (pixels[..., 1:3] == pixels[..., :1]).all():
-        pixels = pixels[..., 0]  # grey, saved as colour
-    if pixels.dtype != np.uint8:
-        raise ValueError(f"{path}: pixels of type {pixels.dtype}; convert the film to 8 bits")
-    if pixels.shape != (SIDE, SIDE):
-        raise ValueError(f"{path}: an image of shape {pixels.shape}; films are grey and have {SIDE} x {SIDE} pixels")
-    return np.ascontiguousarray(pixels)
+    except ValueError as err:
+        raise ValueError(f"{err}; fetch or convert the film again") from None
+    if grey.values.dtype != np.uint8:
+        raise ValueError(f"{path}: deeper than 8 bits; convert the film to 8 bits")
+    if grey.coloured:
+        raise ValueError(f"{path}: a picture in colour; films are grey")
+    if grey.values.shape != (SIDE, SIDE):
+        raise ValueError(f"{path}: an image of shape {grey.values.shape}; films have {SIDE} x {SIDE} pixels")
+    return grey.bytes()

@@ -103,8 +103,13 @@ def detect(
 
     Returns:
         Detections of image 0, in pixels of the film, the most confident first.
+
+    Raises:
+        ValueError: see `windows`; grey levels from 0 to 1.
     """
     pixels, size = film.pixels() if isinstance(film, Film) else np.asarray(film), layout_of(model).size
+    if pixels.dtype.kind == "f" and pixels.size and 0 < np.nanmax(pixels) <= 1:
+        raise ValueError("film: grey levels go from 0 to 255, these end at 1 or below; multiply them by 255")
     origins = windows(pixels, size, stride, max_dark)
     images = np.zeros((len(origins), size, size), pixels.dtype)
     for image, (row, column) in zip(images, origins, strict=True):
@@ -142,6 +147,8 @@ class Report:
         examined: (rows, columns) of the picture as the network saw it.
         confidence: what a detection had to exceed.
         found: in pixels of the picture, cut off at its border.
+        windows: how many windows were shown to the network; 0 where all of the picture is background.
+        brightest: the picture's highest grey level.
         classes: names of the labels.
     """
 
@@ -152,6 +159,8 @@ class Report:
     examined: tuple[int, int]
     confidence: float
     found: Detections
+    windows: int
+    brightest: int
     classes: tuple[str, ...] = CLASSES
 
     def table(self) -> str:
@@ -159,12 +168,17 @@ class Report:
         scale = "unknown spacing" if self.spacing is None else " x ".join(f"{s:g} mm" for s in self.spacing)
         lines = [
             f"{self.image}: {self.shape[1]} x {self.shape[0]} pixels, {scale}; "
-            f"examined at {self.examined[1]} x {self.examined[0]}, weights {self.weights}"
+            f"examined at {self.examined[1]} x {self.examined[0]} in {self.windows} windows, weights {self.weights}"
         ]
         if len(self.found):
             lines.append(f"{'class':<10} {'confidence':>10} {'left':>8} {'top':>8} {'right':>8} {'bottom':>8}")
-        else:
+        elif self.windows:
             lines.append(f"nothing found with a confidence above {self.confidence:g}")
+        else:
+            lines.append(
+                f"no window was examined: all of the picture is background, its grey levels end at {self.brightest} of "
+                "255; was it saved on another scale?"
+            )
         for row in self._rows():
             lines.append(f"{row['class']:<10} {row['confidence']:>10.3f} " + " ".join(f"{v:8.1f}" for v in row["box"]))
         return "\n".join([*lines, NOTICE])
@@ -179,6 +193,7 @@ class Report:
                 "shape": self.shape,
                 "spacing_mm": self.spacing,
                 "examined": self.examined,
+                "windows": self.windows,
                 "confidence_above": self.confidence,
                 "detections": self._rows(),
             },
@@ -217,6 +232,8 @@ def detect_file(
     Raises:
         FileNotFoundError, ValueError, OSError: one line that names the file and what is wrong with it.
     """
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"confidence: must lie between 0 and 1, got {confidence:g}")
     image, given = Path(image), isinstance(weights, keras.Model)
     name = name or str(weights.name if given else weights)
     picture = read_picture(image)
@@ -235,7 +252,9 @@ def detect_file(
     if out is not None:
         draw(picture.pixels, found, classes, NOTICE, out)
     known = (spacing, spacing) if spacing is not None else picture.spacing
-    return Report(image, name, (height, width), known, pixels.shape, confidence, found, classes)
+    shown = windows(pixels, layout_of(model).size, options.get("stride", 128), options.get("max_dark", 0.9))
+    brightest = int(picture.pixels.max())
+    return Report(image, name, (height, width), known, pixels.shape, confidence, found, len(shown), brightest, classes)
 
 
 def load_detector(path: str | Path, **options: Any) -> keras.Model:

@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.geometry import Detections
+from mammolib.images import read_grey
 
 FILM_SPACING = 0.2
 """Millimetres between the centres of two pixels of mini-MIAS (its 0.05 mm digitisation, reduced four times)."""
@@ -48,8 +48,8 @@ class Picture:
             ValueError: the spacing is not positive, or makes a picture without pixels or with very many.
         """
         known = (spacing, spacing) if spacing is not None else self.spacing
-        if known is not None and not min(known) > 0:
-            raise ValueError(f"spacing: must be positive, got {min(known):g} mm")
+        if known is not None and not (min(known) > 0 and np.isfinite(known).all()):
+            raise ValueError(f"spacing: must be a positive number of millimetres, got {min(known):g}")
         height, width = self.pixels.shape
         factor = tuple(s / FILM_SPACING for s in known) if known else (FILM_SIDE / max(height, width),) * 2
         new = tuple(round(n * f) for n, f in zip((height, width), factor, strict=True))
@@ -67,110 +67,13 @@ class Picture:
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Read a picture: PGM, PNG and whatever else Pillow reads, or DICOM.
-
-    Eight bits are taken as they are. Deeper pictures are windowed to 8 bits: DICOM by its VOI window or table where it
-    has one, all others from the 0.5th to the 99.5th percentile. MONOCHROME1 is inverted, padding is black.
+    """Read a picture as eight bits; see `images.read_grey` for what is read and how.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no picture, or one without pixels, with several frames or in a way not understood; names the file.
+        FileNotFoundError, ImportError, ValueError: see `images.read_grey`; one line that names the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    with path.open("rb") as file:
-        head = file.read(132)
-    if head[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom"):
-        return _read_dicom(path)
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise ValueError(f"it holds {image.n_frames} pictures; give one")
-            deep = image.mode.startswith("I") or image.mode == "F"
-            pixels = np.asarray(image if deep else image.convert("L"))
-    except Exception as err:  # Pillow's plugins have their own errors for a damaged file
-        reason = str(err).strip().splitlines() or [type(err).__name__]
-        raise ValueError(f"{path}: cannot be read as a picture ({reason[0]})") from None
-    return Picture(_by_percentiles(pixels.astype(float)) if deep else pixels, None, path)
-
-
-def _read_dicom(path: Path) -> Picture:
-    try:
-        import pydicom
-    except ImportError:
-        raise ImportError("DICOM pictures need pydicom: pip install 'mammolib[dicom]'") from None
-    try:
-        data = pydicom.dcmread(path)
-    except Exception as err:
-        raise ValueError(f"{path}: cannot be read as DICOM ({_line(err)})") from None
-    if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise ValueError(f"{path}: this DICOM file holds no pixels")
-    kind = data.get("PhotometricInterpretation", "MONOCHROME2")
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise ValueError(f"{path}: a DICOM picture in {kind}; a mammogram is MONOCHROME1 or MONOCHROME2")
-    try:
-        stored = data.pixel_array
-    except Exception as err:  # decoders raise many kinds
-        syntax = getattr(getattr(data.file_meta, "TransferSyntaxUID", None), "name", "an unknown coding")
-        raise ValueError(f"{path}: its pixels cannot be decoded, {syntax} ({_line(err)})") from None
-    if stored.ndim != 2:
-        raise ValueError(f"{path}: a DICOM picture of shape {stored.shape}; give one with a single frame")
-    padding = data.get("PixelPaddingValue")
-    empty = np.zeros(stored.shape, bool) if padding is None else stored == int(padding)
-    pixels = _window(data, stored, ~empty)
-    if kind == "MONOCHROME1":
-        pixels = 255 - pixels
-    return Picture(np.where(empty, 0, pixels).astype(np.uint8), _spacing(data), path)
-
-
-def _window(data: Any, stored: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Grey levels of a DICOM picture, before MONOCHROME1 is inverted (DICOM part 3, section C.11.2.1)."""
-    try:
-        from pydicom.pixels import apply_modality_lut, apply_voi
-    except ImportError:  # pydicom 2
-        from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi
-
-    values = apply_modality_lut(stored, data).astype(float)
-    if "WindowCenter" in data and "WindowWidth" in data:
-        centre, width = (float(np.atleast_1d(data[n].value)[0]) for n in ("WindowCenter", "WindowWidth"))
-        function = data.get("VOILUTFunction", "LINEAR")
-        if function == "SIGMOID":
-            return _to_bytes(1 / (1 + np.exp(-4 * (values - centre) / width)), 0, 1)
-        if function == "LINEAR":  # its width counts both end values
-            return _to_bytes(values, centre - width / 2, centre + width / 2 - 1)
-        return _to_bytes(values, centre - width / 2, centre + width / 2)
-    if data.get("VOILUTSequence"):
-        table = apply_voi(values.astype(int), data)
-        return _to_bytes(table, 0, 2 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1)
-    if int(data.get("BitsStored", 16)) <= 8 and values.min() >= 0 and values.max() <= 255:
-        return values.astype(np.uint8)
-    return _by_percentiles(values, valid)
-
-
-def _by_percentiles(values: NDArray, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    chosen = values if valid is None else values[valid]
-    return _to_bytes(values, *np.percentile(chosen, (0.5, 99.5))) if chosen.size else np.zeros(values.shape, np.uint8)
-
-
-def _to_bytes(values: NDArray, low: float, high: float) -> NDArray[np.uint8]:
-    """Map low to 0 and high to 255, cut off what lies outside."""
-    scale = 255 / (high - low) if high > low else 0.0
-    return np.clip((values - low) * scale + 0.5, 0, 255).astype(np.uint8)
-
-
-def _spacing(data: Any) -> tuple[float, float] | None:
-    for name in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = data.get(name)
-        if value is not None and len(value) == 2 and min(map(float, value)) > 0:
-            return float(value[0]), float(value[1])
-    return None
-
-
-def _line(err: Exception) -> str:
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]
+    grey = read_grey(path)
+    return Picture(grey.bytes(), grey.spacing, Path(path))
 
 
 def draw(pixels: NDArray[np.uint8], found: Detections, classes: Sequence[str], notice: str, out: str | Path) -> Path:
