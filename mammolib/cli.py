@@ -151,11 +151,12 @@ def run(chapters: tuple[str, ...], **options: Any) -> None:
 
 @main.command()
 @click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
-def build(executed: Path | None) -> None:
+@click.option("--public", is_flag=True, help="The pages are to be published: refuse chapters run on real films.")
+def build(executed: Path | None, public: bool) -> None:
     """Make the pages from the executed chapters, and print the page to open."""
     from mammolib import book
 
-    book.build(executed=executed, say=click.echo)
+    book.build(executed=executed, public=public, say=click.echo)
 
 
 @main.command()
@@ -171,10 +172,15 @@ def book(chapters: tuple[str, ...], **options: Any) -> None:
 @main.command()
 @click.argument("chapters", nargs=-1)
 @click.option("--force", is_flag=True, help="Execute also what has not changed.")
-def refresh(chapters: tuple[str, ...], force: bool) -> None:
+@click.option("--check", is_flag=True, help="Only look for films, annotations and pictures of films in git.")
+def refresh(chapters: tuple[str, ...], force: bool, check: bool) -> None:
     """Store in the sources of CHAPTERS the outputs that nbval compares, and no other: for authors."""
     from mammolib import book
 
+    if check:
+        found = book.problems()
+        click.echo("\n".join(found) or "nothing in git that may not be passed on")
+        raise SystemExit(1 if found else 0)
     changed = book.refresh(chapters, force=force, say=click.echo)
     click.echo(f"{len(changed)} files changed" + "".join(f"\n{path}" for path in changed))
 

@@ -163,6 +163,10 @@ class Truths:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        if isinstance(self.n_images, bool) or not isinstance(self.n_images, int | np.integer) or self.n_images < 0:
+            raise ValueError(f"truths.n_images: must be a whole number from 0, got {self.n_images!r}")
+        if isinstance(self.classes, str):
+            raise ValueError(f"truths.classes: a sequence of names, such as ({self.classes!r},), got the text itself")
         set_(self, "box", _flat_boxes(self.box, "truths.box"))
         n = len(self.box)
         set_(self, "image", _integers(self.image, n, "truths.image", 0, self.n_images - 1))
@@ -240,12 +244,12 @@ def _integers(values: ArrayLike, n: int, name: str, low: int, high: int | None) 
         return np.zeros(0, int)
     if v.shape != (n,) or v.dtype.kind not in "iu":
         raise ValueError(f"{name}: expected {n} integers, got {v.dtype} of shape {v.shape}")
-    v = v.astype(int)
-    bad = np.flatnonzero((v < low) | (v > (np.inf if high is None else high)))
+    most = np.iinfo(int).max if high is None else high
+    bad = np.flatnonzero((v < low) | (v > most))
     if len(bad):
-        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        limits = f"at least {low}" if high is None and v[bad[0]] < low else f"{low} to {most}"
         raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {limits}")
-    return v
+    return v.astype(int)
 
 
 def _select(image: NDArray, n_images: int, images: ArrayLike) -> tuple[NDArray, NDArray, int]:

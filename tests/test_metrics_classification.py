@@ -107,3 +107,17 @@ def test_reliability_counts_belong_to_its_points(sample):
 def test_bad_input_is_named(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize("threshold", [50, -0.1, float("nan"), float("inf")])
+def test_a_threshold_outside_the_probabilities_is_refused(threshold):
+    for judge in (c.rates, c.operating):
+        with pytest.raises(ValueError, match=r"threshold: must lie in \[0, 1\]"):
+            judge([0, 1], [0.2, 0.8], threshold)
+
+
+@pytest.mark.parametrize("weights", [[-1, 1], [0.5, 1.0], [np.nan, 1.0]])
+def test_weights_are_whole_numbers_from_0(weights):
+    for judge in (c.auc, c.accuracy, c.brier):
+        with pytest.raises(ValueError, match="weights: expected whole numbers from 0"):
+            judge([0, 1], [0, 1], weights=weights)

@@ -534,3 +534,34 @@ def test_bad_input_is_named(call, says):
 
 TRUTHS = Truths([0], [1], [[0, 0, 10, 10]], 2)
 RELATIVE = Detections([0, 0], [1, 1], [0.5, 0.4], [[0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]])
+
+
+def test_boxes_in_another_unit_are_refused_however_a_network_answers():
+    rng = np.random.default_rng(0)
+    box = np.sort(rng.uniform(0, 256, (40, 2, 2)), axis=1).reshape(40, 4) + [0, 0, 5, 5]
+    truths = Truths(np.arange(40), np.ones(40, int), box, 40)
+    relative = box / 256
+    relative[3, 0], relative[4, 2] = -0.004, 1.003  # an SSD does not clip
+    marks = Detections(np.arange(40), np.ones(40, int), np.full(40, 0.5), relative)
+    with pytest.raises(ValueError, match=r"detections.box, row 0: .* is relative, but truths.box, row 0"):
+        d.match(marks, truths)
+    thin = np.vstack([box, [[10, 10, 10.4, 40]]])
+    marks = Detections(np.arange(41) % 40, np.ones(41, int), np.full(41, 0.5), thin)
+    with pytest.raises(ValueError, match=r"truths.box, row 0: .* is relative"):
+        d.match(marks, Truths(np.arange(40), np.ones(40, int), box / 256, 40))
+    corner = Truths([0, 1], [1, 1], [[0, 0, 0.6, 0.8], [50, 60, 90, 99]], 2)
+    assert d.match(Detections([0], [1], [0.9], [[0, 0, 0.5, 0.75]]), corner).outcome.tolist() == [[1]]
+
+
+def test_ids_may_be_sparse_and_counts_are_counts():
+    far = 900_100_581_904
+    truths = Truths([3, far], [1, 1], [[0, 0, 10, 10]] * 2, far + 1)
+    marks = Detections([3, far], [1, 1], [0.9, 0.8], [[0, 0, 10, 10]] * 2)
+    assert d.mean_average_precision(marks, truths).value == 1.0
+    for bad in (-1, 1.5, "2", True):
+        with pytest.raises(ValueError, match="truths.n_images: must be a whole number from 0"):
+            Truths([], [], np.zeros((0, 4)), bad)
+    with pytest.raises(ValueError, match="truths.classes"):
+        Truths([0], [1], [[0, 0, 10, 10]], 1, classes="mass")
+    with pytest.raises(ValueError, match="row 1: 18446744073709551615 is not in the range"):
+        Detections(np.array([0, 2**64 - 1], np.uint64), [1, 1], [0.9, 0.8], [[0, 0, 10, 10]] * 2)

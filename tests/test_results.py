@@ -232,7 +232,7 @@ def _without(text, key):
 )
 def test_a_damaged_file_is_named_in_one_line(tmp_path, damage, says):
     path = results.save(run(map=0.8), tmp_path)
-    assert results.load(path) is results.load(path)  # what was read whole once is remembered, but not past a change
+    assert results.load(path) == results.load(path)  # what was read whole once is remembered, but not past a change
     path.write_text(damage(path.read_text()))
     with pytest.raises(ValueError) as err:
         results.load(path)
@@ -381,3 +381,30 @@ def test_profiles():
         profile("fast")
     with pytest.raises(ValueError, match="width"):
         Profile("wide", women=2, width=2.0)
+
+
+def test_a_loaded_record_is_nobody_elses(tmp_path):
+    path = results.save(Record("A", {"width": 1.0}, NO_DATA, 0, metrics={"map": 0.5}), tmp_path)
+    first = results.load(path)
+    first.metrics["map"]["value"] = 0.9
+    first.metrics["x"] = 1
+    again = results.load(path)
+    assert again.metrics["map"]["value"] == 0.5 and "x" not in again.metrics
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"value":0.5', '"value":' + "9" * 400, "A-"),
+        ('"format": 1', '"format": true', "not a record of format 1"),
+        ('"seed": 0', '"seed": 0, "seed": 0', "'seed' is there twice"),
+    ],
+)
+def test_a_forged_record_is_one_line_with_its_name(tmp_path, old, new, says):
+    path = results.save(Record("A", {"width": 1.0}, NO_DATA, 0, metrics={"map": 0.5}), tmp_path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=says) as err:
+        results.load(path)
+    assert path.name in str(err.value) and "\n" not in str(err.value)

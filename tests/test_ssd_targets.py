@@ -109,14 +109,6 @@ def test_every_truth_has_a_default_box_even_the_smallest():
     assert (make_targets(truths)[..., 0] > 0).sum(axis=1).tolist() == [1, 1, 1]
 
 
-def test_a_truth_beside_the_image_stays_without_a_box():
-    truths = Truths(np.zeros(2, int), np.ones(2, int), [[900, 900, 950, 950], [100, 100, 160, 160]], 1)
-    assert (make_targets(truths)[..., 0] > 0).any()
-    alone = truths.of_images([0])
-    alone = Truths(alone.image[:1], alone.label[:1], alone.box[:1], 1)
-    assert not make_targets(alone).any()
-
-
 def test_decoding_undoes_encoding_on_100_000_boxes():
     rng = np.random.default_rng(1)
     n = 100_000
@@ -186,3 +178,16 @@ def test_keras_encodes_and_decodes_the_same_offsets():
         [sys.executable, "-c", CHECK], capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     )
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [
+        ([300, 300, 400, 400], "lies outside its image"),
+        ([0.2, 0.2, 0.6, 0.6], "looks relative"),
+        ([-9, 0, 0, 9], "outside"),
+    ],
+)
+def test_boxes_beside_the_picture_or_in_another_unit_are_refused(box, says):
+    with pytest.raises(ValueError, match=rf"truths.box, row 1 \(image 4\): .*{says}"):
+        make_targets(Truths([0, 4], [1, 1], [[10, 10, 50, 50], box], 5))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mammolib import results
 from mammolib.book import notebooks
+from mammolib.book.hygiene import on_real_films
 from mammolib.book.project import repository, table_of_contents
 
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
@@ -35,6 +36,7 @@ def build(
     executed: str | os.PathLike[str] | None = None,
     source: Path | None = None,
     out: Path | None = None,
+    public: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Render the book and return the page to open.
@@ -44,10 +46,12 @@ def build(
         executed: a folder of chapters that were executed elsewhere; they take the place of those executed here.
         source: where the staged source is; default ``_build/source``.
         out: the folder whose ``_build/html`` gets the pages; default: the project's.
+        public: the pages are to be published: chapters executed on real films are refused.
         say: is given each line a reader should see.
 
     Raises:
-        ValueError: a chapter has not been executed; Jupyter Book is not version 1, warned or failed; a page is missing.
+        ValueError: a chapter has not been executed, or shows real films and is to be public; Jupyter Book is not
+            version 1, warned or failed; a page is missing.
         OSError: a file cannot be read or written.
     """
     root = results.root(root)
@@ -56,6 +60,9 @@ def build(
     if executed is not None:
         take_executed(root, Path(executed).expanduser(), source)
     stage(root, source, say)
+    real = on_real_films(source)
+    if real and public:
+        raise ValueError(f"{', '.join(real)}: executed on real films, which may not be published; run it on phantoms")
 
     out.mkdir(parents=True, exist_ok=True)
     # Always all of it, and elsewhere first. Sphinx does not warn again about a page it need not read again, and leaves
@@ -66,6 +73,8 @@ def build(
             (out / "html").rename(Path(place) / "before")
         (Path(place) / "_build" / "html").rename(out / "html")
     page = out / "html" / "index.html"
+    if real:
+        say(f"these pages show real films ({', '.join(real)}): do not publish them")
     say(f"open {page.resolve().as_uri()}")
     return page
 

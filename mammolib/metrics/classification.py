@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mammolib.metrics.matches import whole_weights
+
 
 @dataclass(frozen=True)
 class Operating:
@@ -99,7 +101,7 @@ def accuracy(truth: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None =
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     _same_length(truth, predicted, "predicted")
-    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    w = _weights(weights, len(truth))
     return _share(w @ (truth == predicted), w.sum(axis=-1))
 
 
@@ -116,10 +118,15 @@ def rates(
 
     Returns:
         Four arrays of shape (...,) by name; NaN where there is nothing to divide by.
+
+    Raises:
+        ValueError: a threshold outside [0, 1], a probability that is none, weights that are negative or not whole.
     """
     truth, probability = _two_class(truth, probability)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold: must lie in [0, 1], as the probabilities do, got {threshold:g}")
     answer = probability >= threshold
-    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    w = _weights(weights, len(truth))
     tp, fp = w @ (answer & truth), w @ (answer & ~truth)
     positive, negative = w @ truth, w @ ~truth
     return {
@@ -168,7 +175,7 @@ def auc(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = No
         (...,) areas; NaN where one of the classes has no weight.
     """
     truth, probability = _two_class(truth, probability)
-    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    w = _weights(weights, len(truth))
     order = np.argsort(probability, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(probability[order]) > 0])
     abnormal = np.add.reduceat((w * truth)[..., order], starts, axis=-1)
@@ -199,7 +206,7 @@ def choose_threshold(truth: ArrayLike, probability: ArrayLike, sensitivity: floa
 def brier(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
     """Return the Brier score, the mean squared difference between probability and truth; arguments as in `rates`."""
     truth, probability = _two_class(truth, probability)
-    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    w = _weights(weights, len(truth))
     return _share(w @ (probability - truth) ** 2, w.sum(axis=-1))
 
 
@@ -221,6 +228,10 @@ def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Rel
     count = count[count > 0]
     error = float(np.abs(said - seen) @ count / count.sum())
     return Reliability(said, seen, count, float(brier(truth, probability)), error)
+
+
+def _weights(weights: ArrayLike | None, n: int) -> NDArray[np.floating]:
+    return np.ones(n) if weights is None else whole_weights(weights, n).astype(float)
 
 
 def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:

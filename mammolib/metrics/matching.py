@@ -18,11 +18,13 @@ image is cut into several blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mammolib.geometry import Detections, Truths
+from mammolib.geometry import iou as iou_of
 from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
 
 RULES = ("voc", "coco")
@@ -65,21 +67,25 @@ def match(
     """
     thresholds = _thresholds(iou) if hit == "iou" else (0.0,)
     _check(detections, truths, rule, limit, hit)
+    ids = np.unique(np.concatenate([detections.image, truths.image]))  # ids may be sparse and large
+    given, lesions = detections, truths
+    detections = replace(given, image=np.searchsorted(ids, given.image))
+    truths = replace(lesions, image=np.searchsorted(ids, lesions.image), n_images=len(ids))
     ranked, place = _rank(detections, limit)
     outcome = np.full((len(thresholds), len(ranked)), FALSE, np.int8)
     truth = np.full((len(thresholds), len(ranked)), -1, np.int32)
     _judge(detections, truths, ranked[place], place, thresholds, rule, hit, outcome, truth)
     return Matches(
         row=ranked,
-        image=detections.image[ranked],
+        image=given.image[ranked],
         label=detections.label[ranked],
         confidence=detections.confidence[ranked],
         outcome=outcome,
         truth=truth,
-        truth_image=truths.image,
+        truth_image=lesions.image,
         truth_label=truths.label,
         truth_neutral=truths.difficult,
-        n_images=truths.n_images,
+        n_images=lesions.n_images,
         iou=thresholds,
         rule=rule,
         hit=hit,
@@ -292,17 +298,29 @@ def _check(detections: Detections, truths: Truths, rule: str, limit: int | None,
         if len(bad):
             what = f"there are {len(truths.classes)} classes" if name == "label" else f"there are {allowed + 1} images"
             raise ValueError(f"detections.{name}, row {bad[0]}: {values[bad[0]]}, but {what}")
-    _check_units(detections.box, "detections.box", truths.box, "truths.box")
-    _check_units(truths.box, "truths.box", detections.box, "detections.box")
+    _check_units(detections, "detections.box", truths, "truths.box")
+    _check_units(truths, "truths.box", detections, "detections.box")
 
 
-def _check_units(a: ArrayLike, a_name: str, b: ArrayLike, b_name: str) -> None:
-    """Refuse boxes that all lie inside the unit square, off whole numbers, beside boxes that are pixels wide."""
-    a, b = np.asarray(a), np.asarray(b)
-    if len(a) and len(b) and a.min() >= 0 and a.max() <= 1 and (b[:, 2:] - b[:, :2]).min() > 1:
-        row = np.flatnonzero((a != np.round(a)).any(axis=1))
-        if len(row):
-            raise ValueError(
-                f"{a_name}, row {row[0]}: {a[row[0]].tolist()} is relative, but {b_name}, row 0: {b[0].tolist()}"
-                " is in pixels; give both in pixels"
-            )
+def _check_units(a: Detections | Truths, a_name: str, b: Detections | Truths, b_name: str) -> None:
+    """Refuse boxes that look relative to their image beside boxes in pixels.
+
+    They look so if nearly all lie about the unit square (a network does not clip what it answers), most are less than
+    one wide, not all corners are whole numbers, and none of them is where the other side has a box too, as an answer
+    that was cut off in the corner pixel would be.
+    """
+    if not len(a) or not len(b) or np.median(np.abs(b.box).max(axis=1)) <= 2:
+        return
+    about = ((a.box > -0.5) & (a.box < 1.5)).all(axis=1)
+    width = (a.box[:, 2:] - a.box[:, :2]).max(axis=1)
+    off_whole = about & (a.box != np.round(a.box)).any(axis=1)
+    if about.mean() < 0.9 or np.median(width[about]) > 1 or not off_whole.any():
+        return
+    for row in np.flatnonzero(about)[:1000]:
+        if (iou_of(a.box[row : row + 1], b.box[b.image == a.image[row]]) >= 0.3).any():
+            return
+    row = np.flatnonzero(off_whole)[0]
+    raise ValueError(
+        f"{a_name}, row {row}: {a.box[row].tolist()} is relative, but {b_name}, row 0: {b.box[0].tolist()}"
+        " is in pixels; give both in pixels"
+    )

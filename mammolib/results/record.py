@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import pickle
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -205,19 +206,20 @@ def load(path: str | os.PathLike[str]) -> Record:
     """
     path = Path(path)
     try:
-        return _parsed(path, path.read_bytes())
+        return pickle.loads(_parsed(path, path.read_bytes()))  # a copy: who changes it changes no other
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such record") from None
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(path: Path, written: bytes) -> Record:
-    """Check a record's bytes; chapters ask for the same files again and again, and none is checked twice."""
+def _parsed(path: Path, written: bytes) -> bytes:
+    """Check a record's bytes, once however often a file is asked for; return the record as `pickle` writes it."""
     try:
-        content = json.loads(written.decode("utf-8"), parse_constant=_no_constant)
+        text = written.decode("utf-8")
+        content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as err:
         raise ValueError(f"{path}: damaged or cut short, not whole JSON ({err}); delete it and run again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"{path}: not a record of format {FORMAT}")
     names = [f.name for f in dataclasses.fields(Record)]
     missing = [n for n in (*names, "hash", "checksum") if n not in content]
@@ -226,7 +228,7 @@ def _parsed(path: Path, written: bytes) -> Record:
         raise ValueError(f"{path}: fields missing: {missing}, unknown: {unknown}")
     try:
         record = Record(**{n: content[n] for n in names})
-    except (ValueError, TypeError) as err:
+    except (ValueError, TypeError, OverflowError, RecursionError) as err:
         raise ValueError(f"{path}: {err}") from None
     if content["hash"] != record.hash:
         raise ValueError(f"{path}: its hash {content['hash']} does not match its content, which gives {record.hash}")
@@ -234,7 +236,7 @@ def _parsed(path: Path, written: bytes) -> Record:
         raise ValueError(f"{path}: changed after it was written (checksum {content['checksum']}); run again")
     if path.name != record.file_name:
         raise ValueError(f"{path}: holds the run {record.file_name}; rename it back")
-    return record
+    return pickle.dumps(record)
 
 
 def load_all(folder: str | os.PathLike[str], name: str | None = None) -> list[Record]:
@@ -341,6 +343,14 @@ def _pretty(value: Any, depth: int = 0) -> str:
         lines = [f"{' ' * (depth + 1)}{json.dumps(k)}: {_pretty(v, depth + 1)}" for k, v in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{' ' * depth}}}"
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} is there twice")
+    return made
 
 
 def _no_constant(word: str) -> None:

@@ -113,10 +113,17 @@ def make_targets(
         (n_images, layout.n_boxes, 5): the label (0 for background), then four offsets (0 for background).
 
     Raises:
-        ValueError: a truth has no area; names its row.
+        ValueError: a truth has no area, lies outside its image or in relative units; names its row.
     """
     default = default_boxes(layout)
-    box = _with_area(truths.box, "truths.box", corners=True) / size
+    box = _with_area(truths.box, "truths.box", corners=True)
+    outside = (box[:, 2:] <= 0).any(axis=1) | (box[:, :2] >= size).any(axis=1)
+    relative = ((box >= 0) & (box <= 1)).all(axis=1) & (size > 2)
+    for bad, what in ((outside, f"lies outside its image of side {size:g}"), (relative, "looks relative; give pixels")):
+        if bad.any():
+            row = np.flatnonzero(bad)[0]
+            raise ValueError(f"truths.box, row {row} (image {truths.image[row]}): {box[row].tolist()} {what}")
+    box = box / size
     out = np.zeros((truths.n_images, layout.n_boxes, 5), dtype)
     order = np.argsort(truths.image, kind="stable")
     image, at, lesion = _matches(box[order], truths.image[order], threshold, layout)
