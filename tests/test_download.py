@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gzip
 import http.server
 import logging
 import os
@@ -178,3 +180,40 @@ def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Calla
         run.kill()
     assert run.returncode != 0 and errors.rstrip().endswith("KeyboardInterrupt")
     assert os.listdir(tmp_path) == []
+
+
+def test_limits_hold_while_the_bytes_arrive(tmp_path: Path, serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body without an end, or a small one that would unpack to much, is neither stored nor unpacked."""
+    sent = []
+
+    def endless(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(10_000):
+                handler.wfile.write(bytes(1 << 16))
+                sent.append(1 << 16)
+
+    monkeypatch.setattr(download, "MAX_DOWNLOAD", 1 << 20)
+    server = serve(endless)
+    fails(OSError, tmp_path, server.url, "more than 1048576 bytes", "--from", to=tmp_path / "to", url=server.url)
+    assert server.asked == 1 and sum(sent) < 200 << 20
+    bomb = gzip.compress(bytes(64 << 20))
+    server = serve(sends(bomb, encoding="gzip"))
+    fails((OSError, ValueError), tmp_path, server.url, to=tmp_path / "to", url=server.url)
+    monkeypatch.setattr(download, "MAX_SECONDS", -1)
+    server = serve(sends(WHOLE))
+    fails(OSError, tmp_path, server.url, "hours", to=tmp_path / "to", url=server.url)
+
+
+@pytest.mark.parametrize(("header", "value"), [("Location", "http://[::"), ("Content-Length", "abc")])
+def test_an_answer_that_makes_no_sense_names_the_address(
+    tmp_path: Path, serve: Callable, header: str, value: str
+) -> None:
+    def answer(handler: Handler) -> None:
+        handler.send_response(302 if header == "Location" else 200)
+        handler.send_header(header, value)
+        handler.end_headers()
+
+    server = serve(answer)
+    fails(OSError, tmp_path, server.url, "--from", to=tmp_path / "to", url=server.url)

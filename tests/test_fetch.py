@@ -217,8 +217,14 @@ def test_what_a_killed_run_left_is_swept_away_after_a_day(tmp_path: Path) -> Non
     for left in (old, new):
         left.mkdir()
     os.utime(old, (time.time() - 90000,) * 2)
+    gone, ours = tmp_path / ".mias-fetch-99999999-x", tmp_path / f".mias-fetch-{os.getpid()}-x"
+    for left in (gone, ours):
+        left.mkdir()
     mias.fetch(tmp_path / "a.tar", tmp_path / "to", expected=EXPECTED)
-    assert not old.exists() and new.exists()
+    assert not old.exists() and new.exists() and not gone.exists() and ours.exists()
+    gone.mkdir()
+    mias.fetch(tmp_path / "a.tar", tmp_path / "to", expected=EXPECTED)  # also where the target is whole already
+    assert not gone.exists()
 
 
 def test_a_disk_that_fills_while_copying_a_folder_names_the_target(

@@ -42,6 +42,9 @@ ATTEMPTS = 3
 MAX_FILE, MAX_TOTAL, MAX_MEMBERS = 2**24, 2**30, 2000
 """Limits on an archive: bytes of a member, bytes unpacked, members. mini-MIAS has 324 of 1 MB, 338 MB together."""
 
+MAX_DOWNLOAD, MAX_SECONDS = 2**29, 4 * 3600
+"""Limits on what is downloaded, in bytes (mini-MIAS has 100 MB), and on how long it may take."""
+
 _PREFIX = ".mias-fetch-"
 _log = logging.getLogger(__name__)
 
@@ -82,6 +85,7 @@ def fetch(
     expected = manifest() if expected is None else expected
     source = None if source is None else Path(source).expanduser()
     try:
+        _sweep(target.parent)
         if _whole(target, expected):
             return target
         if source is not None and not source.exists():
@@ -119,20 +123,36 @@ def _refuse_strangers(target: Path, expected: Mapping[str, str]) -> None:
             )
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what fetches left that were killed: folders of processes that are gone, or a day old."""
+    for left in folder.glob(f"{_PREFIX}*") if folder.is_dir() else ():
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        gone = owner.isdigit() and os.name == "posix" and not _alive(int(owner))
+        if gone or time.time() - left.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        pass
+    return True
+
+
 @contextmanager
 def _work_folder(target: Path, needed: int) -> Iterator[Path]:
     """A hidden folder beside the target, removed in the end whatever happens."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f"{_PREFIX}*"):  # of a run that was killed
-        if time.time() - left.stat().st_mtime > 24 * 3600:
-            shutil.rmtree(left, ignore_errors=True)
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise OSError(
             f"{target.parent}: {free / 1e6:.0f} MB are free and {needed / 1e6:.0f} MB needed; make room, or choose "
             "another folder (--to)"
         )
-    work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
+    work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=target.parent))
     try:
         yield work
     finally:
@@ -155,23 +175,47 @@ def _download_whole(url: str, films: Path, expected: Mapping[str, str], progress
 
 
 def _download(url: str, folder: Path, progress: bool) -> Path:
-    import pooch
+    """Download a file as it is sent, never unpacked under way; size and time are limited while the bytes arrive."""
     import requests
+    import tqdm
+    import urllib3
 
-    logger, level = pooch.get_logger(), pooch.get_logger().level
-    logger.setLevel("WARNING")  # else it asks the reader to note a hash
+    folder.mkdir()
+    path, began = folder / "all-mias.tar.gz", time.monotonic()
+    advice = "get the archive another way and name it with --from"
     try:
-        downloader = pooch.HTTPDownloader(progressbar=progress, timeout=(15, 60))
-        return Path(pooch.retrieve(url, known_hash=None, fname="all-mias.tar.gz", path=folder, downloader=downloader))
-    except requests.RequestException as err:
+        as_is = {"Accept-Encoding": "identity"}
+        with requests.get(url, stream=True, timeout=(15, 60), headers=as_is) as answer, path.open("wb") as file:
+            answer.raise_for_status()
+            claimed = answer.headers.get("Content-Length", "0")
+            if not claimed.isdigit():
+                raise OSError(f"{url}: the server claims a length of {claimed[:40]!r}; {advice}")
+            bar = tqdm.tqdm(total=int(claimed) or None, unit="B", unit_scale=True, disable=not progress)
+            with bar:
+                while piece := answer.raw.read(1 << 16, decode_content=False):
+                    bar.update(len(piece))
+                    if bar.n > MAX_DOWNLOAD or file.tell() > MAX_DOWNLOAD:
+                        raise OSError(f"{url}: more than {MAX_DOWNLOAD} bytes; this is not mini-MIAS, {advice}")
+                    if time.monotonic() - began > MAX_SECONDS:
+                        raise OSError(f"{url}: not there after {MAX_SECONDS / 3600:g} hours; {advice}")
+                    file.write(piece)
+            if file.tell() < int(claimed):
+                raise _Broken(f"{url}: the download failed (cut short at {file.tell()} of {claimed} bytes)")
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
         cause = err.args[0] if err.args and isinstance(err.args[0], Exception) else err
         cause = getattr(cause, "reason", None) or cause  # below the layers that wrapped it
         reason = f"{url}: the download failed ({' '.join(str(cause).split())[:200] or type(cause).__name__})"
-        if isinstance(err, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+        again = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+        if isinstance(err, (*again, urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError)):
             raise _Broken(reason) from err
-        raise OSError(f"{reason}; get the archive another way and name it with --from") from err
-    finally:
-        logger.setLevel(level)
+        raise OSError(f"{reason}; {advice}") from err
+    except ValueError as err:
+        if isinstance(err, _Broken):
+            raise
+        raise OSError(
+            f"{url}: the server's answer cannot be read ({' '.join(str(err).split())[:200]}); {advice}"
+        ) from err
+    return path
 
 
 def _take(source: Path, films: Path, expected: Mapping[str, str], name: str | None = None) -> None:
