@@ -47,7 +47,7 @@ def results_page(records: Iterable[Record]) -> str:
         "interval that holds the paper's number, is narrow enough to mean it, and is clear of what a network scores "
         "that has learnt nothing. A run with fewer filters or updates than the paper's gives a direction at most.",
         "## The paper's main claims",
-        _html_block([_main(row, every) for row in best if row.claim.id in MAIN]),
+        _html_block([_main(next(row for row in best if row.claim.id == name), every) for name in MAIN]),
         "## All results of training",
         "A ring is the paper, the bar our 95 % interval with our number in it, the dashed tick what has learnt "
         "nothing. Shares and average precision lie between 0 and 1. Losses are shown as ratios to the paper's, from "
