@@ -22,7 +22,8 @@ def test_every_committed_interval_has_width_women_kind_and_method():
             intervals += 1
             assert held["low"] < held["high"], where
             assert held["low"] <= held["value"] <= held["high"], where
-            assert held["method"] and held["kind"] in ("women", "splits"), where
+            assert held["method"] and held["kind"] in ("women", "splits", "crops"), where
+            assert held["kind"] != "crops" or name == "map_simulated_by_crop", where
             assert held["kind"] != "women" or held["n"] >= 8, where
     assert intervals > 800
 

@@ -121,6 +121,8 @@ def _renewed(
     behind = women.get(base, old["n"])
     proportion = base != "above_majority"
     new = as_recorded(old["value"], old["low"], old["high"], behind or 0, undefined.get(base), proportion)
+    if base.endswith("_by_crop") and new["low"] is not None:  # chapter 6 draws crops to show what that is worth
+        new["kind"] = "crops"
     return results.metric(**new)
 
 

@@ -47,6 +47,10 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def to_dict(self) -> dict[str, float]:
+        """Return value, low, high and n, as a record takes them."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
 
 def measured(
     statistic: Callable[[NDArray[np.integer]], ArrayLike],

@@ -19,7 +19,7 @@ OUTCOME = re.compile(r"finished|(diverged|stopped) at update [0-9]+")
 AXES = ("epoch", "update")
 NOT_FINITE = "not_finite"
 METRIC_KEYS = ("value", "low", "high", "n", "reason", "kind", "method", "undefined")
-KINDS = ("women", "splits", "seeds", "folds")
+KINDS = ("women", "crops", "splits", "seeds", "folds")
 LEAST_WOMEN = 8
 
 
