@@ -342,7 +342,9 @@ def benchmark(
     from mammolib.benchmark import report
 
     if example is not None:
-        return room.write(room.example(), "/dev/stdout" if example == "-" else example, coco)
+        if example == "-":
+            return click.echo(room.text(room.example(), coco), nl=False)
+        return room.write(room.example(), example, coco)
     if len(predictions) not in (1, 2):
         raise click.UsageError(f"give one file of detections, or two to compare; got {len(predictions)}")
     films = mias.load(mias.find(folder))

@@ -41,7 +41,7 @@ def compare(
     )
     women = np.array([film.woman for film in shown])
     behind = np.array([bool(film.lesions) for film in shown])
-    metrics: dict[str, Any] = {"films": len(shown), "women": len(np.unique(women))}
+    metrics: dict[str, Any] = {"films": len(shown), "films_left_out": len(films) - len(shown)}
     needed, curves = {}, {}
     for rule, suffix in RULES.items():
         counts = count(shown, marks_a, rule), count(shown, marks_b, rule)

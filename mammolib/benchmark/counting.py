@@ -92,8 +92,8 @@ def sensitivity(
     leave none of them.
     """
     low, high, films = _false_marks(counts, weights, lesions)
-    span = np.maximum(high - low, 1e-9)  # weights are whole, so a span is at least 1, or there is no tie
-    shares = [np.where(high > low, np.clip((x * films - low) / span, 0, 1), x * films >= low) for x in at]
+    tie = np.maximum(high - low, 1e-9)  # weights are whole, so a tie has at least one false mark
+    shares = [np.where(high > low, np.clip((x * films - low) / tie, 0, 1), x * films >= low) for x in at]
     return _mean(counts, weights, lesions, np.mean(shares, axis=0))
 
 
@@ -102,13 +102,15 @@ def mean_sensitivity(
 ) -> NDArray[np.floating]:
     """Return the mean sensitivity over `LOW` to `HIGH` false marks a film: the area under that stretch of the curve."""
     low, high, films = _false_marks(counts, weights, lesions)
-    span = np.maximum(high - low, 1e-9)
+    tie = np.maximum(high - low, 1e-9)
 
-    def area(x: float) -> NDArray:
-        """Area under a lesion's share, which climbs from 0 at `low` to 1 at `high`, left of x."""
-        return np.clip(x * films - low, 0, span) ** 2 / (2 * span) + np.maximum(x * films - low - span, 0)
+    def area(x: NDArray) -> NDArray:
+        """Area, left of x, under a lesion's share, which climbs from 0 at `low` to 1 at `high`."""
+        slope = np.clip(x - low, 0, tie) ** 2 / (2 * tie) + np.maximum(x - high, 0)
+        return np.where(high > low, slope, np.maximum(x - low, 0))
 
-    return _mean(counts, weights, lesions, (area(HIGH) - area(LOW)) / ((HIGH - LOW) * films))
+    left, right = LOW * films, HIGH * films
+    return _mean(counts, weights, lesions, (area(right) - area(left)) / (right - left))
 
 
 def average_precision(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from mammolib.geometry import CLASSES
 from mammolib.mias import SIDE, Film
 
-from .folds import REPEATS, folds
+from .dealing import REPEATS, folds
 
 FORMAT = 1
 MOST_MARKS = 1000
@@ -82,17 +82,17 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, Any]
 
 def write(predictions: dict[str, Any], path: str | Path, coco: bool = False) -> None:
     """Write detections to a file, in the benchmark's format or in COCO's; they are checked first, see `read`."""
+    Path(path).write_text(text(predictions, coco), "utf-8")
+
+
+def text(predictions: dict[str, Any], coco: bool = False) -> str:
+    """Return detections as JSON, one film a line, or one mark a line in COCO's format; they are checked first."""
     document = checked(predictions, "predictions")
-    Path(path).write_text(text(_to_coco(document) if coco else document), "utf-8")
-
-
-def text(document: Any) -> str:
-    """Return a document as JSON, one film or one COCO entry a line."""
-    if isinstance(document, list):
-        return "[" + ",\n ".join(json.dumps(entry) for entry in document) + "]\n"
+    if coco:
+        return "[" + ",\n ".join(map(json.dumps, _to_coco(document))) + "]\n"
     films = ",\n".join(f"  {json.dumps(name)}: {json.dumps(marks)}" for name, marks in document["films"].items())
-    head = ", ".join(f'"{key}": {json.dumps(document[key])}' for key in ("format", "repeat"))
-    return f'{{{head}, "films": {{\n{films}\n}}}}\n'
+    repeat = json.dumps(document["repeat"])
+    return f'{{"format": {FORMAT}, "repeat": {repeat}, "films": {{\n{films}\n}}}}\n'
 
 
 def example() -> dict[str, Any]:
@@ -119,7 +119,9 @@ def checked(document: Any, source: str) -> dict[str, Any]:
     _keys(films, (), None, f"{source}, films")
     marks = {}
     for film, entries in films.items():
-        where = f"{source}, film {_short(film).strip(chr(39))}"
+        if not isinstance(film, str):
+            _refuse(source, f"film {_short(film)} is not a string")
+        where = f"{source}, film {_short(film)[1:-1]}"
         if not isinstance(entries, list):
             _refuse(where, f"expected a list of marks, got {_short(entries)}")
         if len(entries) > MOST_MARKS:

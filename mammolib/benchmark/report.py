@@ -23,13 +23,8 @@ Rows = list[tuple[str, ...]]
 def heading(record: Record) -> str:
     """Say what was scored, on which folds and films."""
     value = {key: number["value"] for key, number in record.metrics.items()}
-    lines = [f"{value['films']} films of {value['women']} women, {value['lesions']} lesions, {value['marks']} marks."]
-    if value["films_left_out"]:
-        lines.append(
-            f"Left out: {value['films_left_out']} films with a lesion that has no place; a mark on them is neither "
-            "true nor false."
-        )
-    return "\n".join([*lines, *_digests(record)])
+    line = f"{value['films']} films of {value['women']} women, {value['lesions']} lesions, {value['marks']} marks."
+    return "\n".join([line, *_what_counts(record)])
 
 
 def heading_compared(record: Record) -> str:
@@ -39,7 +34,7 @@ def heading_compared(record: Record) -> str:
             "First file minus second, over the same resampled women.",
             "Women needed to see a difference as large: women with a lesion x ((1.96 + 0.84) x standard error / "
             "difference)^2, for four chances in five at the 5 % level.",
-            *_digests(record),
+            *_what_counts(record),
         ]
     )
 
@@ -75,11 +70,14 @@ def tables_compared(record: Record) -> list[Rows]:
     return [rows, women]
 
 
-def _digests(record: Record) -> list[str]:
+def _what_counts(record: Record) -> list[str]:
     settings, data = record.settings, record.data
-    lines = [f"{key}: SHA-256 {settings[key]}" for key in ("predictions", "a", "b") if key in settings]
-    radius = f"The centre may lie up to {LEAST_RADIUS} pixels off, however small the circle."
-    return [radius, *lines, f"folds: SHA-256 {settings['folds']}", f"{data['name']}: SHA-256 {data['digest']}"]
+    lines = [f"A mark's centre may lie {LEAST_RADIUS} pixels from the lesion's, however small the circle."]
+    if left_out := record.metrics["films_left_out"]["value"]:
+        why = "a lesion of theirs has no place, so a mark on them is neither true nor false"
+        lines.append(f"Films left out: {left_out}; {why}.")
+    lines += [f"{key}: SHA-256 {settings[key]}" for key in ("predictions", "a", "b") if key in settings]
+    return [*lines, f"folds: SHA-256 {settings['folds']}", f"{data['name']}: SHA-256 {data['digest']}"]
 
 
 def _label(name: str) -> str:

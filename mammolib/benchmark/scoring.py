@@ -18,7 +18,7 @@ from mammolib.metrics.intervals import bootstrap
 from mammolib.mias import Film
 
 from .counting import MEASURES, RULES, Counts, count, curve
-from .folds import folds_digest
+from .dealing import folds_digest
 from .predictions import FORMAT, checked, digest, marks_of
 
 STRATA_AT = (1, 4)

@@ -17,7 +17,8 @@ LEAST = 0.05
 def froc(record: Record) -> Figure:
     """Draw the FROC curves of a scored file under the three hit rules, or those of two compared files.
 
-    Sensitivity against false marks a film on a logarithmic axis; thin lines stand where the score is read.
+    Sensitivity against false marks a film on a logarithmic axis; thin lines stand where the score is read, and the
+    interval of the mean sensitivity is shaded.
     """
     fig = figure(width=6.0, height=3.6)
     ax = fig.axes[0]
@@ -38,5 +39,5 @@ def froc(record: Record) -> Figure:
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     ax.minorticks_off()
     ax.set(xlabel="false marks a film", ylabel="share of lesions found")
-    ax.legend(fontsize=9, loc="upper left")
+    ax.legend(fontsize=9, loc="best")
     return fig
