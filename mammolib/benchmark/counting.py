@@ -65,7 +65,7 @@ def count(films: Sequence[Film], marks: Sequence[NDArray[np.floating]], rule: st
         false.append(np.sort(rows[~hits.any(axis=0), 4]))
     confidence = np.concatenate(best)
     above, reached = (
-        np.array([len(f) - np.searchsorted(f, confidence, side=side) for f in false], float)
+        np.array([len(f) - np.searchsorted(f, confidence, side=side) for f in false], np.float32)
         for side in ("right", "left")
     )
     film_of = np.repeat(np.arange(len(films)), [len(b) for b in best])
@@ -148,8 +148,13 @@ def curve(counts: Counts) -> dict[str, list[float]]:
 
 
 def _false_marks(counts: Counts, weights: NDArray, lesions: NDArray | slice) -> tuple[NDArray, NDArray, NDArray]:
-    """Return weighted false marks above and at each lesion's confidence, (R, J), and weighted films, (R, 1)."""
-    return weights @ counts.above[:, lesions], weights @ counts.reached[:, lesions], weights.sum(axis=1, keepdims=True)
+    """Return weighted false marks above and at each lesion's confidence, (R, J), and weighted films, (R, 1).
+
+    Counts are whole and below 2^24, so single precision holds them exactly, in half the time.
+    """
+    w = weights.astype(np.float32)
+    low, high = ((w @ part[:, lesions]).astype(float) for part in (counts.above, counts.reached))
+    return low, high, weights.sum(axis=1, keepdims=True)
 
 
 def _mean(counts: Counts, weights: NDArray, lesions: NDArray | slice, share: NDArray) -> NDArray[np.floating]:
