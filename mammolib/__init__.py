@@ -2,7 +2,7 @@
 
 The rooms, ground floor first; a room imports only from those above it in this list:
 ``geometry``, ``images``, ``mias``, ``phantom``, ``patches``, ``splits``, ``metrics``, ``results``, ``classifiers``,
-``ssd``, ``training``, ``experiments``, ``plots``, ``book`` and ``cli``. ``leak_check`` stands by itself.
+``ssd``, ``training``, ``experiments``, ``benchmark``, ``plots``, ``book`` and ``cli``. ``leak_check`` stands by itself.
 
 For teaching and research. Not for clinical use.
 """

@@ -372,6 +372,52 @@ def bench(rooms: tuple[str, ...], data: Path | None) -> None:
     click.echo(_table([("room", "benchmark", "asked", "measured"), *rows]))
 
 
+@main.command()
+@click.argument("predictions", nargs=-1, type=FOLDER)
+@click.option("--data", "folder", type=FOLDER, help="The films; where the book finds them if not given.")
+@click.option("--out", type=FOLDER, help="A folder for the record.")
+@click.option("--figure", type=FOLDER, help="Where to draw the FROC curves: a .svg, .png or .pdf file.")
+@click.option("--example", is_flag=False, flag_value="-", metavar="[FILE]", help="Write a valid file, or print it.")
+@click.option("--coco", is_flag=True, help="Write the example in COCO's format of results.")
+def benchmark(
+    predictions: tuple[Path, ...],
+    folder: Path | None,
+    out: Path | None,
+    figure: Path | None,
+    example: str | None,
+    coco: bool,
+) -> None:
+    """Score PREDICTIONS, a JSON file of detections on all films; of two such files, their paired difference.
+
+    The file is in the benchmark's format (--example shows it) or in COCO's format of results.
+    """
+    from mammolib import benchmark as room
+    from mammolib import mias, results
+    from mammolib.benchmark import report
+
+    if example is not None:
+        if example == "-":
+            return click.echo(room.text(room.example(), coco), nl=False)
+        return room.write(room.example(), example, coco)
+    if len(predictions) not in (1, 2):
+        raise click.UsageError(f"give one file of detections, or two to compare; got {len(predictions)}")
+    films = mias.load(mias.find(folder))
+    read = [room.read(path, [film.reference for film in films]) for path in predictions]
+    if len(read) == 1:
+        record = room.score(*read, films, source=str(predictions[0]))
+        heading, tables = report.heading(record), report.tables(record)
+    else:
+        record = room.compare(*read, films, sources=tuple(map(str, predictions)))
+        heading, tables = report.heading_compared(record), report.tables_compared(record)
+    click.echo("\n\n".join([heading, *map(_table, tables)]))
+    if out is not None:
+        click.echo(f"\n{results.save(record, out, replace=True)}")
+    if figure is not None:
+        from mammolib.plots.benchmark import froc
+
+        froc(record).savefig(figure, metadata={"Date": None} if figure.suffix == ".svg" else None)
+
+
 def _table(rows: list[tuple[str, ...]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rows = [rows[0], tuple("-" * w for w in widths), *rows[1:]]
