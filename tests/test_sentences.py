@@ -236,7 +236,8 @@ def test_chapter_4_cnni_bcc_answers_normal_to_every_patch():
     for r in [*runs, *recorded("cnni-bcc-10fold")]:
         assert r.metrics["sensitivity"]["value"] == 0 and r.metrics["specificity"]["value"] == 1, r.hash
         assert r.metrics["above_majority"]["value"] == 0, r.hash
-    scores = [value(stem, "test_accuracy") for stem in CNNI]
+    at_random = [r for r in runs if r.split == "image" and r.settings["reading"] == "film"]
+    scores = [r.metrics["test_accuracy"]["value"] for r in at_random]
     states(
         CLASSIFICATION,
         'CNNI-BCC, with all its filters and the paper\'s settings, answers "normal" to every patch, in each of its '
@@ -255,9 +256,13 @@ def test_chapter_4_cnni_bcc_answers_normal_to_every_patch():
     assert value(FOLDS, "test_accuracy") == value(FOLDS, "majority_accuracy")
     states(CLASSIFICATION, "For VGG16 we have not run it.")
     assert not recorded("vgg16-10fold")
-    for accuracy in scores:
-        assert wilson(accuracy * 157, 157).high < stated("cnni-bcc-test-accuracy")
-    states(CLASSIFICATION, "On none of the three does the interval reach 73.24 %")
+    claimed, always = stated("cnni-bcc-test-accuracy"), [wilson(round(score * 157), 157) for score in scores]
+    holding, above = sum(a.low <= claimed <= a.high for a in always), sum(a.value > claimed for a in always)
+    states(
+        CLASSIFICATION,
+        f"On {holding} of the {len(scores)} the interval holds 73.24 %, and on {above} of them a constant answer scores "
+        "more than that.",
+    )
 
 
 def test_chapter_4_vgg16_learns_by_heart_and_guesses():
