@@ -1,8 +1,9 @@
 """mammolib: mammogram classification and lesion detection on mini-MIAS, reproduced and explained.
 
 The rooms, ground floor first; a room imports only from those above it in this list:
-``geometry``, ``images``, ``mias``, ``phantom``, ``patches``, ``splits``, ``metrics``, ``results``, ``classifiers``,
-``ssd``, ``training``, ``experiments``, ``benchmark``, ``plots``, ``book`` and ``cli``. ``leak_check`` stands by itself.
+``files``, ``geometry``, ``images``, ``mias``, ``phantom``, ``patches``, ``splits``, ``metrics``, ``results``,
+``classifiers``, ``ssd``, ``training``, ``experiments``, ``benchmark``, ``plots``, ``book`` and ``cli``. ``leak_check``
+stands by itself.
 
 For teaching and research. Not for clinical use.
 """

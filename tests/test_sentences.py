@@ -260,8 +260,8 @@ def test_chapter_4_cnni_bcc_answers_normal_to_every_patch():
     holding, above = sum(a.low <= claimed <= a.high for a in always), sum(a.value > claimed for a in always)
     states(
         CLASSIFICATION,
-        f"On {holding} of the {len(scores)} the interval holds 73.24 %, and on {above} of them a constant answer scores "
-        "more than that.",
+        f"On {holding} of the {len(scores)} the interval holds 73.24 %, and on {above} of them a constant answer "
+        "scores more than that.",
     )
 
 

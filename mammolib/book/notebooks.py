@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
-import secrets
 from pathlib import Path
 from typing import Any
+
+from mammolib.files import atomic
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -49,19 +49,8 @@ def write(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
     """
-    content = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as err:
-        raise OSError(err.errno, f"not written: {err.strerror}", str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def update(path: Path, content: str | bytes) -> bool:

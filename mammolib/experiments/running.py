@@ -7,7 +7,6 @@ recorded is loaded; one that was killed continues from its checkpoint; one whose
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection,
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
 from mammolib.experiments.sets import Sets, samples
+from mammolib.files import atomic
 from mammolib.training import Execution, History, Schedule, Settings
 from mammolib.training.settings import number, one_of
 
@@ -380,10 +380,5 @@ def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: st
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path) as file:
+        file.write(text.encode())

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from mammolib.files import alive
 from mammolib.mias.checks import LICENCE, as_pgm, check, copy_of, default_folder, manifest
 from mammolib.mias.films import SIDE
 
@@ -127,19 +128,9 @@ def _sweep(folder: Path) -> None:
     """Remove what fetches left that were killed: folders of processes that are gone, or a day old."""
     for left in folder.glob(f"{_PREFIX}*") if folder.is_dir() else ():
         owner = left.name.removeprefix(_PREFIX).partition("-")[0]
-        gone = owner.isdigit() and os.name == "posix" and not _alive(int(owner))
+        gone = owner.isdigit() and not alive(int(owner))
         if gone or time.time() - left.stat().st_mtime > 24 * 3600:
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        pass
-    return True
 
 
 @contextmanager
@@ -236,8 +227,8 @@ def _copy_folder(source: Path, films: Path, expected: Mapping[str, str]) -> None
     there = os.listdir(source)
     for name in [*expected, LICENCE]:
         copy = copy_of(name, there)
-        if copy == name:
-            shutil.copyfile(source / name, films / name)
+        if copy and copy.lower() == name.lower():
+            shutil.copyfile(source / copy, films / name)
         elif copy:
             (films / name).write_bytes(as_pgm(source / copy))
 

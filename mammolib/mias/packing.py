@@ -6,11 +6,10 @@ Experiments A to E see no normal film, so the smaller part is enough for them.
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import tarfile
 from pathlib import Path
 
+from mammolib.files import atomic
 from mammolib.mias.checks import DIGESTS, LICENCE, digest
 from mammolib.mias.films import load
 
@@ -49,16 +48,11 @@ def pack(folder: str | Path, archive: str | Path, part: str = "lesions") -> int:
         left_out = [film.reference.encode() for film in films if film not in chosen]
         lines = info.splitlines(keepends=True)
         info = b"".join(line for line in lines if (line.split() or [b""])[0] not in left_out)
-    temporary = archive.with_name(f".{archive.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with tarfile.open(temporary, "x:bz2") as tar:
-            _add(tar, "Info.txt", info)
-            for path in [folder / LICENCE, *(film.path for film in chosen)]:
-                if path.is_file():
-                    _add(tar, path.name, path.read_bytes())
-        os.replace(temporary, archive)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(archive) as file, tarfile.open(fileobj=file, mode="w:bz2") as tar:
+        _add(tar, "Info.txt", info)
+        for path in [folder / LICENCE, *(film.path for film in chosen)]:
+            if path.is_file():
+                _add(tar, path.name, path.read_bytes())
     return len(chosen)
 
 

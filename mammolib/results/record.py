@@ -13,11 +13,12 @@ import hashlib
 import json
 import os
 import pickle
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from mammolib.files import atomic
 
 from .checked import OUTCOME, asked, history_of, mapping, metric_of, metrics_of, outputs_of, strict
 
@@ -181,18 +182,8 @@ def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) 
             return path
         if there is not None and there.complete:
             raise FileExistsError(f"{path}: holds a {there.outcome} record of this run; load it, or ask to replace it")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(_pretty(_content(record)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as err:
-        raise OSError(err.errno, f"the record was not written: {err.strerror}", str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path, "the record was not written") as file:
+        file.write((_pretty(_content(record)) + "\n").encode())
     return path
 
 

@@ -6,7 +6,6 @@ brought as near to that as its file allows; nothing makes a detector fit for a m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mammolib.files import atomic
 from mammolib.geometry import Detections
 from mammolib.images import read_grey
 
@@ -104,11 +104,6 @@ def draw(pixels: NDArray[np.uint8], found: Detections, classes: Sequence[str], n
         font = ImageFont.load_default(size)
     pen.text((size, height + size // 2), notice, font=font, fill="black")
     out = Path(out)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            canvas.save(file, format="PNG")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(out) as file:
+        canvas.save(file, format="PNG")
     return out

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mammolib.files import atomic
 from mammolib.training.settings import number, whole
 
 FORMAT = 2
@@ -65,33 +64,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     members |= {f"optimizer/{i}": v for i, v in enumerate(checkpoint.optimizer)}
     for axis, columns in checkpoint.history.items():
         members |= {f"history/{axis}/{k}": np.asarray(v, float) for k, v in columns.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent, f".{path.name}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **members, digest=np.array(digest_of(members)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(folder: Path, name: str) -> None:
-    """Delete the half-written files "{name}.{process}" of processes that no longer run, and no other.
-
-    Only POSIX systems can be asked whether a process runs; elsewhere nothing is deleted.
-    """
-    for left_over in folder.glob(f"{name}.*") if os.name == "posix" else ():
-        process = left_over.name.removeprefix(f"{name}.")
-        if re.fullmatch(r"[1-9]\d{0,8}", process):
-            try:
-                os.kill(int(process), 0)
-            except ProcessLookupError:
-                left_over.unlink(missing_ok=True)
-            except OSError:  # it runs, under another user
-                pass
+    with atomic(path) as file:
+        np.savez(file, **members, digest=np.array(digest_of(members)))
 
 
 def digest_of(members: Mapping[str, NDArray]) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib.training.checkpoint import sweep
+from mammolib.files import atomic, sweep
 from mammolib.training.settings import whole
 
 MANIFEST = "weights.json"
@@ -40,8 +40,8 @@ def export_weights(model: keras.Model, folder: str | Path, shard_bytes: int = SH
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (".shard", f".{MANIFEST}"):
-        sweep(folder, name)
+    for left_over in folder.glob(".weights-*.npz.*"):  # of an export that was killed
+        sweep(folder, left_over.stem)
     tensors, pieces = [], []
     for variable in model.weights:
         value = keras.ops.convert_to_numpy(variable)
@@ -196,25 +196,19 @@ def _fill(pieces: list[tuple[int, NDArray]], limit: int) -> list[list[tuple[int,
 
 
 def _write_shard(folder: Path, group: list[tuple[int, NDArray]]) -> dict:
-    temporary = folder / f".shard.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **{str(row): piece for row, (_, piece) in enumerate(group)})
-        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-        name = f"weights-{digest[:16]}.npz"  # named by content: an older export's shards are never overwritten
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    np.savez(buffer, **{str(row): piece for row, (_, piece) in enumerate(group)})
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"weights-{digest[:16]}.npz"  # named by content: an older export's shards are never overwritten
+    with atomic(folder / name) as file:
+        file.write(content)
     return {"file": name, "sha256": digest, "tensors": [tensor for tensor, _ in group]}
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path) as file:
+        file.write(content)
 
 
 def _layer(path: str) -> str:
