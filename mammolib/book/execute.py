@@ -195,8 +195,9 @@ def _is_whole(path: Path) -> bool:
         nb = notebooks.read(path)
     except (OSError, ValueError):
         return False
-    note = nb.metadata.get("mammolib", {})
-    return path.name.split(".")[-2] == note.get("fingerprint", "")[:16] and notebooks.unfinished(nb) is None
+    note = notebooks.note(nb)
+    same = path.name.split(".")[-2] == str(note.get("fingerprint", ""))[:16]
+    return same and note.get("outputs") == notebooks.outputs_digest(nb) and notebooks.unfinished(nb) is None
 
 
 def _stage(outcome: Outcome, root: Path, source: Path) -> Outcome:

@@ -73,7 +73,6 @@ def on_real_films(source: Path) -> list[str]:
     """Return the staged chapters that were executed on other films than phantoms, by their file's stem."""
     found = []
     for path in sorted((source / "chapters").glob("*.ipynb")):
-        note = notebooks.read(path).metadata.get("mammolib", {})
-        if isinstance(note, dict) and note.get("data", "phantom") != "phantom":
+        if notebooks.note(notebooks.read(path)).get("data", "phantom") != "phantom":
             found.append(path.stem)
     return found

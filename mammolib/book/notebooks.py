@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ METADATA = {
 }
 """The metadata of every chapter: no version and no path of one machine."""
 
+MOST_OUTPUT = 30_000_000
+"""Bytes that the outputs of a chapter may take; ours take up to five million."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -31,7 +35,7 @@ def read(path: Path) -> Any:
         nbformat.validate(nb)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such notebook") from None
-    except (nbformat.ValidationError, AttributeError, ValueError) as err:
+    except (nbformat.ValidationError, AttributeError, ValueError, TypeError, RecursionError) as err:
         raise ValueError(f"{path}: not a whole notebook ({str(err).splitlines()[0][:100]})") from None
     return nb
 
@@ -104,6 +108,36 @@ def unfinished(nb: Any) -> str | None:
         if cell.source.strip() and cell.execution_count is None:
             return f"cell {number} ({first_line(cell.source)}) has not been executed"
     return None
+
+
+def note(nb: Any) -> dict[str, Any]:
+    """Return what `mammolib run` noted in an executed notebook; empty if there is no note, or none that can be read."""
+    there = nb.metadata.get("mammolib")
+    return dict(there) if isinstance(there, dict) else {}
+
+
+def outputs_digest(nb: Any) -> str:
+    """Return the SHA-256 of all outputs of a notebook, by cell: what a note holds, so that a change is noticed."""
+    outputs = [[cell.get("id"), cell.outputs] for cell in nb.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
+
+
+def untrusted(nb: Any) -> str | None:
+    """Say what in a notebook that was executed elsewhere must not go into a page, or return None."""
+    if len(cells_with(nb, "injected-parameters")) > 1:
+        return "it holds more than one cell of injected parameters"
+    if "mammolib" in nb.metadata and not note(nb):
+        return "its note of the execution is none"
+    if note(nb).get("outputs", outputs_digest(nb)) != outputs_digest(nb):
+        return "its outputs were changed after the execution"
+    size = 0
+    for number, cell in enumerate(nb.cells, start=1):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            size += len(json.dumps(output))
+            if "application/javascript" in data or "<script" in str(data.get("text/html", "")).lower():
+                return f"cell {number} ({first_line(cell.source)}) shows a script"
+    return f"its outputs take {size / 1e6:.0f} MB" if size > MOST_OUTPUT else None
 
 
 def first_line(source: str) -> str:

@@ -132,6 +132,9 @@ def take_executed(root: Path, folder: Path, source: Path) -> list[Path]:
         problem = notebooks.unfinished(nb)
         if problem:
             raise ValueError(f"{path}: not executed to its end: {problem}")
+        problem = notebooks.untrusted(nb)
+        if problem:
+            raise ValueError(f"{path}: {problem}; execute it again with `mammolib run`")
         if notebooks.merge(notebooks.read(root / "chapters" / f"{name}.ipynb"), nb) is None:
             raise ValueError(f"{path}: executed from other code than chapters/{name}.ipynb now has; execute it again")
         whole[source / "chapters" / f"{name}.ipynb"] = notebooks.text(notebooks.clean(nb))

@@ -101,8 +101,10 @@ def execute(job: dict[str, Any], say: Any) -> None:
         problem = notebooks.unfinished(nb)
         if problem:
             raise ValueError(problem)
-        nb.metadata["mammolib"] = job["note"]
-        notebooks.write(target, notebooks.text(notebooks.clean(nb)))
+        nb.metadata["mammolib"] = dict(job["note"])
+        nb = notebooks.clean(nb)
+        nb.metadata["mammolib"]["outputs"] = notebooks.outputs_digest(nb)
+        notebooks.write(target, notebooks.text(nb))
     except PapermillExecutionError as err:
         failed = Path(job["failed"])
         failed.parent.mkdir(parents=True, exist_ok=True)
