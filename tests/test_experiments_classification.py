@@ -351,9 +351,9 @@ def test_groups_say_how_many_women_and_why_there_is_no_interval():
     one = made(sensitivity_CALC=results.metric(1.0, n=1, reason="too few women for an interval"))
     table = judging.by_group({"some": some, "one": one, "none": None})
     assert table.index.tolist() == ["accuracy, dense-glandular (D)", "sensitivity, calcification (CALC)"]
-    assert table["some"].tolist() == ["0.75 [0.50, 1.00], 9 women", "-"]
-    assert table["one"].tolist() == ["-", "1.00 (too few women for an interval), 1 woman"]
-    assert table["none"].tolist() == ["-", "-"]
+    assert table["some"].tolist() == ["0.750 [0.500, 1.000], 9 women", "–"]
+    assert table["one"].tolist() == ["–", "1.000 (too few women for an interval)"]
+    assert table["none"].tolist() == ["–", "–"]
 
 
 def test_the_quick_network_learns_new_women_s_lesions(tmp_path):

@@ -60,7 +60,7 @@ def test_of_groups_with_as_many_cells_the_larger_counts():
 def test_table_names_the_four_and_pools_the_seeds():
     table = leak.two_by_two_table(leak.two_by_two([run(value=0.4), run(seed=1, value=0.6), run("woman")]), ["map"])
     assert list(table.columns) == ["at random, mirrored", "by woman, mirrored"]
-    assert table.loc["mAP", "at random, mirrored"] == "0.500 (0.400 to 0.600)"
+    assert table.loc["mAP", "at random, mirrored"] == "0.500 (0.400 to 0.600 in 2 seeds)"
     assert table.loc["seeds", "at random, mirrored"] == "2"
     assert leak.two_by_two_table({}).empty
 

@@ -15,7 +15,7 @@ import mammolib
 from mammolib import mias, results
 from mammolib.experiments import profiles
 from mammolib.experiments.profiles import Profile
-from mammolib.results.words import metric_words
+from mammolib.results.words import metric_words, number_words, seeds_words
 
 PHANTOM = "phantom"
 MINI_MIAS = "mini-MIAS"
@@ -280,20 +280,10 @@ def _field(record: results.Record, key: str) -> Any:
 
 def _spread(records: Sequence[results.Record], name: str) -> str:
     """Return the mean of a metric over some runs, with the lowest and the highest where there are several."""
-    found = [r.metrics[name]["value"] for r in records if name in r.metrics]
-    values = [v for v in found if v is not None]
-    if not values:
-        return "–"
-    mean = f"{sum(values) / len(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f} in {len(values)} seeds)"
+    held = [r.metrics[name]["value"] for r in records if name in r.metrics]
+    return seeds_words([value for value in held if value is not None])
 
 
 def _shown(record: results.Record | None, name: str) -> str:
-    """Return a metric as a reader sees it: whole numbers whole, others to three digits, with its interval."""
-    found = record.metrics.get(name) if record else None
-    if not found or found["value"] is None:
-        return "–"
-    low, high = (found[end] for end in ("low", "high"))
-    interval = "" if low is None else f" [{low:.3f}, {high:.3f}]"
-    value = found["value"]
-    return (f"{value:,}" if isinstance(value, int) else f"{value:.3f}") + interval
+    """Return a metric as a reader sees it; a dash where there is no run, or no such number."""
+    return number_words(record.metrics.get(name) if record else None)

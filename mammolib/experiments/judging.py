@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mammolib.metrics import classification as judge
 from mammolib.metrics.intervals import Interval, measured, wilson
 from mammolib.mias import KINDS, TISSUES
+from mammolib.results.words import number_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,12 +212,12 @@ def by_group(records: Mapping[str, Record | None]) -> pd.DataFrame:
 
 
 def _in_words(record: Record | None, name: str) -> str:
-    found = None if record is None else record.metrics.get(name)
-    if found is None or found["value"] is None:
-        return "-"
-    ends = f"({found['reason']})" if found["low"] is None else f"[{found['low']:.2f}, {found['high']:.2f}]"
-    women = f"{found['n']} {'woman' if found['n'] == 1 else 'women'}"
-    return f"{found['value']:.2f} {ends}, {women}"
+    held = None if record is None else record.metrics.get(name)
+    if held is None or held["value"] is None:
+        return "–"
+    why = f" ({held['reason']})" if held["low"] is None and held["reason"] else ""
+    women = "" if why else f", {held['n']} {'woman' if held['n'] == 1 else 'women'}"
+    return number_words(held) + why + women
 
 
 def _training_metrics(runs: Sequence[Run], images: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ from mammolib.metrics.intervals import Interval
 from mammolib.patches import Crops
 from mammolib.results import Record, key_but
 from mammolib.results.runs import SPLITS
-from mammolib.results.words import metric_words
+from mammolib.results.words import metric_words, seeds_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +85,7 @@ def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]], names: 
         row = {"seeds": str(len(records))}
         for name in names:
             values = [v for r in records if (v := r.metrics.get(name, {}).get("value")) is not None]
-            spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
-            row[metric_words(name)] = f"{np.mean(values):.3f}{spread}" if values else "–"
+            row[metric_words(name)] = seeds_words(values)
         rows[cell_words(cell)] = row
     return pd.DataFrame(rows) if rows else pd.DataFrame({"no such runs have been recorded yet": []})
 

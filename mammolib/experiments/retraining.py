@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from mammolib.experiments.detection import SETS
 from mammolib.metrics.detection import TRUE
 from mammolib.patches import Crops
 from mammolib.results import Record, claims
-from mammolib.results.words import metric_words
+from mammolib.results.words import metric_words, number_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +46,7 @@ def trade(before: Record | None, after: Record | None, names: tuple[str, ...] = 
     import pandas as pd
 
     columns = {
-        f"{which}, {word}": [_words(record, f"{name}_{which}") for name in names]
+        f"{which}, {word}": [number_words(record.metrics.get(f"{name}_{which}") if record else None) for name in names]
         for which in SETS
         for word, record in (("before", before), ("after", after))
     }
@@ -158,11 +157,3 @@ def seen(centred: tuple[Crops, Split], uniform: tuple[Crops, Split]) -> dict[str
         for who, train in (("A", getattr(crops, column)[a.training]), ("E", getattr(cuts, column)[e.training])):
             found[f"{what} seen by {who}"] = float(np.isin(tested, train).mean())
     return found
-
-
-def _words(record: Record | None, name: str) -> str:
-    found: Mapping[str, Any] | None = record.metrics.get(name) if record else None
-    if not found or found["value"] is None:
-        return "–"
-    interval = "" if found["low"] is None else f" [{found['low']:.3f}, {found['high']:.3f}]"
-    return f"{found['value']:.3f}{interval}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LABELS = {
     "map": "mAP",
@@ -69,3 +71,29 @@ def metric_words(name: str) -> str:
     if moment == "last":
         return f"{words} at the end"
     return words + re.sub(r"([a-z]+)(\d+)", r" after \1 \2", moment)
+
+
+def number_words(held: Mapping[str, Any] | None) -> str:
+    """Return a metric of a record as every table shows it: "0.832 [0.755, 0.906]"; a dash where there is no value.
+
+    Example:
+        >>> number_words({"value": 0.75, "low": 0.5, "high": 0.9}), number_words({"value": 1269, "low": None})
+        ('0.750 [0.500, 0.900]', '1,269')
+    """
+    if not held or held["value"] is None:
+        return "–"
+    value = f"{held['value']:,}" if isinstance(held["value"], int) else f"{held['value']:.3f}"
+    return value if held["low"] is None else f"{value} [{held['low']:.3f}, {held['high']:.3f}]"
+
+
+def seeds_words(values: Sequence[float]) -> str:
+    """Return a number over several runs as every table shows it: "0.841 (0.792 to 0.870 in 3 seeds)".
+
+    Example:
+        >>> seeds_words([0.4, 0.6]), seeds_words([0.4]), seeds_words([])
+        ('0.500 (0.400 to 0.600 in 2 seeds)', '0.400', '–')
+    """
+    if not values:
+        return "–"
+    mean = f"{sum(values) / len(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f} in {len(values)} seeds)"
