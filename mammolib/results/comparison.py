@@ -144,7 +144,7 @@ def _row(claim: Claim, runs: Sequence[Record], groups: Sequence[Sequence[Record]
 def _setting(claim: Claim, runs: Sequence[Record]) -> Row:
     first = runs[0]
     held = first.metrics.get(claim.metric, {}).get("value")
-    ours: Any = first.settings.get(claim.metric, held)
+    ours: Any = first.settings.get(claim.metric) if held is None else held  # what came of it counts, where known
     if ours is None:
         return Row(claim, tuple(runs), "", "", UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
     verdict = CHOSEN if claim.value is None else AS_STATED if _same(claim.value, ours) else CHANGED
