@@ -74,6 +74,14 @@ def test_a_folder_is_copied_and_an_incomplete_target_replaced(tmp_path: Path, ta
     assert sorted(os.listdir(tmp_path)) == sorted(["source", target])
 
 
+def test_a_folder_with_names_in_capitals_is_the_same_copy(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, content in FILES.items():
+        (source / name.upper()).write_bytes(content)
+    assert whole(mias.fetch(source, tmp_path / "to", expected=EXPECTED))
+
+
 def test_films_copied_from_png_become_what_was_distributed(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
