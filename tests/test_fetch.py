@@ -77,7 +77,7 @@ def test_a_folder_is_copied_and_an_incomplete_target_replaced(tmp_path: Path, ta
 def test_a_folder_with_names_in_capitals_is_the_same_copy(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name, content in FILES.items():
+    for name, content in (FILES | {"Licence.txt": EXTRAS["Licence.txt"]}).items():
         (source / name.upper()).write_bytes(content)
     assert whole(mias.fetch(source, tmp_path / "to", expected=EXPECTED))
 

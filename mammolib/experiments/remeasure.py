@@ -37,8 +37,11 @@ def remeasure(folder: str | Path) -> list[str]:
         The names of the files that were written.
 
     Raises:
+        FileNotFoundError: there is no such folder.
         ValueError: a file that is no record; names it.
     """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder of records")
     written = []
     for path in sorted(Path(folder).glob("*.json")):
         try:

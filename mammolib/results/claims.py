@@ -177,7 +177,9 @@ def claims(
         and (section is None or section == c.section)
     ]
     if not found:
-        raise ValueError(f"no claim has chapter {chapter!r}, record {record!r}, section {section!r}")
+        asked = {"chapter": chapter, "record": record, "section": section}
+        what = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
+        raise ValueError(f"no claim has {what}; chapters are {CHAPTERS[0]} to {CHAPTERS[-1]}")
     return tuple(c for c in found if settings or c.kind not in ("setting", "context"))
 
 
