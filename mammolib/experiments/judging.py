@@ -17,7 +17,7 @@ from mammolib.results.words import number_words
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mammolib.experiments.classification import Classification
+    from mammolib.experiments.classifiers import Classification
     from mammolib.patches import Patches
     from mammolib.results import Record
     from mammolib.splits import Split
@@ -123,7 +123,7 @@ def outputs_of(
 
     Groups are numbers of women in a random order that only the data's digest gives; no film is named.
     """
-    from mammolib.experiments.classification import CLASS_NAMES
+    from mammolib.experiments.classifiers import CLASS_NAMES
 
     rows = np.concatenate([p.test for p in parts])
     score = np.concatenate([a.test for a in answers])
