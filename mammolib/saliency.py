@@ -6,14 +6,14 @@ None of the maps needs a gradient, so they are the same on every Keras backend.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import as_boxes
-from mammolib.metrics.intervals import Interval, bootstrap
+from mammolib.metrics.intervals import measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,15 +126,15 @@ def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_],
     return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
 
 
-def hit_rate(maps: ArrayLike, boxes: ArrayLike, women: ArrayLike) -> tuple[Interval, float]:
-    """Return how often the pointing game is won, with its 95 % interval over women, and how often chance wins it.
+def hit_rate(maps: ArrayLike, boxes: ArrayLike, women: ArrayLike) -> tuple[dict[str, Any], float]:
+    """Return how often the pointing game is won, as `metrics.intervals.measured` gives it, and how often by chance.
 
     Args:
         maps, boxes: see `pointing_game`.
         women: (N,) whose patch each is.
     """
     hit, chance = pointing_game(maps, boxes)
-    return bootstrap(lambda w: w @ hit / w.sum(axis=-1), women), float(chance.mean())
+    return measured(lambda w: w @ hit / w.sum(axis=-1), women), float(chance.mean())
 
 
 def border_share(maps: ArrayLike, margin: int = BORDER) -> tuple[float, float]:
@@ -168,19 +168,21 @@ def pointing_table(looked: Mapping[str, tuple[NDArray, Crops]]) -> pd.DataFrame:
         looked: name -> maps (N, H, W) and the crops they were made of.
 
     Returns:
-        A table with a row for each: hits with their 95 % interval over women, chance, whether the interval lies above
-        chance, patches, women, and the share of highest points near the border beside the border's share of the area.
+        A table with a row for each: hits with their 95 % interval over women (from eight women on), chance, whether the
+        interval lies above chance, patches, women, and the share of highest points near the border beside the border's
+        share of the area.
     """
     import pandas as pd
 
     rows = {}
     for name, (maps, crops) in looked.items():
         rate, chance = hit_rate(maps, crops.truths.box, crops.woman)
+        bounded = rate["low"] is not None
         near, strip = border_share(maps)
         rows[name] = {
-            "hits": f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}]",
+            "hits": f"{rate['value']:.2f}" + (f" [{rate['low']:.2f}, {rate['high']:.2f}]" if bounded else ""),
             "by chance": f"{chance:.2f}",
-            "above chance": "yes" if rate.low > chance else "not shown",
+            "above chance": "not shown" if not bounded else "yes" if rate["low"] > chance else "no",
             "patches": len(crops),
             "women": len(np.unique(crops.woman)),
             "highest at the border": f"{near:.2f}",

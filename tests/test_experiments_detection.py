@@ -49,7 +49,7 @@ FILMS = [_film(n) for n in range(1, 21)]
 
 def _run(name: str | d.Detection, store: Path, split: str = "woman", **options: object) -> results.Record:
     given = {"store": store, "width": 1 / 32, "updates": 4, "changes": FEW, "data": DATA, "execution": QUIET}
-    return d.run(name, FILMS, split=split, **{**given, **options})
+    return running.run(name, FILMS, split=split, **{**given, **options})
 
 
 # the paper's settings

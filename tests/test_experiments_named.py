@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mammolib import cli, results
-from mammolib.experiments import classification, detection, named, profiles, running, whole_films
+from mammolib.experiments import classification, named, profiles, running, whole_films
 
 DATA = {"name": "grey", "digest": "7" * 64, "films": 2}
 
@@ -22,7 +22,7 @@ def seen(monkeypatch):
 
         return run
 
-    for room in (detection, classification, whole_films):
+    for room in (running, classification, whole_films):
         monkeypatch.setattr(room, "run", answer(room.__name__.rsplit(".", 1)[-1]))
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: ([], DATA["digest"], DATA["name"]))
     return asked

@@ -435,16 +435,18 @@ def test_froc_is_read_in_one_way_and_not_outside_its_numbers():
             d.sensitivity_at(matches, [1], weights)
 
 
-def test_trimmed_matches_give_no_curve_over_all_classes():
-    """A class's false marks after its last true one are gone: with another class, the curve would be too good."""
+def test_trimmed_matches_give_no_curve():
+    """False marks after a class's last true one are gone, also those as confident as it is."""
     truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10]] * 2, 2)
     box = [[0, 0, 10, 10], [50, 0, 60, 10], [50, 0, 60, 10], [0, 0, 10, 10]]
     marks = Detections([0, 1, 0, 1], [1, 1, 1, 2], [0.9, 0.8, 0.7, 0.1], box)
     matches = d.match(marks, truths)
     assert d.froc(matches).at(0.5) == 0.5
-    with pytest.raises(ValueError, match="trimmed class by class"):
-        d.froc(matches.trimmed())
-    assert d.froc(matches.trimmed(), label=1).at(0.5) == d.froc(matches, label=1).at(0.5) == 1
+    for label in (None, 1):
+        with pytest.raises(ValueError, match="they were trimmed"):
+            d.froc(matches.trimmed(), label=label)
+        with pytest.raises(ValueError, match="they were trimmed"):
+            d.sensitivity_at(matches.trimmed(), [1], label=label)
     assert not Matches.from_dict(matches.trimmed().to_dict()).whole
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from mammolib import results
 from mammolib.experiments.remeasure import remeasure
+from mammolib.results.record import checksum
 
 RECORDS = results.load_all(results.RECORDED)
 
@@ -57,7 +58,7 @@ def test_an_old_record_gets_new_intervals_and_keeps_its_values_and_its_hash(tmp_
     content["metrics"]["ap_malignant"] |= {"low": 0.0, "high": 0.12, "n": 14, "reason": None}
     content["metrics"]["recall"] |= {"low": 0.0, "high": 0.0, "n": 14}
     content["metrics"]["map_training"] |= {"low": 1.0, "high": 1.0, "value": 1.0}
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content | {"checksum": checksum(content)}))
     assert remeasure(tmp_path) == [path.name]
     new = results.load(path)
     assert new.hash == content["hash"]
@@ -66,6 +67,16 @@ def test_an_old_record_gets_new_intervals_and_keeps_its_values_and_its_hash(tmp_
     assert new.metrics["map"] == results.load(results.RECORDED / path.name).metrics["map"]
     assert new.metrics["map_training"]["method"] == "Wilson"
     assert remeasure(tmp_path) == []
+
+
+def test_a_record_changed_by_hand_is_not_signed_again(tmp_path):
+    content = json.loads((results.RECORDED / "A-aa01569f6938.json").read_text())
+    content["metrics"]["map"]["value"] = 0.9
+    path = tmp_path / "A-aa01569f6938.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="A-aa01569f6938.json.*changed after it was written"):
+        remeasure(tmp_path)
+    assert json.loads(path.read_text()) == content
 
 
 def test_what_is_no_record_is_named(tmp_path):

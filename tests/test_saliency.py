@@ -59,7 +59,11 @@ def test_the_hit_rate_has_an_interval_over_women() -> None:
     maps = np.zeros((4, 10, 10))
     maps[:2, 4, 4], maps[2:, 9, 9] = 1, 1  # both patches of woman 1 are hits, both of woman 2 are not
     rate, chance = saliency.hit_rate(maps, [[3, 3, 6, 6]] * 4, [1, 1, 2, 2])
-    assert (rate.value, rate.low, rate.high, rate.n) == (0.5, 0.0, 1.0, 2) and chance == pytest.approx(0.09)
+    assert (rate["value"], rate["low"], rate["n"]) == (0.5, None, 2) and chance == pytest.approx(0.09)
+    maps = np.zeros((16, 10, 10))
+    maps[:, 4, 4] = 1
+    rate, _ = saliency.hit_rate(maps, [[3, 3, 6, 6]] * 16, np.repeat(np.arange(8), 2))
+    assert rate["method"] == "Wilson" and 0.6 < rate["low"] < rate["high"] == rate["value"] == 1
 
 
 def test_pointing_game_by_hand() -> None:
@@ -97,7 +101,7 @@ def test_zero_padding_reaches_no_further_than_the_border() -> None:
 
 
 def test_the_pointing_table_holds_each_network_against_chance() -> None:
-    box, n = [30.0, 30.0, 60.0, 60.0], 6
+    box, n = [30.0, 30.0, 60.0, 60.0], 16
     truths = Truths(np.arange(n), np.ones(n, int), [box] * n, n)
     crops = Crops(
         np.zeros((n, 128, 128), np.uint8),
@@ -110,8 +114,8 @@ def test_the_pointing_table_holds_each_network_against_chance() -> None:
     right, wrong = np.zeros((2, n, 128, 128))
     right[:, 40, 40], wrong[:, 0, 0] = 1, 1
     table = saliency.pointing_table({"right": (right, crops), "wrong": (wrong, crops)})
-    assert table["right"].tolist() == ["1.00 [1.00, 1.00]", "0.05", "yes", 6, 3, "0.00", "0.23"]
-    assert table["wrong"].tolist() == ["0.00 [0.00, 0.00]", "0.05", "not shown", 6, 3, "1.00", "0.23"]
+    assert table["right"].tolist() == ["1.00 [0.68, 1.00]", "0.05", "yes", 16, 8, "0.00", "0.23"]
+    assert table["wrong"].tolist() == ["0.00 [0.00, 0.32]", "0.05", "no", 16, 8, "1.00", "0.23"]
 
 
 def test_a_randomised_network_has_the_same_numbers_in_other_places(small: keras.Model) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from mammolib import mias, results, ssd
 from mammolib.experiments import sets
 from mammolib.experiments.lookup import BINS, repeat
+from mammolib.metrics.intervals import NO_WIDTH
 from mammolib.patches import Crops
 
 NAMES = ("lookup", "loss-levels")
@@ -95,7 +96,7 @@ def _looked_up(crops: Crops, split: str) -> tuple[dict[str, Any], dict[str, Any]
 def over_splits(column: ArrayLike) -> dict[str, Any]:
     """Return the mean of a number over splits as a record holds it, with its 2.5 and 97.5 percentiles."""
     low, high = np.percentile(column, [2.5, 97.5])
-    if not low < high:
+    if high - low <= NO_WIDTH:
         return results.metric(np.mean(column), n=len(column), reason=f"all {len(column)} splits agree")
     method = f"2.5 and 97.5 percentiles of {len(column)} splits"
     return results.metric(np.mean(column), low, high, len(column), kind="splits", method=method)

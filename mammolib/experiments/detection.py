@@ -1,4 +1,4 @@
-"""The paper's Experiments A to E (section 4.2) as data, and `run`, which turns one of them into a record.
+"""The paper's Experiments A to E (section 4.2) as data; `running.run` turns one of them into a record.
 
 What the paper states is here as it states it; what it leaves open is named in `open`, and the value is our choice. A
 departure from either is a change (`Detection.but`), and the record says which.
@@ -11,16 +11,12 @@ up at the same share. The record states the epochs and steps that were run, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, one_of, whole
-
-if TYPE_CHECKING:
-    from mammolib.mias import Film
-    from mammolib.results import Record
 
 SPLITS = ("image", "lesion-order", "woman")
 SETS = ("centred", "uniform")
@@ -354,13 +350,3 @@ def experiment(name: str) -> Detection:
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment: {name!r} is not one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]
-
-
-def run(name: str | Detection, films: Sequence[Film], **options: Any) -> Record:
-    """Train, test and record an experiment, or load its record if it has been run: see `running.run`.
-
-    A reduced profile, such as quick, runs the variant "trains" unless told otherwise, the paper's the variant "stated".
-    """
-    from mammolib.experiments import running
-
-    return running.run(name, films, **options)

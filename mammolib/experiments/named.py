@@ -39,7 +39,7 @@ def run(
     Args:
         name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films: the run named by
             `of`, or else the one that the other arguments describe, which has to be in the store.
-        films, data, store, execution, say: see `detection.run` and `classification.run`.
+        films, data, store, execution, say: see `running.run` and `classification.run`.
         profile: its size.
         **options: see `check`.
 
@@ -56,9 +56,7 @@ def run(
     if name in baselines.NAMES:
         return baselines.run(name, films, data=data, store=store, **given)
     if not name.endswith(FILMS):
-        return detection.run(
-            name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
-        )
+        return running.run(name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given)
     stem = given.get("of") or _asked(name, profile, data, store, given).stem
     path = Path(store) / f"{stem}.json"
     if not path.is_file():

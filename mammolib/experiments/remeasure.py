@@ -22,6 +22,7 @@ from mammolib import results
 from mammolib.experiments import baselines, judging, scoring
 from mammolib.metrics.intervals import RESAMPLES, as_recorded, bootstrap
 from mammolib.metrics.matches import Matches
+from mammolib.results.record import checksum
 
 NOT_HELD = "the record does not hold the answers behind it"
 NEAR = 2e-3
@@ -38,7 +39,7 @@ def remeasure(folder: str | Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: a file that is no record; names it.
+        ValueError: a file that is no record, or was changed by hand; names it.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder of records")
@@ -51,6 +52,8 @@ def remeasure(folder: str | Path) -> list[str]:
             record = results.Record(**{f.name: content[f.name] for f in fields(results.Record)} | {"metrics": plain})
             if record.hash != content["hash"]:
                 raise ValueError(f"its hash is {content['hash']}, what was asked gives {record.hash}")
+            if checksum(content) != content["checksum"]:
+                raise ValueError(f"changed after it was written, its checksum is no longer {content['checksum']}")
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"{path}: no record of a run ({err})") from None
         new = renewed(record, old)

@@ -84,8 +84,8 @@ def froc(
         repeats: "ignored" or "false": what a second mark on a lesion counts as.
 
     Raises:
-        ValueError: there is no lesion to find or no image, matches with several thresholds or trimmed ones of several
-            classes, and what `match` raises.
+        ValueError: there is no lesion to find or no image, matches that have several thresholds or were trimmed, and
+            what `match` raises.
 
     Example:
         >>> truths = Truths(image=[0], label=[1], box=[[0, 0, 10, 10]], n_images=2)
@@ -205,10 +205,10 @@ def _counts(matches: Matches, label: int | None, repeats: str) -> tuple[NDArray,
     """Return true and false marks in order of rank, their images, where equal confidences end, images of lesions."""
     if len(matches.iou) != 1:
         raise ValueError(f"matches: a FROC curve needs one threshold, these have {len(matches.iou)}")
-    if label is None and not matches.whole and len(matches.classes) > 1:
+    if not matches.whole:
         raise ValueError(
-            "matches: they were trimmed class by class, so false marks are missing from a ranking of all classes; "
-            "judge the detections anew, or name a label"
+            "matches: they were trimmed, so false marks at and after the last true one's confidence are missing; "
+            "judge the detections anew"
         )
     if repeats not in ("ignored", "false"):
         raise ValueError(f"repeats: {repeats!r} is neither 'ignored' nor 'false'")

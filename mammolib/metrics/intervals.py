@@ -21,6 +21,8 @@ LEAST_WOMEN = 8
 MOST_UNDEFINED = 0.05
 """The share of resamples on which a number may be undefined; the rest would be another number's interval."""
 RESAMPLES = 1000
+NO_WIDTH = 1e-9
+"""Ends as near as this are one number: sums of weights in another order differ in their last digits."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Interval:
 
     Attributes:
         value: the number on the whole sample.
-        low, high: the interval's ends; NaN where it could not be had.
+        low, high: the interval's ends; NaN where there is none: one group, no replicate with a value, all alike.
         n: how many independent units it rests on: women, or trials of a proportion.
         confidence: of the interval.
         method: how it was made.
@@ -45,7 +47,7 @@ class Interval:
     undefined: int = 0
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}" + ("" if math.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]")
 
     def to_dict(self) -> dict[str, float]:
         """Return value, low, high and n, as a record takes them."""
@@ -96,10 +98,10 @@ def as_recorded(
     if undefined is not None and undefined > MOST_UNDEFINED:
         return made | {"reason": f"undefined in {undefined:.0%} of the resamples: no interval"}
     ends, method = (low, high), "percentile bootstrap"
-    if not low < high:
-        if not proportion or value not in (0, 1):
+    if not high - low > NO_WIDTH:
+        if not proportion or min(abs(value), abs(1 - value)) > NO_WIDTH:
             return made | {"reason": "all resamples agree: no interval"}
-        exact = wilson(value * women, women)
+        exact = wilson(round(value) * women, women)
         ends, method = (exact.low, exact.high), "Wilson"
     return made | {"low": ends[0], "high": ends[1], "kind": "women", "method": method}
 
@@ -150,7 +152,8 @@ def bootstrap(
         seed: of the draws.
 
     Returns:
-        The interval; `n` is the number of groups. With one group nothing can be drawn: the ends are NaN.
+        The interval; `n` is the number of groups. With one group nothing can be drawn, and replicates that are all
+        alike only say that the sample holds nothing else: then the ends are NaN.
 
     Raises:
         ValueError: no items, or a statistic that returns the wrong number of values.
@@ -204,6 +207,8 @@ def bootstrap(
     if undefined == n_resamples:
         return Interval(value, math.nan, math.nan, len(names), confidence, undefined=undefined)
     low, high = (float(v) for v in np.nanquantile(replicates, tails))
+    if high - low <= NO_WIDTH:
+        low = high = math.nan
     return Interval(value, low, high, len(names), confidence, undefined=undefined)
 
 

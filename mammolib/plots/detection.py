@@ -185,7 +185,7 @@ def froc_curves(
         inside = (curve.false_positives > lowest) & (curve.false_positives < highest)
         x = np.r_[lowest, curve.false_positives[inside], highest]
         y = np.r_[curve.at(lowest), curve.sensitivity[inside], curve.at(highest)]
-        ax.step(x, y, where="post", color=ROUND[i % 5], ls=MARKS[i % 5], label=name)
+        ax.plot(x, y, color=ROUND[i % 5], ls=MARKS[i % 5], label=name)
     for point in points:
         ax.axvline(point, color="#DDDDDD", lw=0.8, zorder=0)
     ax.set(xscale="log", xlim=(lowest, highest), ylim=(0, 1.03))

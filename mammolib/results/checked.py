@@ -108,7 +108,7 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
             reason = reason or (bad if key == "value" else f"interval {bad}")
     if made["low"] is None or made["high"] is None:
         made["low"] = made["high"] = None
-    elif not made["low"] < made["high"]:
+    elif not made["high"] - made["low"] > 1e-9:
         raise ValueError(f"{where}: an interval from {made['low']} to {made['high']} has no width")
     if made["n"] is not None and (not isinstance(made["n"], int) or made["n"] < 0):
         raise ValueError(f"{where}.n: {made['n']!r} is not a count")

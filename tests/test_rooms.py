@@ -1,0 +1,67 @@
+"""The house: a room imports only from rooms below it, and no two files import each other in a circle."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import mammolib
+
+ROOT = Path(mammolib.__file__).parent
+FLOORS = (
+    "files geometry images mias phantom patches splits metrics results classifiers saliency ssd training experiments "
+    "benchmark plots bench book leak_check cli"
+).split()
+"""The rooms, ground floor first."""
+
+
+def module(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module(path): path for path in ROOT.rglob("*.py")}
+
+
+def imports(path):
+    """Return the files of mammolib that a file imports anywhere, those for type checkers only left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: an import relative to the file"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in FILES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(FILES) - {module(path)}
+
+
+IMPORTS = {name: imports(path) for name, path in FILES.items()}
+
+
+def room(name):
+    return (name.split(".") + [""])[1]
+
+
+def test_every_file_lies_in_a_room_that_has_its_floor():
+    assert {room(name) for name in FILES} - {"", "__main__"} == set(FLOORS)
+
+
+def test_a_room_imports_only_from_rooms_below_it():
+    up = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        for other in others
+        if room(name) in FLOORS and room(other) in FLOORS and FLOORS.index(room(other)) > FLOORS.index(room(name))
+    ]
+    assert not up, up
+
+
+def test_no_files_import_each_other_in_a_circle():
+    try:
+        TopologicalSorter(IMPORTS).prepare()
+    except CycleError as err:
+        raise AssertionError(" -> ".join(err.args[1])) from None
