@@ -31,9 +31,10 @@ def imports(path):
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: an import relative to the file"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {name if name in FILES else node.module for name in names}
+            above = module(path.parent / "__init__.py").split(".")[: None if node.level < 2 else 1 - node.level]
+            source = ".".join([*(above if node.level else []), *([node.module] if node.module else [])])
+            names = [f"{source}.{alias.name}" for alias in node.names]
+            found |= {name if name in FILES else source for name in names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     return found & set(FILES) - {module(path)}

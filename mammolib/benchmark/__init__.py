@@ -9,10 +9,10 @@ Keras or a backend.
 - `score`, `compare`: the record of one file of detections, and of two, paired.
 """
 
-from mammolib.benchmark.comparing import compare
-from mammolib.benchmark.counting import POINTS, RULES
-from mammolib.benchmark.dealing import folds, folds_digest
-from mammolib.benchmark.predictions import example, read, text, write
-from mammolib.benchmark.scoring import score
+from .comparing import compare
+from .counting import POINTS, RULES
+from .dealing import folds, folds_digest
+from .predictions import example, read, text, write
+from .scoring import score
 
 __all__ = ["POINTS", "RULES", "compare", "example", "folds", "folds_digest", "read", "score", "text", "write"]

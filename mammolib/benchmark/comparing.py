@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from mammolib import results
-from mammolib.benchmark.counting import MEASURES, RULES, count, curve
-from mammolib.benchmark.predictions import digest
-from mammolib.benchmark.scoring import counted, record_of
 from mammolib.metrics.intervals import measured
 from mammolib.mias import Film
+
+from .counting import MEASURES, RULES, count, curve
+from .predictions import digest
+from .scoring import counted, record_of
 
 POWER = 0.8
 """How surely a study of so many women would see the difference at the 5 % level."""

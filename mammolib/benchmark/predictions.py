@@ -24,9 +24,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib.benchmark.dealing import REPEATS, folds
 from mammolib.geometry import CLASSES
 from mammolib.mias import SIDE, Film
+
+from .dealing import REPEATS, folds
 
 FORMAT = 1
 MOST_MARKS = 1000

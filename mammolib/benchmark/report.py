@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mammolib import mias
-from mammolib.benchmark.counting import LEAST_RADIUS, MEASURES, RULES
-from mammolib.benchmark.scoring import STRATA_AT
 from mammolib.results import Record
+
+from .counting import LEAST_RADIUS, MEASURES, RULES
+from .scoring import STRATA_AT
 
 WORDS = {"0.25": "1/4", "0.5": "1/2"}
 LABELS = {

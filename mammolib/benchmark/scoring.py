@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import mias, results
-from mammolib.benchmark.counting import MEASURES, RULES, Counts, count, curve
-from mammolib.benchmark.dealing import folds_digest
-from mammolib.benchmark.predictions import FORMAT, checked, digest, marks_of
 from mammolib.metrics.intervals import measured
 from mammolib.mias import Film
+
+from .counting import MEASURES, RULES, Counts, count, curve
+from .dealing import folds_digest
+from .predictions import FORMAT, checked, digest, marks_of
 
 STRATA_AT = (1, 4)
 """False marks a film at which lesions are told apart by class, tissue and size, under the centre rule."""
