@@ -384,7 +384,7 @@ def test_the_command_hands_its_options_on(monkeypatch, capsys, tmp_path):
         seen.append((name, options))
         return results.Record(name, {}, DATA, 3, "woman", metrics={"map": 0.5})
 
-    monkeypatch.setattr(d, "run", run)
+    monkeypatch.setattr(running, "run", run)
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: (FILMS, "7" * 64, "grey"))
     words = "experiment A C-300x2 --seed 3 --split woman --width 0.5 --updates 9 --variant trains --set flip=false"
     with pytest.raises(SystemExit) as end:
