@@ -8,6 +8,7 @@ asked for, is taken from what the reader has executed, or executed as `mammolib 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = pytest.StashKey[dict[Path, dict[str, list[Any]]]]()
 """What nbval saw: path of a chapter -> id of a cell -> its outputs; only of cells that passed."""
 
+TRAINS = ("04-", "05-", "07-", "08-", "09-", "10-", "11-")
+"""The chapters that train a network."""
+
 settings.register_profile("mammolib", deadline=None)  # a busy machine is no failing test
 settings.load_profile("mammolib")
 
@@ -39,8 +43,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["MAMMOLIB_PROGRESS"] = "0"  # a bar would be part of a cell's output
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The pages last: they show what the chapters' cells gave."""
+    """Mark as slow the pages and the chapters that train, but for those that differ from the last commit; pages last.
+
+    The pages show what the chapters' cells gave.
+    """
+    command = ["git", "diff", "--name-only", "HEAD", "--", "chapters"]
+    changed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.split()
+    for item in items:
+        name = item.path.name
+        if name == "test_site.py" or (name.startswith(TRAINS) and f"chapters/{name}" not in changed):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name == "test_site.py")
 
 

@@ -66,6 +66,7 @@ def answers() -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.slow
 def test_three_steps_give_the_same_losses(answers, backend):
     if backend not in answers:
         pytest.skip(f"{backend} is not installed")

@@ -286,6 +286,7 @@ print(sorted({{'keras', 'tensorflow', 'jax', 'torch'}} & set(sys.modules)))
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
 
 
+@pytest.mark.slow
 def test_all_films_with_30_marks_each_are_scored_in_5_seconds(real_films, tmp_path):
     benchmark.write(at_random(real_films, seed=0, n=30), tmp_path / "a.json")
     begin = time.process_time()

@@ -63,6 +63,7 @@ def outputs(nb, cell: str) -> list:
     return next(c for c in nb.cells if c["id"] == cell).outputs
 
 
+@pytest.mark.slow
 def test_run_says_in_one_line_what_became_of_each_chapter(ran):
     _, outcomes, said = ran
     assert list(outcomes) == ["01-good", "02-bad", "03-slow", "04-dead", "05-unnamed", "06-unknown"]
@@ -111,6 +112,7 @@ def test_chapter_leaves_its_record(ran):
     assert record.settings["profile"] == "quick" and record.machine["cores"]
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_executed_again(ran, films):
     root, _, _ = ran
     path = root / "chapters" / "01-good.ipynb"
@@ -379,6 +381,7 @@ def stage_executed(root: Path) -> Path:
     return root / "_build" / "source"
 
 
+@pytest.mark.slow
 def test_warnings_are_errors_every_time(project):
     root = project(c01_a=chapter("x = 1"))
     stage_executed(root)
@@ -401,6 +404,7 @@ def test_warnings_are_errors_every_time(project):
     assert sorted(p.name for p in page.parent.parent.iterdir()) == ["html", "source"]
 
 
+@pytest.mark.slow
 def test_pages_follow_the_table_of_contents(project):
     """Left to itself, Sphinx keeps the old list of chapters beside every page that it need not read again."""
     root = project(c01_a=chapter("x = 1"), c02_b=chapter("x = 1"))
@@ -511,6 +515,7 @@ def test_chapters_executed_elsewhere(project, tmp_path):
 # --- notebooks as files ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_refresh_stores_only_what_nbval_compares(project, monkeypatch):
     compared = v4.new_code_cell("6 * 7", id="compared", metadata={"tags": ["nbval-check-output"]})
     loose = v4.new_code_cell("'loose'", id="loose", execution_count=9)

@@ -42,6 +42,7 @@ def _start(folder: Path, kill_at: int) -> subprocess.Popen:
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
     """Killed in the middle of an epoch, where Adam's moments, dropout's seeds and the order all matter."""
     whole, cut = _start(tmp_path / "whole", -1), _start(tmp_path / "cut", 3)

@@ -356,6 +356,7 @@ def test_groups_say_how_many_women_and_why_there_is_no_interval():
     assert table["none"].tolist() == ["–", "–"]
 
 
+@pytest.mark.slow
 def test_the_quick_network_learns_new_women_s_lesions(tmp_path):
     """Issue 4: on the phantoms, VGG16 in the quick profile reaches a validation AUC of 0.9 by woman."""
     profile = PROFILES["quick"]

@@ -253,6 +253,7 @@ def after(store: Path, a: results.Record) -> results.Record:
     return _run("E-after", store)
 
 
+@pytest.mark.slow
 def test_a_record_holds_what_the_claims_ask_for(a):
     for claim in results.claims(record="A", settings=False):
         assert claim.metric in a.metrics or claim.kind == "context", claim.id
@@ -276,6 +277,7 @@ def test_test_crops_whose_mirror_trains_are_scored_apart(a):
     assert scoring.mirrors(scoring.judge(found, truths), np.arange(4), ~np.zeros(4, bool)) == {"mirror_trains": 1.0}
 
 
+@pytest.mark.slow
 def test_only_a_training_that_mirrors_and_is_tested_on_its_own_set_says_so(a, after):
     assert "mirror_trains" in a.metrics and not any("mirror" in name for name in after.metrics)
 

@@ -80,6 +80,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return _plain(store)
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_looks_at_the_test_set_loses_nothing(whole, tmp_path):
     """Killed at the first look, then at the second, then while the trained network is tested."""
     assert {"map@epoch30", "map@epoch80", "classes_undetected@epoch80"} <= set(whole["metrics"])
@@ -90,6 +91,7 @@ def test_a_run_killed_while_it_looks_at_the_test_set_loses_nothing(whole, tmp_pa
     assert not list(tmp_path.rglob("checkpoint.npz")) and not list(tmp_path.rglob("*.json.*"))
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_loses_nothing(whole, tmp_path):
     rng = np.random.default_rng(20191)
     killed = sum(_run(tmp_path, "time", round(when, 2)) != 0 for when in rng.uniform(0.5, 6, 4))

@@ -19,6 +19,7 @@ def crops(tmp_path_factory):
     return sets.centred(load(folder))
 
 
+@pytest.mark.slow
 def test_a_mirror_image_is_one_of_the_eight_views(crops):
     all_train = SimpleNamespace(training=np.arange(len(crops)), test=np.arange(len(crops)))
     assert leak.mirror_in_training(crops, all_train).all()

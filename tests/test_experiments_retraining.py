@@ -152,6 +152,7 @@ def test_curves_of_both_name_their_aps():
     assert fig._repr_png_()
 
 
+@pytest.mark.slow
 def test_a_network_is_loaded_where_none_was_built(tmp_path):
     """In a process of its own: a chapter whose runs are all recorded loads weights before it builds anything."""
     found = record()

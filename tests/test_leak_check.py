@@ -38,6 +38,7 @@ def found(folder, **options):
             leak_check.check(leak_check.items(folder, **options))]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_copy_is_found_and_nothing_else(crops, tmp_path):
     """Identical files, the eight views, JPEG of quality 60 and more, and sizes of half and more: all of them."""
     rng = np.random.default_rng(0)

@@ -54,6 +54,7 @@ def cases() -> list[tuple[Detections, Truths]]:
     return [random_case(rng) for _ in range(CASES)]
 
 
+@pytest.mark.slow
 def test_coco_definition_agrees_with_pycocotools(cases):
     pytest.importorskip("pycocotools")
     worst = 0.0
@@ -111,6 +112,7 @@ def plain_average_precision(verdicts: list[bool], n: int, definition: str) -> Fr
     return sum(interpolated(Fraction(j, points - 1)) for j in range(points)) / points
 
 
+@pytest.mark.slow
 def test_the_other_definitions_agree_with_their_formulas(cases):
     for number, (detections, truths) in enumerate(cases):
         values = {name: d.average_precision(detections, truths, name) for name in ("paper", "voc2007", "voc2010")}

@@ -54,6 +54,7 @@ def batch(seed, images=3, boxes=30, classes=2, hit_rate=0.15, ties=False):
     return y_true, np.round(y_pred) if ties else y_pred
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_a_loop_on_a_thousand_fuzzed_batches():
     """Batches of 0 to 3 images, without a lesion, without background, with equal values; both ways of mining."""
     seen = {"no image": 0, "no lesion": 0, "no background": 0, "both": 0}

@@ -301,6 +301,7 @@ def forward(given, backend):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.slow
 def test_every_backend_answers_the_same(given, backend):
     """Logits and offsets, which spread over about 4, and the parts of the loss: all to 1e-4."""
     first = next(b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b))

@@ -37,6 +37,7 @@ def test_values_are_those_of_keras():
     assert MaxPooling2D(2, name="pool1").get_config() == layers.MaxPooling2D(2, name="pool1").get_config()
 
 
+@pytest.mark.slow
 def test_gradients_on_jax_are_those_of_keras_without_a_scatter():
     pytest.importorskip("jax")
     env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}

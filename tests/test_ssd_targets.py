@@ -172,6 +172,7 @@ np.testing.assert_allclose(keras.ops.convert_to_numpy(back), cxcywh_to_xyxy(box)
 """
 
 
+@pytest.mark.slow
 def test_keras_encodes_and_decodes_the_same_offsets():
     pytest.importorskip("keras")
     run = subprocess.run(
