@@ -101,11 +101,16 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
 def paired_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     """Return the IoU of box i of `a` with box i of `b`; (..., 4) arrays that broadcast against each other."""
     a, b = np.asarray(a, float), np.asarray(b, float)
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    shared = intersection(a, b)
     size_a, size_b = ((v[..., 2:] - v[..., :2]).prod(axis=-1) for v in (a, b))
     union = size_a + size_b - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def intersection(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the area that box i of `a` shares with box i of `b`; (..., 4) arrays that broadcast against each other."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    return np.clip(high - low, 0, None).prod(axis=-1)
 
 
 def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True) -> NDArray[np.floating]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import as_boxes
-from mammolib.metrics.intervals import measured
+from mammolib.metrics import measured
 
 if TYPE_CHECKING:
     import pandas as pd

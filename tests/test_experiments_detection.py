@@ -17,7 +17,7 @@ from mammolib.experiments import curves, running, scoring, sets, whole_films
 from mammolib.experiments import detection as d
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.detection import mean_average_precision
+from mammolib.metrics import mean_average_precision
 from mammolib.mias import Film, Lesion
 from mammolib.training import Execution
 

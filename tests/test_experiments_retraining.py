@@ -13,7 +13,7 @@ from mammolib import results, ssd, training
 from mammolib.experiments import retraining, running, scoring, whole_films
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.detection import Froc, match
+from mammolib.metrics import Froc, match
 from mammolib.patches import centre_hits
 from mammolib.plots import retraining as plots
 from mammolib.results import Record, metric

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mammolib.metrics import classification
-from mammolib.metrics.detection import average_precision, match, sensitivity_at, weighted_mean_average_precision
+from mammolib.metrics import average_precision, classification, match, mean_average_precision, sensitivity_at
 from mammolib.metrics.intervals import Interval, bootstrap, measured, spread, wilson
 from mammolib.results import metric
 
@@ -141,7 +140,7 @@ def test_detection_metrics_can_be_bootstrapped():
 
     detections, truths = simulated(40, 6, 1, 2, seed=4)
     matches, women = match(detections, truths), np.arange(40) // 4
-    mean = bootstrap(lambda w: weighted_mean_average_precision(matches, w), women)
+    mean = bootstrap(lambda w: mean_average_precision(matches, weights=w), women)
     benign = bootstrap(lambda w: average_precision(matches, weights=w)[:, 0], women)
     found = bootstrap(lambda w: sensitivity_at(matches, (1, 2), w).mean(axis=-1), women, n_resamples=200)
     for interval in (mean, benign, found):

@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mammolib import metrics as d
 from mammolib.bench.metrics import pycocotools_evaluation, run_pycocotools
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics import detection as d
-from mammolib.metrics.matches import Matches
+from mammolib.metrics import Matches
 
 CASES = 10_000
 
@@ -259,30 +259,6 @@ def test_scale_and_order_do_not_matter(cases):
         assert np.array_equal(expected, d.average_precision(half, truths), equal_nan=True)
 
 
-def test_cutting_a_crowd_into_blocks_changes_nothing(cases, monkeypatch):
-    whole = [d.match(*case, d.COCO_IOU, rule) for case in cases[:300] for rule in ("voc", "coco")]
-    monkeypatch.setattr("mammolib.metrics.matching.BLOCK", 5)
-    cut = [d.match(*case, d.COCO_IOU, rule) for case in cases[:300] for rule in ("voc", "coco")]
-    assert all(np.array_equal(a.outcome, b.outcome) for a, b in zip(whole, cut, strict=True))
-    assert all(np.array_equal(a.truth, b.truth) for a, b in zip(whole, cut, strict=True))
-
-
-def test_memory_stays_linear_on_one_crowded_image():
-    """20,000 detections and 500 truths on one image are ten million pairs: 80 MB for one dense matrix of overlaps."""
-    import tracemalloc
-
-    rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 900, (20_500, 2))
-    box = np.concatenate([corner, corner + rng.uniform(20, 100, (20_500, 2))], axis=1)
-    truths = Truths(np.zeros(500, int), np.ones(500, int), box[:500], 1)
-    detections = Detections(np.zeros(20_000, int), np.ones(20_000, int), rng.random(20_000), box[500:])
-    tracemalloc.start()
-    d.match(detections, truths)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 30e6, f"{peak / 1e6:.0f} MB"
-
-
 def without_ties(case: tuple[Detections, Truths], rng: np.random.Generator) -> tuple[Detections, Truths]:
     p, truths = case
     return Detections(p.image, p.label, (rng.permutation(len(p)) + 1) / 1000, p.box), truths
@@ -319,9 +295,9 @@ def test_weights_are_copies_of_images(cases):
 def test_weighted_mean_is_undefined_where_a_class_was_not_drawn():
     truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10]] * 2, 2)
     detections = Detections([0, 1], [1, 2], [0.9, 0.8], [[0, 0, 10, 10], [50, 50, 60, 60]])
-    mean = d.weighted_mean_average_precision(d.match(detections, truths), [[1, 1], [2, 0], [0, 2]])
+    mean = d.mean_average_precision(d.match(detections, truths), weights=[[1, 1], [2, 0], [0, 2]])
     assert mean[0] == 0.5 and np.isnan(mean[1:]).all()
-    several = d.weighted_mean_average_precision(d.match(detections, truths, (0.5, 0.6)), [[1, 1]])
+    several = d.mean_average_precision(d.match(detections, truths, (0.5, 0.6)), weights=[[1, 1]])
     assert several.tolist() == [0.5]
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mammolib import metrics, mias
 from mammolib.geometry import Detections, Truths, iou
+from mammolib.metrics import Interval, of_the_time
 from mammolib.metrics import classification as judge
-from mammolib.metrics import detection as metrics
-from mammolib.metrics import of_the_time, simulated
-from mammolib.metrics.intervals import Interval
+from mammolib.phantom import detector
 from mammolib.plots import classification, explore
 from mammolib.plots import detection as plots
 
@@ -195,15 +195,15 @@ def test_the_simulated_detector_is_better_with_skill_and_the_same_with_the_same_
     truths = Truths(np.arange(200), rng.integers(1, 3, 200), np.concatenate([centre - half, centre + half], 1), 200)
     group = np.arange(200) // 8
     values = [
-        metrics.mean_average_precision(simulated.detector(truths, group, skill=s, seed=1), truths).value
+        metrics.mean_average_precision(detector.answers(truths, group, skill=s, seed=1), truths).value
         for s in (-1, 1, 3, 8)
     ]
     assert values == sorted(values) and values[0] < 0.5 < 0.9 < values[-1]
-    one, two = (simulated.detector(truths, group, seed=1) for _ in range(2))
+    one, two = (detector.answers(truths, group, seed=1) for _ in range(2))
     assert np.array_equal(one.box, two.box) and one.box.min() >= 0 and one.box.max() <= 256
     with pytest.raises(ValueError, match="group: expected 200 numbers"):
-        simulated.detector(truths, group[:3])
-    assert len(simulated.detector(Truths([], [], np.zeros((0, 4)), 5), [], false_per_image=2)) > 0
+        detector.answers(truths, group[:3])
+    assert len(detector.answers(Truths([], [], np.zeros((0, 4)), 5), [], false_per_image=2)) > 0
 
 
 def test_whole_films_as_truths():
@@ -211,12 +211,12 @@ def test_whole_films_as_truths():
 
     sick = Film("mdb001", "G", (Lesion("CIRC", "B", 500, 400, 50), Lesion("SPIC", "M", 100, 90, 20)), None)
     normal = Film("mdb003", "D", (), None)
-    truths = metrics.film_truths([normal, sick])
+    truths = mias.film_truths([normal, sick])
     assert truths.n_images == 2 and truths.image.tolist() == [1, 1] and truths.label.tolist() == [1, 2]
     assert truths.box[0].tolist() == [350, 450, 450, 550]
-    assert len(metrics.film_truths([normal])) == 0
+    assert len(mias.film_truths([normal])) == 0
     with pytest.raises(ValueError, match="mdb005 has a lesion without a centre"):
-        metrics.film_truths([Film("mdb005", "F", (Lesion("CALC", "B", None, None, None),), None)])
+        mias.film_truths([Film("mdb005", "F", (Lesion("CALC", "B", None, None, None),), None)])
 
 
 def test_rows_of_detections_can_be_taken():

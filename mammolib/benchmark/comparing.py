@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mammolib import results
-from mammolib.metrics.intervals import measured
+from mammolib.metrics import measured
 from mammolib.mias import Film
 
 from .counting import MEASURES, RULES, count, curve

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import mias, results
-from mammolib.metrics.intervals import measured
+from mammolib.metrics import measured
 from mammolib.mias import Film
 
 from .counting import MEASURES, RULES, Counts, count, curve

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mammolib.metrics import Interval, measured, wilson
 from mammolib.metrics import classification as judge
-from mammolib.metrics.intervals import Interval, measured, wilson
 from mammolib.mias import KINDS, TISSUES
 from mammolib.results.words import number_words
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib.metrics.intervals import Interval
+from mammolib.metrics import Interval
 from mammolib.patches import Crops
 from mammolib.results import Record, key_but
 from mammolib.results.runs import SPLITS

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections
-from mammolib.metrics.detection import mean_average_precision
+from mammolib.metrics import mean_average_precision
 from mammolib.patches import Crops
 from mammolib.splits import Split
 

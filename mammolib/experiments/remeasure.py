@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mammolib import results
 from mammolib.experiments import baselines, judging, scoring
+from mammolib.metrics import Matches
 from mammolib.metrics.intervals import RESAMPLES, as_recorded, bootstrap
-from mammolib.metrics.matches import Matches
 from mammolib.results.record import checksum
 
 NOT_HELD = "the record does not hold the answers behind it"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from mammolib.experiments import scoring
 from mammolib.experiments.detection import SETS
-from mammolib.metrics.detection import TRUE
+from mammolib.metrics import TRUE
 from mammolib.patches import Crops
 from mammolib.results import Record, claims
 from mammolib.results.words import metric_words, number_words

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from mammolib import geometry
 from mammolib.geometry import CLASSES, Detections, Truths
-from mammolib.metrics.detection import (
+from mammolib.metrics import (
     TRUE,
     Matches,
     average_precision,
     match,
     mean_average_precision,
-    weighted_mean_average_precision,
 )
 from mammolib.metrics.intervals import measured, spread
 from mammolib.patches import Crops
@@ -79,7 +78,7 @@ def metrics_of(matches: Matches, group: NDArray[np.integer], suffix: str = "") -
     """
     counted = matches.trimmed()
     lesions = lesions_of(matches)
-    found = {"map": measured(lambda w: weighted_mean_average_precision(counted, w), group, lesions > 0)}
+    found = {"map": measured(lambda w: mean_average_precision(counted, weights=w), group, lesions > 0)}
     for label, name in enumerate(CLASSES, start=1):
         if len(matches.truths(label)):
             of_class = _column(counted, label - 1)
@@ -112,7 +111,7 @@ def mirrors(matches: Matches, group: NDArray[np.integer], trains: NDArray[np.boo
     counted = matches.trimmed()
     for name, chosen in (("trains", trains), ("apart", ~trains)) if 0 < trains.sum() < len(trains) else ():
         found[f"map_mirror_{name}"] = measured(
-            lambda w, chosen=chosen: weighted_mean_average_precision(counted, spread(w, chosen)),
+            lambda w, chosen=chosen: mean_average_precision(counted, weights=spread(w, chosen)),
             group[chosen],
             lesions_of(matches)[chosen] > 0,
         )

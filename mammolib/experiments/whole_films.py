@@ -15,8 +15,7 @@ import numpy as np
 from mammolib import mias, results
 from mammolib.experiments import running, scoring, sets
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.detection import CAMELYON, Froc, film_truths, froc, match, sensitivity_at
-from mammolib.metrics.intervals import measured
+from mammolib.metrics import CAMELYON, Froc, froc, match, measured, sensitivity_at
 
 POINTS = 200
 """At most so many points of the curve are kept in the record."""
@@ -112,7 +111,7 @@ def _shown(
     stride = asked["settings"]["stride"]
     model = running.load(of, store)
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
-    truths = film_truths(shown)
+    truths = mias.film_truths(shown)
     with quiet():
         found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE, top_before=scoring.CANDIDATES)
     curve = froc(found, truths)

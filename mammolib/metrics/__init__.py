@@ -1,1 +1,64 @@
-"""Metrics of detection and classification, and their intervals."""
+"""What detections and answers are worth: matching, average precision, FROC, ROC, and intervals over women."""
+
+from mammolib.metrics.classification import (
+    accuracy,
+    auc,
+    brier,
+    choose_threshold,
+    confusion,
+    operating,
+    rates,
+    reliability,
+    roc,
+)
+from mammolib.metrics.detection import (
+    COCO_IOU,
+    DEFINITIONS,
+    Definition,
+    MeanAveragePrecision,
+    PrecisionRecall,
+    average_precision,
+    mean_average_precision,
+    precision_recall,
+    ranking_table,
+)
+from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, froc, sensitivity_at
+from mammolib.metrics.intervals import Interval, bootstrap, measured, wilson
+from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
+from mammolib.metrics.matching import match
+
+__all__ = [
+    "CAMELYON",
+    "COCO_IOU",
+    "DEFINITIONS",
+    "Definition",
+    "FALSE",
+    "Froc",
+    "Interval",
+    "LUNA16",
+    "Matches",
+    "MeanAveragePrecision",
+    "NEUTRAL",
+    "PrecisionRecall",
+    "REPEAT",
+    "TRUE",
+    "accuracy",
+    "auc",
+    "average_precision",
+    "bootstrap",
+    "brier",
+    "choose_threshold",
+    "confusion",
+    "froc",
+    "match",
+    "mean_average_precision",
+    "measured",
+    "operating",
+    "precision_recall",
+    "ranking_table",
+    "rates",
+    "reliability",
+    "roc",
+    "sensitivity_at",
+    "wilson",
+]

@@ -24,29 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, film_truths, froc, sensitivity_at
-from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches, whole_weights
+from mammolib.metrics.matches import NEUTRAL, TRUE, Matches, whole_weights
 from mammolib.metrics.matching import match
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["CAMELYON", "COCO_IOU", "DEFINITIONS", "FALSE", "LUNA16", "NEUTRAL", "REPEAT", "TRUE", "Definition", "Froc"]
-__all__ += ["Matches", "MeanAveragePrecision", "PrecisionRecall", "average_precision", "film_truths", "froc"]
-__all__ += [
-    "match",
-    "mean_average_precision",
-    "precision_recall",
-    "ranking_table",
-    "sensitivity_at",
-    "weighted_mean_average_precision",
-]
 
 COCO_IOU = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """The ten thresholds whose mean is COCO's headline number."""
@@ -243,44 +231,54 @@ def average_precision(
     return values[0] if single else values
 
 
+@overload
 def mean_average_precision(
     detections: Detections | Matches,
     truths: Truths | None = None,
     definition: str | Definition = "paper",
     iou: float | Sequence[float] = 0.5,
-) -> MeanAveragePrecision:
+    weights: None = None,
+) -> MeanAveragePrecision: ...
+
+
+@overload
+def mean_average_precision(
+    detections: Detections | Matches,
+    truths: Truths | None = None,
+    definition: str | Definition = "paper",
+    iou: float | Sequence[float] = 0.5,
+    *,
+    weights: ArrayLike,
+) -> NDArray[np.floating]: ...
+
+
+def mean_average_precision(
+    detections: Detections | Matches,
+    truths: Truths | None = None,
+    definition: str | Definition = "paper",
+    iou: float | Sequence[float] = 0.5,
+    weights: ArrayLike | None = None,
+) -> MeanAveragePrecision | NDArray[np.floating]:
     """Return the mean of the average precision over the classes that have truths, and over the thresholds.
 
     The arguments and errors are those of `average_precision`. COCO's headline number is
     ``mean_average_precision(detections, truths, "coco", COCO_IOU)``.
-    """
-    definition, matches, _ = _judged(detections, truths, definition, iou)
-    values = np.atleast_2d(average_precision(matches, definition=definition)).mean(axis=0)
-    kept = values[~np.isnan(values)]
-    by_class = dict(zip(matches.classes, values.tolist(), strict=True))
-    return MeanAveragePrecision(float(kept.mean()) if len(kept) else np.nan, by_class, definition.name, matches.iou)
-
-
-def weighted_mean_average_precision(
-    matches: Matches, weights: ArrayLike, definition: str | Definition = "paper"
-) -> NDArray[np.floating]:
-    """Return the mean average precision under every row of weights: the statistic to hand to a bootstrap.
-
-    Args:
-        matches: judged detections.
-        weights: (..., n_images) whole numbers, how often each image counts.
-        definition: as in `average_precision`.
 
     Returns:
-        (...,) means over the classes that have truths, and over the thresholds. NaN where the weights leave such a
-        class without truths: the mean of the rest would be the mean of something else.
+        The mean and what it is the mean of. With weights, (...,) means, one for each row of weights: the statistic to
+        hand to a bootstrap. There it is NaN where the weights leave a class without truths that has some: the mean of
+        the rest would be the mean of something else.
     """
+    definition, matches, _ = _judged(detections, truths, definition, iou)
+    values = average_precision(matches, definition=definition, weights=weights)
+    if len(matches.iou) > 1:
+        values = values.mean(axis=0)
     has_truths = [len(matches.truths(label)) > 0 for label in range(1, len(matches.classes) + 1)]
-    values = average_precision(matches, definition=definition, weights=weights)[..., has_truths]
-    if not any(has_truths):
-        return np.full(np.shape(weights)[:-1], np.nan)
-    mean = values.mean(axis=-1)
-    return mean.mean(axis=0) if len(matches.iou) > 1 else mean
+    mean = values[..., has_truths].mean(axis=-1) if any(has_truths) else np.full(values.shape[:-1], np.nan)
+    if weights is not None:
+        return mean
+    by_class = dict(zip(matches.classes, values.tolist(), strict=True))
+    return MeanAveragePrecision(float(mean), by_class, definition.name, matches.iou)
 
 
 def _judged(

@@ -11,9 +11,7 @@ function here reads it so. Marks of equal confidence enter together, since no th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics.matches import FALSE, REPEAT, TRUE, Matches, whole_weights
 from mammolib.metrics.matching import match
-
-if TYPE_CHECKING:
-    from mammolib.mias import Film
 
 CAMELYON = (0.25, 0.5, 1, 2, 4, 8)
 LUNA16 = (0.125, 0.25, 0.5, 1, 2, 4, 8)
@@ -107,22 +102,6 @@ def froc(
         lesions=len(lesions),
         n_images=matches.n_images,
     )
-
-
-def film_truths(films: Sequence[Film]) -> Truths:
-    """Return the located lesions of whole films as truths, in film pixels; a normal film is an image without a lesion.
-
-    A film with a lesion that was not located has truths nobody knows: it is refused.
-
-    Raises:
-        ValueError: a lesion without a centre; names the film.
-    """
-    for film in films:
-        if not all(lesion.located for lesion in film.lesions):
-            raise ValueError(f"films: {film.reference} has a lesion without a centre; leave the film out")
-    found = [(i, lesion.label, lesion.box) for i, film in enumerate(films) for lesion in film.lesions]
-    image, label, box = zip(*found, strict=True) if found else ((), (), ())
-    return Truths(np.array(image, int), np.array(label, int), np.array(box, float).reshape(-1, 4), len(films))
 
 
 def sensitivity_at(

@@ -8,13 +8,14 @@ row = 1023 - y, column = x. Films of odd number show right breasts, of even numb
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib.geometry import circle_to_box
+from mammolib.geometry import Truths, circle_to_box
 from mammolib.images import read_grey
 
 SIDE = 1024
@@ -285,6 +286,22 @@ def single_lesion_films(films: list[Film]) -> list[Film]:
 def usable_films(films: list[Film]) -> list[Film]:
     """Return the films the paper's rule keeps, normal ones included: 311 in mini-MIAS."""
     return [film for film in films if film.kept]
+
+
+def film_truths(films: Sequence[Film]) -> Truths:
+    """Return the located lesions of whole films as truths, in film pixels; a normal film is an image without a lesion.
+
+    A film with a lesion that was not located has truths nobody knows: it is refused.
+
+    Raises:
+        ValueError: a lesion without a centre; names the film.
+    """
+    for film in films:
+        if not all(lesion.located for lesion in film.lesions):
+            raise ValueError(f"films: {film.reference} has a lesion without a centre; leave the film out")
+    found = [(i, lesion.label, lesion.box) for i, film in enumerate(films) for lesion in film.lesions]
+    image, label, box = zip(*found, strict=True) if found else ((), (), ())
+    return Truths(np.array(image, int), np.array(label, int), np.array(box, float).reshape(-1, 4), len(films))
 
 
 def _is_row(fields: list[str]) -> bool:

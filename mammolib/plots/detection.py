@@ -14,16 +14,16 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from mammolib.geometry import as_boxes
-from mammolib.metrics.detection import (
+from mammolib.metrics import (
     CAMELYON,
     DEFINITIONS,
     Froc,
+    Interval,
     Matches,
     PrecisionRecall,
     precision_recall,
 )
-from mammolib.metrics.detection import average_precision as average_precision_of
-from mammolib.metrics.intervals import Interval
+from mammolib.metrics import average_precision as average_precision_of
 from mammolib.plots import ACCENT, BENIGN, COLOURS, DASHES, GREY, MALIGNANT, NORMAL, PAPER, figure
 
 TITLES = {"paper": "the paper, 20 points", "voc2007": "VOC 2007, 11 points", "voc2010": "VOC 2010, area"}

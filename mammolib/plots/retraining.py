@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mammolib.experiments.retraining import in_the_middle
 from mammolib.geometry import circle_to_box
-from mammolib.metrics.detection import Matches, average_precision, precision_recall
+from mammolib.metrics import Matches, average_precision, precision_recall
 from mammolib.patches import centre_hits
 from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammolib.geometry import Detections, Truths, clip
 
 
-def detector(
+def answers(
     truths: Truths,
     group: ArrayLike,
     skill: float = 2.0,
