@@ -160,18 +160,6 @@ def test_no_cut_trains_on_a_lesion_that_a_tests_on(crops, split):
     assert all(n <= most for n, most in zip(own.sizes, sets.UNIFORM_SIZES, strict=True))
 
 
-def test_the_mirrored_targets_are_those_of_the_mirrored_image():
-    crops = sets.centred(FILMS[:6])
-    made = sets.samples(crops, np.arange(8), flip=True)
-    moved = sets.Truths(*(getattr(crops.take(np.arange(8)).truths, k) for k in ("image", "label", "box", "n_images")))
-    x1, y1, x2, y2 = moved.box.T
-    wanted = sets.ssd.make_targets(
-        Truths(moved.image, moved.label, np.stack([256 - x2, y1, 256 - x1, y2], axis=1), 8), dtype=np.float16
-    )
-    np.testing.assert_array_equal(made.mirrored, wanted)
-    np.testing.assert_array_equal(sets.MIRROR.image(crops.images[0]), crops.images[0][:, ::-1])
-
-
 def test_the_real_sets_have_the_papers_sizes(real_films):
     crops = sets.centred(real_films)
     assert [sets.divide(crops, s, 0).sizes for s in ("image", "lesion-order")] == [(600, 100, 116), (600, 96, 120)]

@@ -8,7 +8,7 @@ import mammolib
 
 ROOT = Path(mammolib.__file__).parent
 FLOORS = (
-    "files geometry images mias phantom patches splits metrics results classifiers saliency ssd training experiments "
+    "files geometry images mias phantom patches splits metrics results training classifiers saliency ssd experiments "
     "benchmark plots bench book leak_check cli"
 ).split()
 """The rooms, ground floor first."""

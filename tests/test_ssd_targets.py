@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou, xyxy_to_cxcywh
+from mammolib.patches import Crops
 from mammolib.ssd.boxes import SIX, SSD300, Layout, default_boxes
-from mammolib.ssd.targets import decode, encode, make_targets, match
+from mammolib.ssd.targets import MIRROR, decode, encode, make_targets, match, samples
 
 
 def plain_match(overlap, threshold=0.5):
@@ -156,6 +157,7 @@ import sys
 import keras, numpy as np
 from keras.utils import bounding_boxes as kb
 from mammolib.geometry import cxcywh_to_xyxy
+from mammolib.patches import Crops
 from mammolib.ssd.boxes import default_boxes
 from mammolib.ssd.targets import VARIANCES, decode, encode
 rng = np.random.default_rng(0)
@@ -192,3 +194,17 @@ def test_keras_encodes_and_decodes_the_same_offsets():
 def test_boxes_beside_the_picture_or_in_another_unit_are_refused(box, says):
     with pytest.raises(ValueError, match=rf"truths.box, row 1 \(image 4\): .*{says}"):
         make_targets(Truths([0, 4], [1, 1], [[10, 10, 50, 50], box], 5))
+
+
+def test_the_mirrored_targets_are_those_of_the_mirrored_image():
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 200, (8, 2))
+    box = np.concatenate([corner, corner + rng.uniform(20, 50, (8, 2))], axis=1)
+    truths, images = Truths(np.arange(8), [1, 2] * 4, box, 8), rng.integers(0, 256, (8, 256, 256), np.uint8)
+    crops = Crops(images, truths, np.array(["mdb001"] * 8), np.arange(8), np.arange(8), np.zeros(8, int))
+    made = samples(crops, np.arange(8), flip=True)
+    x1, y1, x2, y2 = box.T
+    mirrored = Truths(np.arange(8), truths.label, np.stack([256 - x2, y1, 256 - x1, y2], axis=1), 8)
+    np.testing.assert_array_equal(made.mirrored, make_targets(mirrored, dtype=np.float16))
+    np.testing.assert_array_equal(MIRROR.image(images[0]), images[0][:, ::-1])
+    assert samples(crops, [0, 3]).mirrored is None and len(samples(crops, [0, 3]).images) == 2

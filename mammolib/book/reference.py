@@ -6,7 +6,7 @@ import importlib
 import inspect
 
 ROOMS = (
-    "geometry mias phantom patches splits metrics classifiers saliency ssd training results experiments benchmark"
+    "geometry mias phantom patches splits metrics results training classifiers saliency ssd experiments benchmark"
 ).split()
 
 INTRO = """# What mammolib offers

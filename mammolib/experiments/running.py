@@ -20,7 +20,7 @@ from mammolib.experiments import curves, scoring
 from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment, variant_changes
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
-from mammolib.experiments.sets import Sets, samples
+from mammolib.experiments.sets import Sets
 from mammolib.files import atomic
 from mammolib.training import Execution, History, Schedule, Settings
 from mammolib.training.settings import number, one_of
@@ -295,10 +295,10 @@ def _train(
     crops, part = sets.all[one.trains_on]
     done = training.train(
         lambda: build(one, asked.width),
-        samples(crops, part.training, one.flip),
-        samples(crops, part.validation),
+        ssd.samples(crops, part.training, one.flip),
+        ssd.samples(crops, part.validation),
         settings=settings_of(one, plan),
-        loss=ssd.SSDLoss(mining=one.mining).named,
+        loss=ssd.SSDLoss(mining=one.mining),
         seed=asked.seed,
         execution=execution,
         folder=place,

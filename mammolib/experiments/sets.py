@@ -8,22 +8,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from mammolib import mias, splits, ssd
+from mammolib import mias, splits
 from mammolib.experiments import scoring
 from mammolib.experiments.detection import Detection, Plan
 from mammolib.experiments.leak import mirror_in_training
-from mammolib.geometry import Symmetry, Truths
 from mammolib.patches import Crops, lesion_crops, uniform_cuts
 from mammolib.splits import Split
-from mammolib.training import Samples
 
 UNIFORM_SIZES = (3500, 500, 329)
 """Uniform cuts that train, validate and test in Experiment E."""
-
-MIRROR = Symmetry.of(2, flip=True)
-"""Left to right: turned by 180 degrees, then flipped top to bottom."""
 
 
 def centred(films: Sequence[mias.Film]) -> Crops:
@@ -69,17 +63,6 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
         second = np.isin(cuts.film[order], sorted(validates)) & ~test
         sides = [order[~test & ~second], order[second], order[test]]
     return cuts, Split(*(np.sort(s[:most]) for s, most in zip(sides, UNIFORM_SIZES, strict=True)), part.kind)
-
-
-def samples(crops: Crops, rows: NDArray, flip: bool = False) -> Samples:
-    """Return crops with their targets and, if they may be mirrored, those of their mirror images."""
-    taken = crops.take(rows)
-    size, truths = taken.images.shape[1], taken.truths
-    mirrored = None
-    if flip:
-        boxes = MIRROR.boxes(truths.box, size, size)
-        mirrored = ssd.make_targets(Truths(truths.image, truths.label, boxes, truths.n_images), size, dtype=np.float16)
-    return Samples(taken.images, ssd.make_targets(truths, size, dtype=np.float16), mirrored)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout, default_boxes, map_of_box
 from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
-from mammolib.ssd.targets import make_targets, match
+from mammolib.ssd.targets import make_targets, match, samples
 
 if TYPE_CHECKING:
     from mammolib.ssd.cost import LayerCost, count_flops, counts, factor_costs, layer_costs
@@ -48,6 +48,7 @@ __all__ = [
     "map_of_box",
     "match",
     "predict",
+    "samples",
     "ssd256",
     "ssd300",
     "ssd512",

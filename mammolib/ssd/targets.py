@@ -7,14 +7,23 @@ It does not match, and importing it takes longer than all targets of the paper.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mammolib.geometry import Truths, as_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
+from mammolib.geometry import Symmetry, Truths, as_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
+
+if TYPE_CHECKING:
+    from mammolib.patches import Crops
+    from mammolib.training import Samples
 
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 """Offsets are divided by these, so that they spread about as widely as a standard normal (Liu et al.'s code)."""
+
+MIRROR = Symmetry.of(2, flip=True)
+"""The one symmetry that SSD's augmentation keeps here: left and right change places."""
 
 _CHUNK = 8  # truths at once: 8 x 6132 float64 stay in a core's second-level cache
 
@@ -131,6 +140,25 @@ def make_targets(
     out[image, at, 0] = truths.label[lesion]
     out[image, at, 1:] = encode(xyxy_to_cxcywh(box)[lesion], default[at])
     return out
+
+
+def samples(crops: Crops, rows: ArrayLike, flip: bool = False) -> Samples:
+    """Return crops with their targets, as `training.train` takes them.
+
+    Args:
+        crops: square ones, of 256 pixels.
+        rows: which of them, as indices.
+        flip: also give the targets of their mirror images, so that a training may mirror them.
+    """
+    from mammolib.training import Samples
+
+    taken = crops.take(np.asarray(rows))
+    size, truths = taken.images.shape[1], taken.truths
+    mirrored = None
+    if flip:
+        boxes = MIRROR.boxes(truths.box, size, size)
+        mirrored = make_targets(Truths(truths.image, truths.label, boxes, truths.n_images), size, dtype=np.float16)
+    return Samples(taken.images, make_targets(truths, size, dtype=np.float16), mirrored)
 
 
 def _matches(box: NDArray, image: NDArray, threshold: float, layout: Layout) -> tuple[NDArray, NDArray, NDArray]:

@@ -87,8 +87,9 @@ def train(
         training: what it learns from.
         validation: what it is judged on after each epoch; or None.
         settings: what decides the weights.
-        loss: a loss of Keras by name, or a function, see `feed.Loss`. Regularisers of the model are added as "l2". If
-            it can check targets, it does so once, before the first update.
+        loss: a loss of Keras by name, an `ssd.SSDLoss`, whose parts are recorded one by one, or a function, see
+            `feed.Loss`. Regularisers of the model are added as "l2". If it can check targets, it does so once, before
+            the first update.
         measures: further quantities to record, such as {"accuracy": training.accuracy}.
         seed: of initial weights, order, mirroring and dropout; not negative.
         execution: how to run.
@@ -113,6 +114,7 @@ def train(
         OutOfMemory: names the batch size and suggests half, or says that not even one image fits.
     """
     execution = execution or Execution()
+    loss = getattr(loss, "named", loss)
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed: must {'not be negative' if seed < 0 else f'be below {2**32}'}, got {seed}")
     trainer = None
