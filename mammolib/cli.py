@@ -242,7 +242,7 @@ def experiment(
     about = {"name": name, "digest": digest, "films": len(films)}
     kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
     for one in names:
-        record = named.run(one, films, data=about, execution=Execution(**kept), say=click.echo, **asked)
+        record = named.run_named(one, films, data=about, execution=Execution(**kept), say=click.echo, **asked)
         click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *_said(record.metrics)]))
 
 
@@ -281,7 +281,7 @@ def detect(
     divide_by: float | None,
 ) -> None:
     """Find lesions on IMAGE, a PGM, PNG or DICOM file. For teaching and research: not for clinical use."""
-    from mammolib.ssd import detect as room
+    from mammolib.detectors import windows as room
 
     options = {} if divide_by is None else {"divide_by": divide_by}
     network = _network_of_run(weights, options) if weights.is_dir() else room.load_detector(weights, **options)
@@ -292,7 +292,7 @@ def detect(
 def _network_of_run(folder: Path, options: dict[str, float]) -> Any:
     """Return the detector whose weights a run left: with the run's own model.json if it wrote one."""
     from mammolib import training
-    from mammolib.ssd import detect as room
+    from mammolib.detectors import windows as room
 
     places = [p for p in (folder, folder / "weights") if (p / training.export.MANIFEST).is_file()]
     place = places[0] if places else folder

@@ -11,10 +11,8 @@ from PIL import Image
 
 keras = pytest.importorskip("keras")
 
-from mammolib.geometry import Detections, iou  # noqa: E402
-from mammolib.mias import Film  # noqa: E402
-from mammolib.ssd import default_boxes  # noqa: E402
-from mammolib.ssd.detect import (  # noqa: E402
+from mammolib.detectors.pictures import Picture, draw, read_picture  # noqa: E402
+from mammolib.detectors.windows import (  # noqa: E402
     NOTICE,
     detect,
     detect_file,
@@ -24,8 +22,10 @@ from mammolib.ssd.detect import (  # noqa: E402
     predict,
     windows,
 )
+from mammolib.geometry import Detections, iou  # noqa: E402
+from mammolib.mias import Film  # noqa: E402
+from mammolib.ssd import default_boxes  # noqa: E402
 from mammolib.ssd.model import L2Normalise, ssd256, ssd300  # noqa: E402
-from mammolib.ssd.pictures import Picture, draw, read_picture  # noqa: E402
 
 NARROW = 1 / 16
 

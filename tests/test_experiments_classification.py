@@ -12,8 +12,9 @@ import pytest
 from tiny import QUIET
 
 from mammolib import mias, phantom, results, training
+from mammolib.analysis import classifiers
 from mammolib.experiments import classification as c
-from mammolib.experiments import judging
+from mammolib.experiments import evaluate_classifier
 from mammolib.experiments.profiles import PROFILES
 from mammolib.mias import Film, Lesion
 
@@ -51,7 +52,7 @@ SMALL = {
 def _run(name: str, store: Path, split: str = "woman", **options: object) -> results.Record:
     width = 1 / 32 if name == "vgg16" else 1 / 16
     settings = {"store": store, "width": width, "data": DATA, "execution": QUIET} | options
-    return c.run(SMALL[name], FILMS, 0, split, **settings)
+    return c.run_classifier(SMALL[name], FILMS, 0, split, **settings)
 
 
 # the paper's settings
@@ -190,7 +191,10 @@ def test_the_paper_s_split_leaks_and_those_by_woman_do_not():
     [
         (lambda: c.draw(SMALL["vgg16"], FILMS, 0, "patch"), "reading: 'patch' is not one of film, lesion"),
         (lambda: c.draw(c.VGG16.but(patches=10**6), FILMS, 0, "film"), "are to be drawn, but there are"),
-        (lambda: c.run(c.VGG16, FILMS, store="s", split="random"), "split: 'random' is not one of image, woman, folds"),
+        (
+            lambda: c.run_classifier(c.VGG16, FILMS, store="s", split="random"),
+            "split: 'random' is not one of image, woman, folds",
+        ),
         (lambda: c.divide(SMALL["vgg16"], _normal_only(), "image", 0), "no training patch is abnormal (class 1)"),
         (lambda: c.Classification("x", "resnet", 2, 10, True, c.VGG16.settings, "mse"), "no network 'resnet'"),
     ],
@@ -322,14 +326,14 @@ def test_folds_pool_the_answers_of_all_women(store):
 def test_a_run_that_explodes_is_a_record(tmp_path):
     settings = {"optimizer": "sgd", "schedule": 1e30, "loss": "mean_squared_error", "clip": None}
     broken = SMALL["cnni-bcc"].but(epochs=9, **settings)
-    record = c.run(broken, FILMS, 0, "woman", store=tmp_path, width=1 / 16, data=DATA, execution=QUIET)
+    record = c.run_classifier(broken, FILMS, 0, "woman", store=tmp_path, width=1 / 16, data=DATA, execution=QUIET)
     assert re.fullmatch(r"diverged at update \d+", record.outcome)
     assert "test_accuracy" not in record.metrics and "women_seen" in record.metrics
     assert results.load(tmp_path / record.file_name) == record
 
 
 def test_training_is_set_beside_validation(record):
-    table = judging.gaps({"by woman": record})
+    table = classifiers.gaps({"by woman": record})
     value = {k: v["value"] for k, v in record.metrics.items()}
     row = table.loc["by woman"]
     assert row["gap"] == pytest.approx(value["train_accuracy"] - value["val_accuracy"], abs=1e-3)
@@ -338,7 +342,7 @@ def test_training_is_set_beside_validation(record):
 
 
 def test_the_largest_class_is_counted_in_the_test_set(record):
-    always = judging.always_largest(record)
+    always = classifiers.always_largest(record)
     largest = np.bincount(record.outputs["test_label"]).max()
     assert always.value == largest / len(record.outputs["test_label"]) and always.low < always.value < always.high
 
@@ -349,7 +353,7 @@ def test_groups_say_how_many_women_and_why_there_is_no_interval():
 
     some = made(test_accuracy_D=results.metric(0.75, 0.5, 1.0, n=9), auc=0.5)
     one = made(sensitivity_CALC=results.metric(1.0, n=1, reason="too few women for an interval"))
-    table = judging.by_group({"some": some, "one": one, "none": None})
+    table = classifiers.by_group({"some": some, "one": one, "none": None})
     assert table.index.tolist() == ["accuracy, dense-glandular (D)", "sensitivity, calcification (CALC)"]
     assert table["some"].tolist() == ["0.750 [0.500, 1.000], 9 women", "–"]
     assert table["one"].tolist() == ["–", "1.000 (too few women for an interval)"]
@@ -362,7 +366,7 @@ def test_the_quick_network_learns_new_women_s_lesions(tmp_path):
     profile = PROFILES["quick"]
     films = mias.load(phantom.ensure(results.root() / "_build" / "data", profile.women, 0))
     vgg = c.VGG16.for_profile(profile)
-    record = c.run(
+    record = c.run_classifier(
         vgg, films, 0, "woman", store=tmp_path, reading="lesion", width=profile.width, data=DATA, execution=QUIET
     )
     assert record.metrics["women_seen"]["value"] == 0 and record.metrics["val_auc"]["value"] >= 0.9
@@ -370,7 +374,7 @@ def test_the_quick_network_learns_new_women_s_lesions(tmp_path):
 
 def test_balanced_accuracy_is_the_mean_of_the_classes_recalls():
     label, answer = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
-    assert judging._balanced(label, answer, 3, np.ones(5)) == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert evaluate_classifier._balanced(label, answer, 3, np.ones(5)) == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_the_film_reading_explains_the_paper_s_share_of_normals(real_films):

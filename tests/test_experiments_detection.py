@@ -13,8 +13,8 @@ import pytest
 from tiny import QUIET
 
 from mammolib import cli, results, training
-from mammolib.experiments import curves, running, scoring, sets, whole_films
 from mammolib.experiments import detection as d
+from mammolib.experiments import evaluate_detector, evaluate_training, running, sets, whole_films
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import mean_average_precision
@@ -49,7 +49,7 @@ FILMS = [_film(n) for n in range(1, 21)]
 
 def _run(name: str | d.Detection, store: Path, split: str = "woman", **options: object) -> results.Record:
     given = {"store": store, "width": 1 / 32, "updates": 4, "changes": FEW, "data": DATA, "execution": QUIET}
-    return running.run(name, FILMS, split=split, **{**given, **options})
+    return running.run_detector(name, FILMS, split=split, **{**given, **options})
 
 
 # the paper's settings
@@ -172,7 +172,7 @@ def test_the_real_sets_have_the_papers_sizes(real_films):
 
 def test_a_box_in_the_middle_is_right_for_what_is_in_the_middle():
     truths = Truths([0, 1, 2], [1, 1, 2], [[78, 78, 178, 178]] * 3, 3)
-    said, sides = scoring.centre_answers(truths, 3, 256)
+    said, sides = evaluate_detector.centre_answers(truths, 3, 256)
     assert len(said) == 3 * len(sides) * 2 and mean_average_precision(said, truths).value == pytest.approx(2 / 3)
     aside = Truths([0], [1], [[0, 0, 60, 60]], 1)
     assert mean_average_precision(said.take(said.image == 0), aside).value == 0
@@ -181,32 +181,32 @@ def test_a_box_in_the_middle_is_right_for_what_is_in_the_middle():
 def test_recall_and_confidence_by_hand():
     truths = Truths([0, 1, 2, 3], [1, 1, 2, 2], [[0, 0, 100, 100]] * 4, 4)
     found = Detections([0, 1, 2], [1, 1, 1], [0.9, 0.3, 0.8], [[0, 0, 100, 100]] * 3)
-    matches = scoring.judge(found, truths)
-    said = scoring.metrics_of(matches, np.arange(4))
+    matches = evaluate_detector.judge(found, truths)
+    said = evaluate_detector.metrics_of(matches, np.arange(4))
     assert (said["recall"]["value"], said["recall_any"]["value"]) == (0.25, 0.5)
     assert said["confidence"]["value"] == pytest.approx(0.6)
-    assert scoring.undetected(matches) == 1
+    assert evaluate_detector.undetected(matches) == 1
     assert said["map"]["value"] == pytest.approx(mean_average_precision(matches).value)
 
 
 def test_an_explosion_is_found_and_its_absence_said():
-    calm = curves.explosion({"loss": [9, 8, 7], "val_loss": [9, 8, 7]}, "finished", 10, 9.0)
+    calm = evaluate_training.explosion({"loss": [9, 8, 7], "val_loss": [9, 8, 7]}, "finished", 10, 9.0)
     assert all(v["reason"] == "the loss did not explode" for v in calm.values())
-    burst = curves.explosion({"loss": [30, 23, 1.3e10], "val_loss": [25, 20, 1.15e8]}, "finished", 10, 30.0)
+    burst = evaluate_training.explosion({"loss": [30, 23, 1.3e10], "val_loss": [25, 20, 1.15e8]}, "finished", 10, 30.0)
     wanted = {"explosion_epoch": 3, "train_loss_before": 23, "train_loss_after": 1.3e10, "val_loss_before": 20,
               "val_loss_after": 1.15e8}  # fmt: skip
     assert burst == wanted
     every_second = {"loss": [9, 8, 7, 6], "val_loss": [np.nan, 8, np.nan, 6]}
-    assert curves.explosion(every_second, "finished", 10, 9.0) == calm, (
+    assert evaluate_training.explosion(every_second, "finished", 10, 9.0) == calm, (
         "an epoch that was not validated did not explode"
     )
-    assert curves.explosion(every_second, "stopped at update 40", 10, 9.0) == calm
-    late = curves.explosion({"loss": [9, 8, 95], "val_loss": [9, np.nan, np.nan]}, "finished", 10, 9.0)
+    assert evaluate_training.explosion(every_second, "stopped at update 40", 10, 9.0) == calm
+    late = evaluate_training.explosion({"loss": [9, 8, 95], "val_loss": [9, np.nan, np.nan]}, "finished", 10, 9.0)
     assert (late["explosion_epoch"], late["val_loss_before"], late["train_loss_after"]) == (3, 9, 95)
     assert late["val_loss_after"]["reason"] == "no epoch there was validated"
-    blind = curves.explosion({"loss": [9, 30], "val_loss": [9, np.nan]}, "diverged at update 20", 10, 9.0)
+    blind = evaluate_training.explosion({"loss": [9, 30], "val_loss": [9, np.nan]}, "diverged at update 20", 10, 9.0)
     assert (blind["train_loss_after"], blind["val_loss_after"]) == (30, float("inf"))
-    early = curves.explosion({}, "diverged at update 12", 10, 40.0)
+    early = evaluate_training.explosion({}, "diverged at update 12", 10, 40.0)
     assert early["explosion_epoch"] == 2 and early["train_loss_before"] == 40
     assert early["train_loss_after"] == float("inf") and early["val_loss_before"]["value"] is None
 
@@ -218,9 +218,11 @@ def test_the_layer_whose_gradient_grows_first_comes_first():
         "gradient_norm/b": [1, 20, 9],
         "gradient_norm/c": [1] * 3,
     }
-    assert curves.gradient_growth(columns) == {"b": 2, "a": 3}
+    assert evaluate_training.gradient_growth(columns) == {"b": 2, "a": 3}
     idle = {"loss": [1, 2, 3], "gradient_norm/head": [1e-6, 1e-3, 1], "gradient_norm/a": [1, 2, 3]}
-    assert curves.gradient_growth(idle) == {"head": 3}, "a head with nothing to do in the first batch has not grown"
+    assert evaluate_training.gradient_growth(idle) == {"head": 3}, (
+        "a head with nothing to do in the first batch has not grown"
+    )
 
 
 # runs
@@ -258,11 +260,13 @@ def test_test_crops_whose_mirror_trains_are_scored_apart(a):
     truths = Truths([0, 1, 2, 3], [1, 2, 1, 2], [[0, 0, 8, 8]] * 4, 4)
     trains = np.array([True, True, False, False])  # found where the mirror trains, and nowhere else
     found = Detections([0, 1, 2, 3], [1, 2, 1, 2], [0.9] * 4, [[0, 0, 8, 8]] * 2 + [[90, 90, 98, 98]] * 2)
-    said = scoring.mirrors(scoring.judge(found, truths), np.array([5, 6, 6, 7]), trains)
+    said = evaluate_detector.mirrors(evaluate_detector.judge(found, truths), np.array([5, 6, 6, 7]), trains)
     assert said["mirror_trains"] == 0.5
     assert (said["map_mirror_trains"]["value"], said["map_mirror_apart"]["value"]) == (1, 0)
     assert (said["map_mirror_trains"]["n"], said["map_mirror_apart"]["n"]) == (2, 2)
-    assert scoring.mirrors(scoring.judge(found, truths), np.arange(4), ~np.zeros(4, bool)) == {"mirror_trains": 1.0}
+    assert evaluate_detector.mirrors(evaluate_detector.judge(found, truths), np.arange(4), ~np.zeros(4, bool)) == {
+        "mirror_trains": 1.0
+    }
 
 
 @pytest.mark.slow
@@ -271,13 +275,13 @@ def test_only_a_training_that_mirrors_and_is_tested_on_its_own_set_says_so(a, af
 
 
 def test_the_kept_matches_give_the_map_again(a):
-    matches, group = scoring.matches_of(a)
+    matches, group = evaluate_detector.matches_of(a)
     assert mean_average_precision(matches).value == pytest.approx(a.metrics["map"]["value"], abs=1e-6)
     assert len(group) == matches.n_images == a.metrics["test_images"]["value"]
     kept = dict(a.outputs["matches_centred"])
     kept["confidence"] = [c / 1e4 for c in kept.pop("confidence_1e4")]
     older = replace(a, outputs={"matches_centred": kept})
-    assert scoring.matches_of(older)[0].to_dict() == matches.to_dict()
+    assert evaluate_detector.matches_of(older)[0].to_dict() == matches.to_dict()
 
 
 def test_no_film_is_named_and_no_box_kept(a, store):
@@ -315,12 +319,12 @@ def test_whole_films_normal_ones_included(a, store):
     assert len(whole_films.films_shown(FILMS, "image", 0, normal=2, with_lesion=3)) == 5
     with pytest.raises(ValueError, match="none of the 15 is normal"):
         whole_films.films_shown([f for f in FILMS if f.lesions], "image", 0)
-    record = whole_films.run(a, FILMS, store=store, stride=256)
+    record = whole_films.run_on_films(a, FILMS, store=store, stride=256)
     m = {k: v["value"] for k, v in record.metrics.items()}
     assert record.name == "A-films" and m["films"] == len(shown) and m["lesions"] == m["films"] - m["normal_films"]
     curve = record.outputs
     assert m["sensitivity_at_4"] == pytest.approx(np.interp(4, curve["false_positives"], curve["sensitivity"]), abs=0.2)
-    assert whole_films.run(a, FILMS, store=store, stride=256) == record
+    assert whole_films.run_on_films(a, FILMS, store=store, stride=256) == record
 
 
 def test_two_processes_show_whole_films_once(a, store, monkeypatch):
@@ -329,7 +333,7 @@ def test_two_processes_show_whole_films_once(a, store, monkeypatch):
     monkeypatch.setattr(running, "load", lambda *args: made.append(args) or load(*args))
     options = {"store": store, "normal": 1, "with_lesion": 1, "stride": 256}
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: whole_films.run(a, FILMS, **options), range(2))
+        first, second = pool.map(lambda _: whole_films.run_on_films(a, FILMS, **options), range(2))
     assert first == second and len(made) == 1
 
 
@@ -374,7 +378,7 @@ def test_the_command_hands_its_options_on(monkeypatch, capsys, tmp_path):
         seen.append((name, options))
         return results.Record(name, {}, DATA, 3, "woman", metrics={"map": 0.5})
 
-    monkeypatch.setattr(running, "run", run)
+    monkeypatch.setattr(running, "run_detector", run)
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: (FILMS, "7" * 64, "grey"))
     words = "experiment A C-300x2 --seed 3 --split woman --width 0.5 --updates 9 --variant trains --set flip=false"
     with pytest.raises(SystemExit) as end:

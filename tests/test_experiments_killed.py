@@ -17,7 +17,7 @@ SCRIPT = """
 import os, signal, sys, threading
 from test_experiments_detection import DATA, FEW, FILMS
 from mammolib import training
-from mammolib.experiments import running, scoring
+from mammolib.experiments import running, evaluate_detector
 
 where, when, store = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 calls = []
@@ -42,12 +42,12 @@ def timed(function):
     return call
 
 if where == "look":
-    scoring.judge = counted(scoring.judge)
+    evaluate_detector.judge = counted(evaluate_detector.judge)
 if where == "time":
     training.train = timed(training.train)
 often = training.Execution(progress=False, checkpoint_every=7, checkpoint_unit="update")
-running.run("A", FILMS, split="woman", store=store, width=1 / 32, updates=30, changes=FEW | {"watch": [30, 80]},
-              data=DATA, execution=often)
+running.run_detector("A", FILMS, split="woman", store=store, width=1 / 32, updates=30,
+              changes=FEW | {"watch": [30, 80]}, data=DATA, execution=often)
 """
 
 

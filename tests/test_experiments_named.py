@@ -22,14 +22,15 @@ def seen(monkeypatch):
 
         return run
 
-    for room in (running, classification, whole_films):
-        monkeypatch.setattr(room, "run", answer(room.__name__.rsplit(".", 1)[-1]))
+    runners = {running: "run_detector", classification: "run_classifier", whole_films: "run_on_films"}
+    for room, name in runners.items():
+        monkeypatch.setattr(room, name, answer(room.__name__.rsplit(".", 1)[-1]))
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: ([], DATA["digest"], DATA["name"]))
     return asked
 
 
 def call(name, store, **options):
-    return named.run(name, [], profile=profiles.profile("paper"), data=DATA, store=store, **options)
+    return named.run_named(name, [], profile=profiles.profile("paper"), data=DATA, store=store, **options)
 
 
 def test_a_classifier_is_changed_and_read_as_asked(seen, tmp_path):
@@ -38,7 +39,7 @@ def test_a_classifier_is_changed_and_read_as_asked(seen, tmp_path):
     assert room == "classification" and one.changes == {"epochs": 3} and one.settings.epochs == 3
     asked = {k: options[k] for k in ("seed", "split", "reading", "width")}
     assert asked == {"seed": 2, "split": "folds", "reading": "lesion", "width": 0.125}
-    named.run("cnni-bcc", [], profile=profiles.profile("quick"), data=DATA, store=tmp_path)
+    named.run_named("cnni-bcc", [], profile=profiles.profile("quick"), data=DATA, store=tmp_path)
     assert seen[1][1] == classification.QUICK["cnni-bcc"] and seen[1][2]["width"] == 0.125
     assert seen[1][2]["reading"] == "film"
 
@@ -69,7 +70,7 @@ def test_whole_films_are_shown_to_the_run_that_is_described_or_named(seen, tmp_p
 def test_a_baseline_takes_nothing_but_its_split(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        named.baselines, "run", lambda name, films, **options: asked.append((name, options.get("split")))
+        named.baselines, "run_baseline", lambda name, films, **options: asked.append((name, options.get("split")))
     )
     call("lookup", tmp_path, split="woman")
     call("loss-levels", tmp_path)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mammolib import mias, patches, results, splits
+from mammolib.detectors.lookup import histograms, lookup, nearest, repeat
 from mammolib.experiments import baselines
-from mammolib.experiments.lookup import histograms, lookup, nearest, repeat
 from mammolib.geometry import DIHEDRAL, Truths
 from mammolib.patches import Crops
 from mammolib.splits import Split
@@ -84,14 +84,14 @@ def test_the_lookup_over_many_splits_is_a_record(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(baselines.sets, "centred", lambda films: crops)
     monkeypatch.setattr(baselines, "SPLITS", 3)
     with pytest.raises(ValueError, match="by image or by woman, got 'folds'"):
-        baselines.run("lookup", [], data=DATA, store=tmp_path, split="folds")
-    record = baselines.run("lookup", [], data=DATA, store=tmp_path)
+        baselines.run_baseline("lookup", [], data=DATA, store=tmp_path, split="folds")
+    record = baselines.run_baseline("lookup", [], data=DATA, store=tmp_path)
     assert record.metrics["map"] == results.metric(1.0, n=3, reason="all 3 splits agree")
     assert record.outputs["accuracy"] == [1.0] * 3 and record.split == "image"
-    apart = baselines.run("lookup", [], data=DATA, store=tmp_path, split="woman")
+    apart = baselines.run_baseline("lookup", [], data=DATA, store=tmp_path, split="woman")
     assert apart.metrics["map"]["value"] == pytest.approx(np.mean(apart.outputs["map"])) and apart.hash != record.hash
     monkeypatch.setattr(baselines, "_looked_up", lambda *_: pytest.fail("a recorded run is loaded"))
-    assert baselines.run("lookup", [], data=DATA, store=tmp_path) == record
+    assert baselines.run_baseline("lookup", [], data=DATA, store=tmp_path) == record
 
 
 def test_the_loss_of_silence_is_counted_and_a_blind_answer_is_never_worse(tmp_path, monkeypatch) -> None:
@@ -103,5 +103,5 @@ def test_the_loss_of_silence_is_counted_and_a_blind_answer_is_never_worse(tmp_pa
     assert found["blind_localisation"] <= found["silent_localisation"]
     assert found["blind"] == pytest.approx(found["blind_confidence"] + found["blind_localisation"])
     monkeypatch.setattr(baselines.sets, "centred", lambda films: crops)
-    record = baselines.run("loss-levels", [], data=DATA, store=tmp_path)
+    record = baselines.run_baseline("loss-levels", [], data=DATA, store=tmp_path)
     assert record.metrics["silent"]["value"] == pytest.approx(found["silent"]) and record.split == "none"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from standin import NOWHERE, Film, lesion, white
 
 from mammolib import geometry, patches
+from mammolib.detectors import centre
 from mammolib.geometry import DIHEDRAL, Truths
 from mammolib.patches import Crops, Patches
 from mammolib.patches.cutting import dark_grid
@@ -344,11 +345,11 @@ def test_a_draw_that_cannot_be_made(options: dict[str, object], message: str):
 # --- The centre prior -------------------------------------------------------------------------------------------------
 def test_squares_in_the_centre_hit_within_a_factor_of_root_two():
     boxes = geometry.circle_to_box(128, 128, np.array([25.0, 36, 50, 70, 71]))
-    assert patches.centre_hits(boxes, [100]).tolist() == [[False, True, True, True, False]]
-    assert patches.centre_prior(boxes, [100]) == 0.6
-    assert patches.centre_prior(boxes, [50, 100, 180]) == 1.0
+    assert centre.centre_hits(boxes, [100]).tolist() == [[False, True, True, True, False]]
+    assert centre.centre_prior(boxes, [100]) == 0.6
+    assert centre.centre_prior(boxes, [50, 100, 180]) == 1.0
     with pytest.raises(ValueError, match="sizes, entry 1: must be positive, got 0"):
-        patches.centre_prior(boxes, [10, 0])
+        centre.centre_prior(boxes, [10, 0])
 
 
 corner = st.integers(0, 15)
@@ -360,18 +361,18 @@ small_boxes = st.tuples(corner, corner, st.integers(1, 16), st.integers(1, 16)).
 @given(st.lists(small_boxes, min_size=1, max_size=8), st.integers(1, 3), st.sampled_from([0.3, 0.5, 0.75]))
 @settings(max_examples=60)
 def test_the_best_sizes_are_the_best_of_all(boxes: list[list[int]], k: int, iou: float):
-    sizes, recall = patches.best_sizes(boxes, k, size=16, iou=iou)
-    hits = patches.centre_hits(boxes, np.arange(1, 17), 16, iou)
+    sizes, recall = centre.best_sizes(boxes, k, size=16, iou=iou)
+    hits = centre.centre_hits(boxes, np.arange(1, 17), 16, iou)
     best = max(hits[list(chosen)].any(axis=0).mean() for chosen in itertools.combinations(range(16), k))
     assert recall == pytest.approx(best)
-    assert patches.centre_prior(boxes, sizes, 16, iou) == pytest.approx(best)
+    assert centre.centre_prior(boxes, sizes, 16, iou) == pytest.approx(best)
     assert len(sizes) == k and list(sizes) == sorted(set(sizes))
 
 
 @pytest.mark.parametrize("k", [0, 17])
 def test_there_are_no_more_sizes_than_the_crop_has(k: int):
     with pytest.raises(ValueError, match=f"k: must be 1 to 16, got {k}"):
-        patches.best_sizes([[4, 4, 8, 8]], k, size=16)
+        centre.best_sizes([[4, 4, 8, 8]], k, size=16)
 
 
 # --- The real films ---------------------------------------------------------------------------------------------------
@@ -397,6 +398,6 @@ def test_the_background_rule_keeps_80_of_225(real_films):
 
 def test_a_box_that_never_moves(real_films):
     boxes = patches.lesion_crops(real_films, views=1).truths.box
-    recalls = [patches.best_sizes(boxes, k)[1] for k in (1, 2, 3)]
+    recalls = [centre.best_sizes(boxes, k)[1] for k in (1, 2, 3)]
     assert np.round(recalls, 3).tolist() == [0.452, 0.75, 0.933]
-    assert round(patches.centre_prior(boxes, [72]), 3) == 0.442
+    assert round(centre.centre_prior(boxes, [72]), 3) == 0.442

@@ -10,6 +10,7 @@ from matplotlib.patches import Circle, Rectangle
 from standin import NOWHERE, Film, lesion
 
 from mammolib import patches
+from mammolib.detectors import centre
 from mammolib.plots import COLOURS
 from mammolib.plots import data as figures
 
@@ -136,9 +137,9 @@ def test_the_centre_prior_is_drawn_with_its_best_sides(crops: patches.Crops):
     box = crops.truths.box
     ax = figures.centre_prior_curve(box, size=128).axes[0]
     curve, *best = ax.lines
-    assert curve.get_ydata()[59] == patches.centre_prior(box, [60], size=128)
+    assert curve.get_ydata()[59] == centre.centre_prior(box, [60], size=128)
     for k, line in enumerate(best, start=1):
-        sides, recall = patches.best_sizes(box, k, size=128)
+        sides, recall = centre.best_sizes(box, k, size=128)
         assert list(line.get_xdata()) == list(sides) and list(line.get_ydata()) == [recall] * k
     assert len(best) == 3 and best[0].get_ydata()[0] == curve.get_ydata().max()
 

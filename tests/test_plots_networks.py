@@ -8,11 +8,12 @@ from matplotlib.patches import Rectangle
 
 keras = pytest.importorskip("keras")
 
+from mammolib.analysis.cost import layer_costs  # noqa: E402
 from mammolib.classifiers import vgg16  # noqa: E402
 from mammolib.geometry import Detections, Truths  # noqa: E402
 from mammolib.patches import Crops  # noqa: E402
 from mammolib.plots import networks  # noqa: E402
-from mammolib.ssd import SSD256, layer_costs, make_targets, ssd256  # noqa: E402
+from mammolib.ssd import SSD256, make_targets, ssd256  # noqa: E402
 
 TRUTH = [88.0, 98.0, 168.0, 178.0]
 

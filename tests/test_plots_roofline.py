@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mammolib.analysis.roofline import Machine, Work
 from mammolib.plots import roofline as plots
-from mammolib.ssd.roofline import Machine, Work
 
 MACHINE = Machine("m", 100e9, 10e9)
 WORKS = [

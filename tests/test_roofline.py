@@ -6,9 +6,9 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from mammolib.analysis import roofline as roofs  # noqa: E402
+from mammolib.analysis.cost import LayerCost, factor_costs, layer_costs  # noqa: E402
 from mammolib.bench import best_seconds as from_bench  # noqa: E402
-from mammolib.ssd import roofline as roofs  # noqa: E402
-from mammolib.ssd.cost import LayerCost, factor_costs, layer_costs  # noqa: E402
 from mammolib.ssd.model import ssd256  # noqa: E402
 
 MACHINE = roofs.Machine("by hand", rate=100.0, bandwidth=10.0)

@@ -12,8 +12,8 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from mammolib.analysis.cost import count_flops, counts, layer_costs  # noqa: E402
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512  # noqa: E402
-from mammolib.ssd.cost import count_flops, counts, layer_costs  # noqa: E402
 from mammolib.ssd.model import (  # noqa: E402
     BACKBONE,
     CentreInput,

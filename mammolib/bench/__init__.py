@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mammolib.ssd.roofline import best_seconds
+from mammolib.analysis.roofline import best_seconds
 
 __all__ = ["ROOMS", "Benchmark", "benchmarks", "best_seconds"]
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from mammolib.analysis.roofline import matrix_rate
 from mammolib.bench import Benchmark, best_seconds
 from mammolib.geometry import Truths, circle_to_box
 from mammolib.results.machine import matrix_units
 from mammolib.ssd import decode_predictions, default_boxes, make_targets
-from mammolib.ssd.roofline import matrix_rate
 
 
 def lesions(images: int, seed: int = 0) -> Truths:
@@ -69,7 +69,8 @@ def measure(width: float) -> dict[str, Any]:
     import keras
 
     from mammolib import training
-    from mammolib.ssd import SSDLoss, count_flops, ssd256
+    from mammolib.analysis.cost import count_flops
+    from mammolib.ssd import SSDLoss, ssd256
     from mammolib.training.feed import Fed, epoch_plan
 
     gpu = training.device_kind() != "cpu"

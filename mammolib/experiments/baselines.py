@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammolib import mias, results, ssd
+from mammolib.detectors.lookup import BINS, repeat
 from mammolib.experiments import sets
-from mammolib.experiments.lookup import BINS, repeat
 from mammolib.metrics.intervals import NO_WIDTH
 from mammolib.patches import Crops
 
@@ -24,7 +24,7 @@ SPLITS = 50
 """Splits over which the lookup is repeated, with seeds 0, 1, ..."""
 
 
-def run(
+def run_baseline(
     name: str,
     films: Sequence[mias.Film],
     *,

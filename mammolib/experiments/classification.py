@@ -22,7 +22,7 @@ from mammolib.experiments.classifiers import (
     VGG16,
     Classification,
 )
-from mammolib.experiments.judging import Answers, metrics_of, outputs_of
+from mammolib.experiments.evaluate_classifier import Answers, metrics_of, outputs_of
 from mammolib.experiments.profiles import check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
@@ -31,7 +31,7 @@ from mammolib.training.settings import number, one_of, whole
 
 __all__ = [
     "CLASS_NAMES", "CNNI_BCC", "EXPERIMENTS", "QUICK", "READINGS", "VGG16", "Classification", "check", "divide", "draw",
-    "forget", "held_out_lesions", "real_sizes", "run", "weights_folder",
+    "forget", "held_out_lesions", "real_sizes", "run_classifier", "weights_folder",
 ]  # fmt: skip
 SPLITS = ("image", "woman", "folds")
 FOLDS = 10
@@ -97,7 +97,7 @@ def held_out_lesions(
     return found.take(np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)))
 
 
-def run(
+def run_classifier(
     experiment: Classification,
     films: Sequence[mias.Film],
     seed: int = 0,

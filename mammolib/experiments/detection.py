@@ -1,4 +1,4 @@
-"""The paper's Experiments A to E (section 4.2) as data; `running.run` turns one of them into a record.
+"""The paper's Experiments A to E (section 4.2) as data; `running.run_detector` turns one of them into a record.
 
 What the paper states is here as it states it; what it leaves open is named in `open`, and the value is our choice. A
 departure from either is a change (`Detection.but`), and the record says which.

@@ -23,7 +23,7 @@ NAMES = (
 )
 
 
-def run(
+def run_named(
     name: str,
     films: Sequence[mias.Film],
     *,
@@ -39,7 +39,7 @@ def run(
     Args:
         name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films: the run named by
             `of`, or else the one that the other arguments describe, which has to be in the store.
-        films, data, store, execution, say: see `running.run` and `classification.run`.
+        films, data, store, execution, say: see `running.run_detector` and `classification.run_classifier`.
         profile: its size.
         **options: see `check`.
 
@@ -52,11 +52,15 @@ def run(
     if name in classification.EXPERIMENTS:
         one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
         size = {"reading": classification.READINGS[0], "width": profile.width}
-        return classification.run(one, films, data=data, store=store, execution=execution, **{**size, **given})
+        return classification.run_classifier(
+            one, films, data=data, store=store, execution=execution, **{**size, **given}
+        )
     if name in baselines.NAMES:
-        return baselines.run(name, films, data=data, store=store, **given)
+        return baselines.run_baseline(name, films, data=data, store=store, **given)
     if not name.endswith(FILMS):
-        return running.run(name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given)
+        return running.run_detector(
+            name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
+        )
     stem = given.get("of") or _asked(name, profile, data, store, given).stem
     path = Path(store) / f"{stem}.json"
     if not path.is_file():
@@ -66,7 +70,7 @@ def run(
     for option, value in asked.items():
         if getattr(record, option) != value:
             raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(record, option)!r}")
-    return whole_films.run(record, films, store=store, data=data)
+    return whole_films.run_on_films(record, films, store=store, data=data)
 
 
 def check(
@@ -92,7 +96,7 @@ def check(
         seed: 0 if not given. A baseline takes none.
         split: "image" (if not given) or "woman"; a detector's also "lesion-order", a classifier's also "folds".
         width: factor on the filters; the profile's if not given.
-        updates, variant: of a detector only, see `running.run`.
+        updates, variant: of a detector only, see `running.run_detector`.
         changes: on top of the variant, or of the classifier's settings.
         reading: of a classifier only: "film" (if not given) or "lesion".
         of: of E, the run of A that it starts from; of whole films, the run whose network looks.

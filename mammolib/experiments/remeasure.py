@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import results
-from mammolib.experiments import baselines, judging, scoring
+from mammolib.experiments import baselines, evaluate_classifier, evaluate_detector
 from mammolib.metrics import Matches
 from mammolib.metrics.intervals import RESAMPLES, as_recorded, bootstrap
 from mammolib.results.record import checksum
@@ -76,8 +76,8 @@ def renewed(record: results.Record, metrics: Mapping[str, Any] | None = None) ->
     for which in ("centred", "uniform"):
         if record.outputs.get(f"matches_{which}"):
             suffix = f"_{which}" if f"map_{which}" in record.metrics else ""
-            matches, group = scoring.matches_of(record, which)
-            fresh = scoring.metrics_of(matches, group, suffix)
+            matches, group = evaluate_detector.matches_of(record, which)
+            fresh = evaluate_detector.metrics_of(matches, group, suffix)
             again |= fresh
             for name in ("map", "ap_benign", "ap_malignant", "recall", "recall_any"):
                 if name + suffix in fresh:
@@ -139,7 +139,7 @@ def _without(old: Mapping[str, Any], reason: str) -> dict[str, Any]:
 def _undefined(matches: Matches, group: NDArray, name: str) -> float:
     """Return the share of resamples in which a test set has no lesion of a class that the number needs."""
     needed = {"ap_benign": [1], "ap_malignant": [2], "map": [1, 2]}.get(name, [None])
-    lesions = np.array([scoring.lesions_of(matches, label) for label in needed])
+    lesions = np.array([evaluate_detector.lesions_of(matches, label) for label in needed])
     there = bootstrap(lambda w: np.where((w @ lesions.T > 0).all(axis=-1), 0.0, np.nan), group)
     return there.undefined / RESAMPLES
 
@@ -149,7 +149,7 @@ def _of_classifier(record: results.Record) -> dict[str, Any]:
     majority = record.metrics["majority_accuracy"]["value"]
     shares = [float((label == k).mean()) for k in range(score.shape[1])]
     constant = int(np.argmin([abs(share - majority) for share in shares]))
-    found = judging.of_answers(
+    found = evaluate_classifier.of_answers(
         label, score, np.full(len(label), constant), np.asarray(record.outputs["test_group"]), score.shape[1]
     )
     if abs(shares[constant] - majority) > 1e-9:  # several folds, each with a largest class of its own

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from mammolib import mias, results, ssd, training
-from mammolib.experiments import curves, scoring
+from mammolib.experiments import evaluate_detector, evaluate_training
 from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment, variant_changes
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
@@ -156,7 +156,7 @@ def ask(
     return asked
 
 
-def run(
+def run_detector(
     name: str | Detection,
     films: Sequence[mias.Film],
     *,
@@ -307,12 +307,12 @@ def _train(
         title=f"{one.name} by {asked.split}",
         watch=_Watched(asked, sets, say),
     )
-    metrics = sets.facts(plan) | curves.of_training(one, plan, done, len(part.training)) | done.history.notes
+    metrics = sets.facts(plan) | evaluate_training.of_training(one, plan, done, len(part.training)) | done.history.notes
     outputs: dict[str, Any] = {}
     if one.gradient_norm == "layer":
-        outputs["gradient_growth"] = curves.gradient_growth(done.history.update)
+        outputs["gradient_growth"] = evaluate_training.gradient_growth(done.history.update)
         first = (done.history.update.get("loss") or [None])[0]
-        metrics |= curves.explosion(done.history.epoch, done.outcome, plan.steps, first)
+        metrics |= evaluate_training.explosion(done.history.epoch, done.outcome, plan.steps, first)
     if not done.diverged:
         training.export_weights(done.model, place / "weights")
         _write(place / "weights" / training.export.MODEL, done.model.to_json())
@@ -320,8 +320,10 @@ def _train(
         metrics, outputs = metrics | tested, outputs | more
         some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
         for name, rows in (("training", some), ("validation", part.validation)):
-            taken, group = scoring.anonymous(crops, rows, asked.data["digest"])
-            said = scoring.metrics_of(scoring.judge(scoring.answers(done.model, taken), taken.truths), group)
+            taken, group = evaluate_detector.anonymous(crops, rows, asked.data["digest"])
+            said = evaluate_detector.metrics_of(
+                evaluate_detector.judge(evaluate_detector.answers(done.model, taken), taken.truths), group
+            )
             metrics[f"map_{name}"] = said["map"]
     return replace(
         asked.record,
@@ -355,9 +357,11 @@ class _Watched:
         marks = [mark for mark in self.asked.experiment.watch if self.plan.marks[mark] == epoch]
         if marks:
             crops, part = self.sets.all[self.asked.experiment.tests_on[0]]
-            taken, group = scoring.anonymous(crops, part.test, self.asked.data["digest"])
-            matches = scoring.judge(scoring.answers(network, taken), taken.truths)
-            seen = scoring.metrics_of(matches, group) | {"classes_undetected": scoring.undetected(matches)}
+            taken, group = evaluate_detector.anonymous(crops, part.test, self.asked.data["digest"])
+            matches = evaluate_detector.judge(evaluate_detector.answers(network, taken), taken.truths)
+            seen = evaluate_detector.metrics_of(matches, group) | {
+                "classes_undetected": evaluate_detector.undetected(matches)
+            }
             del seen["confidence"]
             plain = json.loads(json.dumps(seen, default=float))  # as it comes back from a checkpoint
             for mark in marks:

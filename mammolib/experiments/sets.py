@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib import mias, splits
-from mammolib.experiments import scoring
+from mammolib.experiments import evaluate_detector
 from mammolib.experiments.detection import Detection, Plan
-from mammolib.experiments.leak import mirror_in_training
 from mammolib.patches import Crops, lesion_crops, uniform_cuts
 from mammolib.splits import Split
 
@@ -65,6 +65,22 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     return cuts, Split(*(np.sort(s[:most]) for s, most in zip(sides, UNIFORM_SIZES, strict=True)), part.kind)
 
 
+def mirror_in_training(crops: Crops, split: Split, images: NDArray | None = None) -> NDArray[np.bool_]:
+    """Say for each test crop whether the training set holds its mirror image, pixel by pixel.
+
+    Args:
+        crops: lesions in eight views each.
+        split: which crops train and which test.
+        images: (N, H, W) the test crops in an order of their own; in the split's order if not given.
+
+    Returns:
+        (N,) True where a training crop, mirrored left to right, *is* the test crop.
+    """
+    seen = {crops.images[row].tobytes() for row in split.training}
+    asked = crops.images[split.test] if images is None else images
+    return np.array([np.ascontiguousarray(image[:, ::-1]).tobytes() in seen for image in asked])
+
+
 @dataclass(frozen=True)
 class Sets:
     """The data of a run.
@@ -106,7 +122,7 @@ class Sets:
                 found[f"{what}_seen{self.suffix(name)}"] = float(
                     np.isin(groups[part.test], groups[part.training]).mean()
                 )
-            found |= scoring.baselines(crops, part, self.suffix(name))
+            found |= evaluate_detector.baselines(crops, part, self.suffix(name))
         return found
 
     def test(self, model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,13 +137,13 @@ class Sets:
         for name in self.experiment.tests_on:
             crops, part = self.all[name]
             size = crops.images.shape[1]
-            taken, group = scoring.anonymous(crops, part.test, self.digest)
-            found = scoring.answers(model, taken)
-            matches = scoring.judge(found, taken.truths)
-            metrics |= scoring.metrics_of(matches, group, self.suffix(name))
+            taken, group = evaluate_detector.anonymous(crops, part.test, self.digest)
+            found = evaluate_detector.answers(model, taken)
+            matches = evaluate_detector.judge(found, taken.truths)
+            metrics |= evaluate_detector.metrics_of(matches, group, self.suffix(name))
             if self.experiment.flip and self.experiment.tests_on == (self.experiment.trains_on,):
-                metrics |= scoring.mirrors(matches, group, mirror_in_training(crops, part, taken.images))
-            outputs[f"matches_{name}"] = scoring.kept_matches(matches, group)
-            outputs[f"answers_{name}"] = scoring.centre_map(found, len(taken), size)
-            outputs[f"lesions_{name}"] = scoring.centres(taken.truths.box, size)
+                metrics |= evaluate_detector.mirrors(matches, group, mirror_in_training(crops, part, taken.images))
+            outputs[f"matches_{name}"] = evaluate_detector.kept_matches(matches, group)
+            outputs[f"answers_{name}"] = evaluate_detector.centre_map(found, len(taken), size)
+            outputs[f"lesions_{name}"] = evaluate_detector.centres(taken.truths.box, size)
         return metrics, outputs

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mammolib import mias, results
-from mammolib.experiments import running, scoring, sets
+from mammolib.experiments import evaluate_detector, running, sets
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import CAMELYON, Froc, froc, match, measured, sensitivity_at
 
@@ -48,7 +48,7 @@ def films_shown(
     return lesions[:with_lesion] + without[:normal]
 
 
-def run(
+def run_on_films(
     of: results.Record,
     films: Sequence[mias.Film],
     *,
@@ -60,8 +60,8 @@ def run(
 ) -> results.Record:
     """Show whole films to a run's network and record the FROC curve; a record that is there is loaded.
 
-    Answers count as in `scoring.answers`. A mark is a hit if it overlaps a lesion by IoU 0.5, whatever class it names;
-    a second mark on a lesion counts as neither.
+    Answers count as in `evaluate_detector.answers`. A mark is a hit if it overlaps a lesion by IoU 0.5, whatever class
+    it names; a second mark on a lesion counts as neither.
 
     Args:
         of: a finished run of A, C, D or E-after; its weights are in the store.
@@ -83,7 +83,7 @@ def run(
         **results.start_of(of),
         "width": of.settings["width"],
         "stride": stride,
-        "candidates": scoring.CANDIDATES,
+        "candidates": evaluate_detector.CANDIDATES,
         "normal": normal,
         "reduced": of.reduced or normal is not None or with_lesion is not None,
         "changed": dict(of.settings["changed"]),
@@ -104,7 +104,7 @@ def _shown(
     of: results.Record, films: Sequence[mias.Film], asked: Mapping[str, Any], store: str | Path
 ) -> results.Record:
     """Show films to a run's network and return the record that `asked` describes."""
-    from mammolib.ssd import detect_films
+    from mammolib.detectors.windows import detect_films
     from mammolib.training import quiet
 
     normal, with_lesion = asked["settings"]["normal"], asked["settings"].get("with_lesion")
@@ -113,7 +113,13 @@ def _shown(
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = mias.film_truths(shown)
     with quiet():
-        found = detect_films(model, shown, stride=stride, confidence=scoring.CONFIDENCE, top_before=scoring.CANDIDATES)
+        found = detect_films(
+            model,
+            shown,
+            stride=stride,
+            confidence=evaluate_detector.CONFIDENCE,
+            top_before=evaluate_detector.CANDIDATES,
+        )
     curve = froc(found, truths)
     one = np.ones_like
     lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))

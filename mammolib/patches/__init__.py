@@ -8,7 +8,6 @@ Films are those of `mammolib.mias`. As in the paper, films with several annotati
 centre are passed over here; so a patch shows one lesion at most.
 """
 
-from mammolib.patches.centre import best_sizes, centre_hits, centre_prior
 from mammolib.patches.cutting import DARK, MAX_DARK, crop, dark_fraction, grid, grid_origins, survivors
 from mammolib.patches.sets import (
     Crops,
@@ -24,9 +23,6 @@ __all__ = [
     "MAX_DARK",
     "Crops",
     "Patches",
-    "best_sizes",
-    "centre_hits",
-    "centre_prior",
     "crop",
     "dark_fraction",
     "grid",

@@ -11,6 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib import mias, patches
+from mammolib.detectors import centre
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
 from mammolib.plots import COLOURS, DASHES, GREY, figure, show_pixels
@@ -192,9 +193,9 @@ def centre_prior_curve(boxes: ArrayLike, size: int = 256, iou: float = 0.5) -> F
     sides = np.arange(1, size + 1)
     fig = figure(width=6.4, height=3.2)
     ax = fig.axes[0]
-    ax.plot(sides, patches.centre_hits(boxes, sides, size, iou).mean(axis=1), color=COLOURS["benign"])
+    ax.plot(sides, centre.centre_hits(boxes, sides, size, iou).mean(axis=1), color=COLOURS["benign"])
     for k, marker, words in ((1, "o", "best side"), (2, "s", "best two together"), (3, "D", "best three together")):
-        best, recall = patches.best_sizes(boxes, k, size, iou)
+        best, recall = centre.best_sizes(boxes, k, size, iou)
         ax.plot(best, [recall] * k, marker=marker, ls=":", color=COLOURS["malignant"], ms=5)
         text = f"{words}: {', '.join(map(str, best))}"
         ax.annotate(text, (best[-1], recall), (4, 6), textcoords="offset points", fontsize=8)

@@ -98,7 +98,7 @@ def growth_by_layer(layers: Mapping[str, Sequence[float]], idle: float = 1e-3, m
 
     Args:
         layers: layer -> gradient norm of each update, from the input to the output.
-        idle: a layer's start counts as at least this share of the largest layer's; see `curves.gradient_growth`.
+        idle: a layer's start counts as at least this share of the largest layer's; see `gradient_growth`.
         most: the power of ten at which the colours end.
 
     Raises:

@@ -38,7 +38,7 @@ def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
         model: any functional model of this book.
         sources: layers whose map the detector answers from, marked with an arrow; for an SSD they are found.
     """
-    from mammolib.ssd import layer_costs
+    from mammolib.analysis.cost import layer_costs
 
     heads = tuple(name for name in _names(model) if name.endswith(("_conf", "_loc", "_confidence", "_offsets")))
     sources = sources or _sources(model, heads)
@@ -80,7 +80,7 @@ def shapes(model: keras.Model) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from mammolib.ssd import layer_costs
+    from mammolib.analysis.cost import layer_costs
 
     rows = [
         {

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mammolib.experiments.retraining import in_the_middle
+from mammolib.analysis.retraining import in_the_middle
+from mammolib.detectors.centre import centre_hits
 from mammolib.geometry import circle_to_box
 from mammolib.metrics import Matches, average_precision, precision_recall
-from mammolib.patches import centre_hits
 from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
 
 STYLES = ((BENIGN, "-"), (MALIGNANT, "--"))
@@ -98,7 +98,7 @@ def joined_losses(history: Mapping[str, Mapping[str, Sequence[float | None]]], f
     """Draw the losses of a training and of its continuation on one axis: the paper's Figure 18.
 
     Args:
-        history: of `experiments.retraining.joined`.
+        history: of `analysis.retraining.joined`.
         first: epochs of the first training; lines break there, since the images change.
     """
     columns = {k: np.array([np.nan if v is None else v for v in c], float) for k, c in history["epoch"].items()}

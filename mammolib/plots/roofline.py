@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mammolib.analysis.roofline import Machine, Work
 from mammolib.plots import ACCENT, BENIGN, MALIGNANT, PAPER, figure
-from mammolib.ssd.roofline import Machine, Work
 
 DOTS = (("o", BENIGN, BENIGN), ("s", MALIGNANT, "white"), ("^", ACCENT, ACCENT), ("D", PAPER, "white"))
 """Marker, edge and face of each kind in turn: apart in grey as well."""

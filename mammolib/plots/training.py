@@ -155,7 +155,7 @@ def updates_and_passes(
     every update as well, it is drawn faintly.
 
     Args:
-        runs: name -> history with the column "passes" (`curves.with_passes`).
+        runs: name -> history with the column "passes" (`analysis.curves.with_passes`).
         points: name -> (updates, passes, loss) that the paper states.
         column: of the epochs' columns.
         log: a logarithmic axis of updates and passes, for runs of very different lengths; without it an exponential
@@ -193,7 +193,7 @@ def compare_parts(runs: Mapping[str, History], by: str = "update") -> Figure:
     Runs whose decay differs can be compared in the middle panel only.
 
     Args:
-        runs: name -> history with the column "val_detection_loss" (`curves.with_passes`); one that was never
+        runs: name -> history with the column "val_detection_loss" (`analysis.curves.with_passes`); one that was never
             validated is left out.
         by: "update", "passes" or "epoch".
     """

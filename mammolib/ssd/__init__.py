@@ -1,4 +1,4 @@
-"""The single-shot detector of the paper, part by part: default boxes, targets, model, loss, decoding, whole films.
+"""The single-shot detector of the paper, part by part: default boxes, targets, model, loss, decoding.
 
 `boxes`, `targets` and `decode` are NumPy alone; Keras is loaded when a model or the loss is first asked for.
 """
@@ -13,16 +13,14 @@ from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
 from mammolib.ssd.targets import make_targets, match, samples
 
 if TYPE_CHECKING:
-    from mammolib.ssd.cost import LayerCost, count_flops, counts, factor_costs, layer_costs
-    from mammolib.ssd.detect import detect_file, detect_films, load_detector, predict
+    from mammolib.ssd.inference import predict
     from mammolib.ssd.loss import SSDLoss
     from mammolib.ssd.model import load_imagenet, ssd256, ssd300, ssd512
 
 _LATER = {
-    "cost": ("LayerCost", "count_flops", "counts", "factor_costs", "layer_costs"),
-    "detect": ("detect_file", "detect_films", "load_detector", "predict"),
     "loss": ("SSDLoss",),
     "model": ("load_imagenet", "ssd256", "ssd300", "ssd512"),
+    "inference": ("predict",),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 
@@ -30,19 +28,11 @@ __all__ = [
     "SSD256",
     "SSD300",
     "SSD512",
-    "LayerCost",
     "Layout",
     "SSDLoss",
     "best_is_right",
-    "count_flops",
-    "counts",
     "decode_predictions",
     "default_boxes",
-    "detect_file",
-    "detect_films",
-    "factor_costs",
-    "layer_costs",
-    "load_detector",
     "load_imagenet",
     "make_targets",
     "map_of_box",

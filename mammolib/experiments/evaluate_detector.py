@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import geometry
+from mammolib.detectors.centre import best_sizes, centre_hits, centre_prior
 from mammolib.geometry import CLASSES, Detections, Truths
 from mammolib.metrics import (
     TRUE,
@@ -24,7 +25,6 @@ from mammolib.metrics import (
 )
 from mammolib.metrics.intervals import measured, spread
 from mammolib.patches import Crops
-from mammolib.patches.centre import best_sizes, centre_hits, centre_prior
 
 if TYPE_CHECKING:
     import keras
@@ -160,7 +160,7 @@ def baselines(crops: Crops, split: Any, suffix: str = "") -> dict[str, float]:
     Returns:
         lookup_accuracy, lookup_map, lookup_majority, centre_map, and centre_recall of the three best squares.
     """
-    from mammolib.experiments.lookup import lookup
+    from mammolib.detectors.lookup import lookup
 
     said = lookup(crops, split)
     train, test = (crops.truths.of_images(rows) for rows in (split.training, split.test))

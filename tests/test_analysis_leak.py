@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mammolib import phantom
-from mammolib.experiments import leak, sets
+from mammolib.analysis import leak
+from mammolib.experiments import sets
 from mammolib.mias import load
 from mammolib.results import Record, metric
 
@@ -22,16 +23,16 @@ def crops(tmp_path_factory):
 @pytest.mark.slow
 def test_a_mirror_image_is_one_of_the_eight_views(crops):
     all_train = SimpleNamespace(training=np.arange(len(crops)), test=np.arange(len(crops)))
-    assert leak.mirror_in_training(crops, all_train).all()
+    assert sets.mirror_in_training(crops, all_train).all()
 
 
 def test_by_image_most_mirrors_are_in_training_by_woman_none(crops):
     by_image, by_woman = (sets.divide(crops, kind, 0) for kind in ("image", "woman"))
-    assert leak.mirror_in_training(crops, by_image).mean() > 0.4
-    assert not leak.mirror_in_training(crops, by_woman).any()
-    backwards = leak.mirror_in_training(crops, by_image, crops.images[by_image.test[::-1]])
-    np.testing.assert_array_equal(backwards[::-1], leak.mirror_in_training(crops, by_image))
-    mirrored = by_image.test[leak.mirror_in_training(crops, by_image)]
+    assert sets.mirror_in_training(crops, by_image).mean() > 0.4
+    assert not sets.mirror_in_training(crops, by_woman).any()
+    backwards = sets.mirror_in_training(crops, by_image, crops.images[by_image.test[::-1]])
+    np.testing.assert_array_equal(backwards[::-1], sets.mirror_in_training(crops, by_image))
+    mirrored = by_image.test[sets.mirror_in_training(crops, by_image)]
     assert np.isin(crops.lesion[mirrored], crops.lesion[by_image.training]).all()
 
 

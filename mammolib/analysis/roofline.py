@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mammolib.ssd.cost import LayerCost, factor_costs, layer_costs
+from mammolib.analysis.cost import LayerCost, factor_costs, layer_costs
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from mammolib.experiments.ladder import (
+from mammolib.analysis.stability import (
     doubled,
     doubled_table,
     first_steps,

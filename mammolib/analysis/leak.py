@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mammolib.metrics import Interval
-from mammolib.patches import Crops
 from mammolib.results import Record, key_but
 from mammolib.results.runs import SPLITS
 from mammolib.results.words import metric_words, seeds_words
@@ -21,26 +17,9 @@ from mammolib.results.words import metric_words, seeds_words
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mammolib.splits import Split
 
 CELLS = tuple((split, flip) for split in ("image", "woman") for flip in (True, False))
 """Split and mirroring of the four kinds of run."""
-
-
-def mirror_in_training(crops: Crops, split: Split, images: NDArray | None = None) -> NDArray[np.bool_]:
-    """Say for each test crop whether the training set holds its mirror image, pixel by pixel.
-
-    Args:
-        crops: lesions in eight views each.
-        split: which crops train and which test.
-        images: (N, H, W) the test crops in an order of their own; in the split's order if not given.
-
-    Returns:
-        (N,) True where a training crop, mirrored left to right, *is* the test crop.
-    """
-    seen = {crops.images[row].tobytes() for row in split.training}
-    asked = crops.images[split.test] if images is None else images
-    return np.array([np.ascontiguousarray(image[:, ::-1]).tobytes() in seen for image in asked])
 
 
 def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]]:

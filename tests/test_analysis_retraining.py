@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from mammolib import results, ssd, training
-from mammolib.experiments import retraining, running, scoring, whole_films
+from mammolib.analysis import retraining
+from mammolib.detectors.centre import centre_hits
+from mammolib.experiments import evaluate_detector, running, whole_films
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import Froc, match
-from mammolib.patches import centre_hits
 from mammolib.plots import retraining as plots
 from mammolib.results import Record, metric
 
@@ -26,7 +27,7 @@ def kept(confidence, right, label=1):
     truths = Truths(np.arange(4), [1, 1, 2, 2], np.repeat(BOX, 4, 0), 4)
     off = np.where(np.array(right), 0, 100)[:, None]
     found = Detections(np.arange(4), [label] * 4, confidence, np.repeat(BOX, 4, 0) + off)
-    return scoring.kept_matches(match(found, truths), np.arange(4))
+    return evaluate_detector.kept_matches(match(found, truths), np.arange(4))
 
 
 def record(name="E-after", epochs=3, **metrics):
@@ -144,7 +145,10 @@ def test_maps_have_a_row_for_each_set_and_say_the_middle():
 
 
 def test_curves_of_both_name_their_aps():
-    pairs = {"before": scoring.matches_of(record(), "uniform")[0], "after": scoring.matches_of(record(), "centred")[0]}
+    pairs = {
+        "before": evaluate_detector.matches_of(record(), "uniform")[0],
+        "after": evaluate_detector.matches_of(record(), "centred")[0],
+    }
     fig = plots.precision_recall_pairs({"centred": pairs, "uniform": pairs})
     assert [ax.get_title() for ax in fig.axes][:2] == ["centred, benign", "centred, malignant"]
     words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from mammolib.experiments.curves import in_words
+from mammolib.analysis.curves import in_words
 from mammolib.results import Record, key_but, own_changes
 
 if TYPE_CHECKING:

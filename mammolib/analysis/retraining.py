@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mammolib.experiments import scoring
+from mammolib.experiments import evaluate_detector
 from mammolib.experiments.detection import SETS
 from mammolib.metrics import TRUE
 from mammolib.patches import Crops
@@ -128,7 +128,7 @@ def confidence_ranks(record: Record, which: str) -> dict[str, float]:
         The median confidence of the right answers, and the wrong answers an image that are more confident than the
         median right one of their class; NaN where nothing is right.
     """
-    matches, _ = scoring.matches_of(record, which)
+    matches, _ = evaluate_detector.matches_of(record, which)
     right, wrong = matches.outcome[0] == TRUE, 0
     for label in np.unique(matches.label[right]):
         mine = matches.label == label

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mammolib.experiments import curves
+from mammolib.analysis import curves
 from mammolib.results import Record
 
 
