@@ -6,7 +6,9 @@ import importlib
 import inspect
 
 ROOMS = (
-    "geometry mias phantom patches splits metrics results training classifiers saliency ssd experiments benchmark"
+    "geometry mias phantom patches splits metrics results training classifiers saliency ssd detectors.centre "
+    "detectors.lookup detectors.windows experiments.detection experiments.running experiments.named benchmark "
+    "analysis.leak analysis.stability analysis.curves analysis.retraining analysis.classifiers analysis.cost"
 ).split()
 
 INTRO = """# What mammolib offers
@@ -22,7 +24,7 @@ def reference_page() -> str:
 
 
 def public(room: str) -> list[str]:
-    """Return the names of a room's public functions and classes, in alphabetical order, classes first."""
+    """Return the names of the public classes, then functions, of a room or of a file in it, each in alphabetical order."""
     module = importlib.import_module(f"mammolib.{room}")
     listed = getattr(module, "__all__", None)
     names = listed or [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
