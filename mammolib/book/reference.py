@@ -24,7 +24,7 @@ def reference_page() -> str:
 
 
 def public(room: str) -> list[str]:
-    """Return the names of the public classes, then functions, of a room or of a file in it, each in alphabetical order."""
+    """Return the public classes, then functions, of a room or of a file in it, each in alphabetical order."""
     module = importlib.import_module(f"mammolib.{room}")
     listed = getattr(module, "__all__", None)
     names = listed or [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
