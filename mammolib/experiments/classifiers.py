@@ -18,7 +18,7 @@ import keras
 from mammolib import classifiers
 from mammolib.experiments.profiles import Profile
 from mammolib.training import Schedule, Settings
-from mammolib.training.settings import number, one_of, whole
+from mammolib.training.settings import OPTIMIZERS, number, one_of, whole
 
 CLASS_NAMES = {2: ("normal", "abnormal"), 3: ("normal", "benign", "malignant")}
 READINGS = ("film", "lesion")
@@ -28,8 +28,6 @@ LOSSES = (
     "categorical_crossentropy", "categorical_focal_crossentropy", "binary_crossentropy",
 )  # fmt: skip
 """Losses of Keras that take one-hot targets and probabilities."""
-WORDS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
-"""Optimizers as the paper spells them."""
 
 
 VIEWS = "a number from 1 to 8 for each reading: " + ", ".join(READINGS)
@@ -190,7 +188,7 @@ class Classification:
             "epochs": self.settings.epochs,
             "batch": self.settings.batch,
             "rate": self.settings.schedule.values[0],
-            "optimizer": WORDS.get(self.settings.optimizer, self.settings.optimizer),
+            "optimizer": OPTIMIZERS.get(self.settings.optimizer, self.settings.optimizer),
             "loss": self.loss.replace("_", " "),
             "training": self.settings.as_data(),
             "open": list(self.open),

@@ -22,8 +22,6 @@ SPLITS = ("image", "lesion-order", "woman")
 SETS = ("centred", "uniform")
 STARTS = ("random", "imagenet")
 LEAST_STEPS = 10
-WORDS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
-"""Optimizers as a reader writes them."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ class Detection:
                 "updates": plan.updates,
                 "rates": list(plan.rates),
                 "rate_epochs": [int(e) if e == int(e) else e for e in ends],
-                "optimizer": WORDS.get(self.optimizer, self.optimizer),
+                "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
                 **({"momentum": self.momentum} if self.optimizer == "sgd" else {}),
                 "clip": self.clip,
                 "warmup": self.warmup,

@@ -1,4 +1,4 @@
-"""What a detector's answers are worth: metrics with intervals over women, and what a record keeps of the answers.
+"""Evaluate a detector: metrics with intervals over women, and what a record keeps of the answers.
 
 An answer counts from a confidence of `CONFIDENCE`, and of each class the `CANDIDATES` most confident boxes enter the
 suppression, as in the evaluator of the time; it is shown in a picture from `SHOWN`. Boxes are cut off at the border of
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mammolib import geometry
 from mammolib.detectors.centre import best_sizes, centre_hits, centre_prior
+from mammolib.experiments.detection import Plan
+from mammolib.experiments.sets import Sets, mirror_in_training
 from mammolib.geometry import CLASSES, Detections, Truths
 from mammolib.metrics import (
     TRUE,
@@ -63,6 +65,45 @@ def answers(model: keras.Model, crops: Crops) -> Detections:
         found = predict(model, crops.images, confidence=CONFIDENCE, top_before=CANDIDATES)
     size = crops.images.shape[1]
     return Detections(found.image, found.label, found.confidence, geometry.clip(found.box, size, size))
+
+
+def facts(sets: Sets, plan: Plan) -> dict[str, Any]:
+    """Return the sizes, what leaks, and what the baselines score."""
+    crops, part = sets.all[sets.experiment.trains_on]
+    sides = ("train_images", "validation_images", "test_images")
+    found: dict[str, Any] = dict(zip(sides, part.sizes, strict=True))
+    if plan.updates:
+        found["passes"] = plan.steps * sets.experiment.batch / found["train_images"]
+    for name in sets.experiment.tests_on:
+        crops, part = sets.all[name]
+        for what, groups in (("women", crops.woman), ("lesions", crops.film)):
+            found[f"{what}_seen{sets.suffix(name)}"] = float(np.isin(groups[part.test], groups[part.training]).mean())
+        found |= baselines(crops, part, sets.suffix(name))
+    return found
+
+
+def evaluate(model: keras.Model, sets: Sets) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a network's metrics and outputs on the test sets.
+
+    Where it was trained on mirrored crops of the set it is tested on, the metrics also say which share of the test
+    crops has its mirror image in training (mirror_trains) and, if there are both kinds, the mAP on these and on the
+    rest (map_mirror_trains, map_mirror_apart).
+    """
+    metrics: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    for name in sets.experiment.tests_on:
+        crops, part = sets.all[name]
+        size = crops.images.shape[1]
+        taken, group = anonymous(crops, part.test, sets.digest)
+        found = answers(model, taken)
+        matches = judge(found, taken.truths)
+        metrics |= metrics_of(matches, group, sets.suffix(name))
+        if sets.experiment.flip and sets.experiment.tests_on == (sets.experiment.trains_on,):
+            metrics |= mirrors(matches, group, mirror_in_training(crops, part, taken.images))
+        outputs[f"matches_{name}"] = kept_matches(matches, group)
+        outputs[f"answers_{name}"] = centre_map(found, len(taken), size)
+        outputs[f"lesions_{name}"] = centres(taken.truths.box, size)
+    return metrics, outputs
 
 
 def metrics_of(matches: Matches, group: NDArray[np.integer], suffix: str = "") -> dict[str, Any]:

@@ -278,8 +278,8 @@ def _evaluate_only(asked: Asked, films: Sequence[mias.Film], store: Path) -> res
     model = build(asked.experiment, asked.width)
     training.load_weights(model, store / asked.origin / "weights")
     sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
-    metrics, outputs = sets.test(model)
-    metrics = sets.facts(asked.plan) | {"parameters": model.count_params()} | metrics
+    metrics, outputs = evaluate_detector.evaluate(model, sets)
+    metrics = evaluate_detector.facts(sets, asked.plan) | {"parameters": model.count_params()} | metrics
     return replace(asked.record, metrics=metrics, outputs=outputs, machine=results.machine())
 
 
@@ -307,7 +307,11 @@ def _train(
         title=f"{one.name} by {asked.split}",
         watch=_Watched(asked, sets, say),
     )
-    metrics = sets.facts(plan) | evaluate_training.of_training(one, plan, done, len(part.training)) | done.history.notes
+    metrics = (
+        evaluate_detector.facts(sets, plan)
+        | evaluate_training.of_training(one, plan, done, len(part.training))
+        | done.history.notes
+    )
     outputs: dict[str, Any] = {}
     if one.gradient_norm == "layer":
         outputs["gradient_growth"] = evaluate_training.gradient_growth(done.history.update)
@@ -316,7 +320,7 @@ def _train(
     if not done.diverged:
         training.export_weights(done.model, place / "weights")
         _write(place / "weights" / training.export.MODEL, done.model.to_json())
-        tested, more = sets.test(done.model)
+        tested, more = evaluate_detector.evaluate(done.model, sets)
         metrics, outputs = metrics | tested, outputs | more
         some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
         for name, rows in (("training", some), ("validation", part.validation)):

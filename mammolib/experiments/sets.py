@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import mias, splits
-from mammolib.experiments import evaluate_detector
-from mammolib.experiments.detection import Detection, Plan
+from mammolib.experiments.detection import Detection
 from mammolib.patches import Crops, lesion_crops, uniform_cuts
 from mammolib.splits import Split
 
@@ -108,42 +105,3 @@ class Sets:
     def suffix(self, name: str) -> str:
         """Return what names of metrics of a test set end in: nothing, where there is only one."""
         return f"_{name}" if len(self.experiment.tests_on) > 1 else ""
-
-    def facts(self, plan: Plan) -> dict[str, Any]:
-        """Return the sizes, what leaks, and what the baselines score."""
-        crops, part = self.all[self.experiment.trains_on]
-        sides = ("train_images", "validation_images", "test_images")
-        found: dict[str, Any] = dict(zip(sides, part.sizes, strict=True))
-        if plan.updates:
-            found["passes"] = plan.steps * self.experiment.batch / found["train_images"]
-        for name in self.experiment.tests_on:
-            crops, part = self.all[name]
-            for what, groups in (("women", crops.woman), ("lesions", crops.film)):
-                found[f"{what}_seen{self.suffix(name)}"] = float(
-                    np.isin(groups[part.test], groups[part.training]).mean()
-                )
-            found |= evaluate_detector.baselines(crops, part, self.suffix(name))
-        return found
-
-    def test(self, model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a network's metrics and outputs on the test sets.
-
-        Where it was trained on mirrored crops of the set it is tested on, the metrics also say which share of the test
-        crops has its mirror image in training (mirror_trains) and, if there are both kinds, the mAP on these and on the
-        rest (map_mirror_trains, map_mirror_apart).
-        """
-        metrics: dict[str, Any] = {}
-        outputs: dict[str, Any] = {}
-        for name in self.experiment.tests_on:
-            crops, part = self.all[name]
-            size = crops.images.shape[1]
-            taken, group = evaluate_detector.anonymous(crops, part.test, self.digest)
-            found = evaluate_detector.answers(model, taken)
-            matches = evaluate_detector.judge(found, taken.truths)
-            metrics |= evaluate_detector.metrics_of(matches, group, self.suffix(name))
-            if self.experiment.flip and self.experiment.tests_on == (self.experiment.trains_on,):
-                metrics |= evaluate_detector.mirrors(matches, group, mirror_in_training(crops, part, taken.images))
-            outputs[f"matches_{name}"] = evaluate_detector.kept_matches(matches, group)
-            outputs[f"answers_{name}"] = evaluate_detector.centre_map(found, len(taken), size)
-            outputs[f"lesions_{name}"] = evaluate_detector.centres(taken.truths.box, size)
-        return metrics, outputs
