@@ -312,8 +312,6 @@ def test_the_other_reading_and_the_other_network(store):
     assert record.settings["views"] == 8
     assert record.metrics["women_seen"]["value"] > 0.5
     assert len(record.outputs["test_label"]) == 12
-    c.forget(record, store)
-    assert not (store / record.file_name).exists() and not c.weights_folder(record, store).exists()
 
 
 def test_folds_pool_the_answers_of_all_women(store):

@@ -69,13 +69,6 @@ def test_the_papers_first_points_are_stars_and_its_second_diamonds():
     assert (markers["the paper: training"], markers["the paper: test"]) == ("*", "D")
 
 
-def test_several_runs_over_one_axis():
-    fig = plots.compare_losses({"A": HISTORY, "C": HISTORY}, points={"A": [(30, 7.0)]}, log=True)
-    lines = _lines(fig.axes[0])
-    assert list(lines) == ["A", "the paper: A", "C"]
-    assert lines["C"][:, 0].tolist() == [10, 20, 30]
-
-
 def test_runs_against_updates_and_against_passes():
     run = {axis: {**columns, "passes": [u / 5 for u in columns["update"]]} for axis, columns in HISTORY.items()}
     exploded = {"epoch": {"passes": []}, "update": {"update": [1], "passes": [0.5], "loss": [None]}}

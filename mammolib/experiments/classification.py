@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from mammolib.training.settings import number, one_of, whole
 
 __all__ = [
     "CLASS_NAMES", "CNNI_BCC", "EXPERIMENTS", "QUICK", "READINGS", "VGG16", "Classification", "check", "divide", "draw",
-    "forget", "held_out_lesions", "real_sizes", "run_classifier", "weights_folder",
+    "held_out_lesions", "real_sizes", "run_classifier", "weights_folder",
 ]  # fmt: skip
 SPLITS = ("image", "woman", "folds")
 FOLDS = 10
@@ -193,12 +192,6 @@ def weights_folder(record: results.Record, store: str | Path, fold: int | None =
     """Return the folder of a run's exported weights, for `training.load_weights`."""
     place = Path(store) / Path(record.file_name).stem
     return (place if fold is None else place / f"fold-{fold}") / "weights"
-
-
-def forget(record: results.Record, store: str | Path) -> None:
-    """Delete a run from the store, its weights included, so that it can be run anew."""
-    (Path(store) / record.file_name).unlink(missing_ok=True)
-    shutil.rmtree(Path(store) / Path(record.file_name).stem, ignore_errors=True)
 
 
 def _train_and_ask(

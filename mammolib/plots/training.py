@@ -112,37 +112,6 @@ def accuracy_curves(
     return fig
 
 
-def compare_losses(
-    runs: Mapping[str, History],
-    column: str = "val_loss",
-    by: str = "update",
-    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
-    log: bool = False,
-) -> Figure:
-    """Draw one column of several trainings over the same axis: which comparison is fair is a question of the axis.
-
-    Args:
-        runs: name -> history.
-        column: of the epochs' columns, such as "val_loss" or "val_l2".
-        by: "epoch" or "update".
-        points: name -> (x, loss) that the paper states, in the colour of the run of that name.
-        log: a logarithmic loss axis.
-    """
-    fig = figure(height=3.6)
-    (ax,) = fig.axes
-    for i, (name, history) in enumerate(runs.items()):
-        x = _numbers(history["epoch"][by])
-        colour, dash = COMPARED[i % len(COMPARED)], ("-", "--", "-.", ":")[i % 4]
-        ax.plot(x, _numbers(history["epoch"][column]), dash, color=colour, label=name)
-        if points and name in points:
-            ax.plot(*zip(*points[name], strict=True), "*", ls="", ms=10, color=colour, label=f"the paper: {name}")
-    ax.set(xlabel=f"{by}s", ylabel=_in_words(column))
-    if log:
-        ax.set_yscale("log")
-    ax.legend()
-    return fig
-
-
 def updates_and_passes(
     runs: Mapping[str, History],
     points: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,

@@ -3,7 +3,7 @@
 - `Record`, `metric`, `start_of`, `save`, `load`, `load_all`, `find`, `once`: one run, kept as one JSON file.
 - `machine`, `root`, `recorded`, `run_store`: where a run ran and where records lie.
 - `claims`, `layer_table`: what the paper states (see claims.toml for the scheme of names).
-- `series`, `standing`, `run_words`: runs that differ in their seed only, which of several series speaks for an
+- `series`, `standing`: runs that differ in their seed only, which of several series speaks for an
   experiment, and how one is named.
 - `paper_beside_ours`, `judge`, `show`, `headline`, `listed`: claims beside records, with a verdict and its reason.
 - `results_page`, `runs_page`: two pages of the book.
@@ -14,7 +14,7 @@ from .comparison import judge, paper_beside_ours
 from .machine import commit, machine, recorded, root, run_store
 from .pages import results_page, runs_page
 from .record import NO_DATA, Record, find, load, load_all, metric, once, save, start_of
-from .runs import SPLITS, key_but, own_changes, plain_words, run_words, series, shared_changes, standing
+from .runs import SPLITS, key_but, own_changes, plain_words, series, shared_changes, standing
 from .tables import headline, listed, show
 from .verdicts import VERDICTS
 from .words import metric_words
@@ -46,7 +46,6 @@ __all__ = [
     "results_page",
     "root",
     "run_store",
-    "run_words",
     "runs_page",
     "save",
     "sections",

@@ -48,24 +48,6 @@ def plain_words(runs: Sequence[Record]) -> str:
     return ", ".join(w for w in [*words, *ended] if w)
 
 
-def run_words(runs: Sequence[Record]) -> str:
-    """Name a series of runs in words: name, data, split, seeds, start, what is changed, and the hash of the first."""
-    if not runs:
-        return ""
-    first = runs[0]
-    seeds = sorted(r.seed for r in runs)
-    split = SPLITS.get(first.split, first.split)
-    changed = "; ".join(f"{k} {v}" for k, v in first.settings.get("changed", {}).items() if k != "start")
-    start = first.settings.get("start", "random")
-    begun = "" if start == "random" else f"from {start}"
-    if len({r.settings.get("start") for r in runs}) > 1:
-        begun += " and its other seeds"
-    count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
-    ended = sorted({r.outcome for r in runs} - {"finished"})
-    parts = [first.name, data_words(first), split, count, "reduced" if first.reduced else "", begun, changed, *ended]
-    return ", ".join(p for p in parts if p) + f" [{first.hash}]"
-
-
 def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
     """Return what all of several runs changed alike; nothing for a single run."""
     changes = [dict(r.settings.get("changed", {})) for r in runs]
