@@ -10,6 +10,7 @@ from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.execute import run
 from mammolib.book.project import repository
+from mammolib.results.headline import headline_figure
 
 
 def refresh(
@@ -19,7 +20,8 @@ def refresh(
 
     Those are the outputs of cells tagged ``nbval-check-output``, which keep their execution count: nbval compares
     nothing in a cell without one. Everything else is emptied and the metadata are made the same on every machine. If
-    _config.yml names a repository, each chapter gets the cell that installs mammolib on Colab; if not, it loses it.
+    _config.yml names a repository, each chapter gets the cell that installs mammolib on Colab; if not, it loses it. The
+    headline's picture is drawn again from the records.
 
     Args:
         asked: which chapters, as in `chapters`; all if empty.
@@ -52,6 +54,10 @@ def refresh(
         if notebooks.text(nb) != before:
             notebooks.write(path, notebooks.text(nb))
             changed.append(path)
+    headline = root / "book" / "_static" / "headline.svg"
+    if headline.is_file():
+        drawn = headline_figure(results.load_all(root / "book" / "results"))
+        changed += [headline] if notebooks.update(headline, drawn) else []
     failed = [o.chapter for o in outcomes if o.status == "failed"]
     if failed:
         raise ValueError(f"not refreshed, because a cell failed: {', '.join(failed)}")
