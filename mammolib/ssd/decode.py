@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from mammolib.geometry import Detections, Truths, as_boxes, cxcywh_to_xyxy
 from mammolib.geometry import iou as overlap_of
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
-from mammolib.ssd.targets import VARIANCES
+from mammolib.ssd.targets import VARIANCES, decode
 
 MOST = np.array([1e4, 1e4, 8.0, 8.0])
 """The most that offsets may do: shift a default box by 10,000 of its sides, stretch it e^8 = 2981 times. So the boxes
@@ -177,8 +177,7 @@ def _scores(predictions: NDArray, layout: Layout) -> tuple[NDArray, NDArray]:
     return logits[1:], p[..., -4:]
 
 
-def _boxes(offsets: NDArray, default: NDArray) -> NDArray[np.float64]:
-    """`targets.decode` with the limit, to `xyxy`."""
-    step = np.clip(offsets * np.array(VARIANCES), -MOST, MOST)
-    centre = default[:, :2] + step[:, :2] * default[:, 2:]
-    return cxcywh_to_xyxy(np.concatenate([centre, default[:, 2:] * np.exp(step[:, 2:])], axis=1))
+def _boxes(offsets: NDArray, default: NDArray) -> NDArray[np.floating]:
+    """Decode offsets to `xyxy` boxes, none of them moved or stretched beyond `MOST`."""
+    limit = MOST / VARIANCES
+    return cxcywh_to_xyxy(decode(np.clip(offsets, -limit, limit), default))
