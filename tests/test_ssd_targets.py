@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mammolib.geometry import Truths, circle_to_box, cxcywh_to_xyxy, iou, xyxy_to_cxcywh
 from mammolib.patches import Crops
 from mammolib.ssd.boxes import SIX, SSD300, Layout, default_boxes
-from mammolib.ssd.targets import MIRROR, decode, encode, make_targets, match, samples
+from mammolib.ssd.targets import MIRROR, assign, decode, encode, make_targets, samples
 
 
 def plain_match(overlap, threshold=0.5):
@@ -61,7 +61,7 @@ def random_truths(rng, n_images, most=5):
 )
 @settings(max_examples=1000, deadline=None)
 def test_matching_follows_the_definition_ties_included(overlap):
-    assert match(overlap).tolist() == plain_match(overlap)
+    assert assign(overlap).tolist() == plain_match(overlap)
 
 
 def test_targets_of_a_batch_are_a_loop_over_images_and_pairs():
@@ -139,7 +139,7 @@ def test_no_images_and_no_truths():
     empty = Truths([], [], [], 3)
     assert make_targets(empty, layout=SSD300, size=300).shape == (3, 8732, 5)
     assert not make_targets(empty).any()
-    assert match(np.zeros((0, 4))).tolist() == [-1] * 4
+    assert assign(np.zeros((0, 4))).tolist() == [-1] * 4
 
 
 def test_bad_boxes_are_named():
@@ -149,7 +149,7 @@ def test_bad_boxes_are_named():
     with pytest.raises(ValueError, match="cxcywh, row 0: a box must have an area"):
         encode([0.5, 0.5, -0.1, 0.1], [0.5, 0.5, 0.1, 0.1])
     with pytest.raises(ValueError, match="overlap: expected"):
-        match(np.zeros(4))
+        assign(np.zeros(4))
 
 
 CHECK = """

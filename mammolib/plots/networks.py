@@ -14,7 +14,7 @@ from mammolib.geometry import CLASSES, Detections, cxcywh_to_xyxy, iou
 from mammolib.patches import Crops
 from mammolib.plots import figure, show_pixels
 from mammolib.plots.data import BRIGHT, draw_box
-from mammolib.ssd import SSD256, Layout, default_boxes, map_of_box, match
+from mammolib.ssd import SSD256, Layout, assign, default_boxes, map_of_box
 
 if TYPE_CHECKING:
     import keras
@@ -148,7 +148,7 @@ def default_boxes_on(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) 
 def matched_boxes(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) -> Figure:
     """Draw the default boxes that answer for one lesion, and the lesion's own box."""
     boxes = layout.size * cxcywh_to_xyxy(default_boxes(layout))
-    matched = np.flatnonzero(match(iou([truth], boxes)) >= 0)
+    matched = np.flatnonzero(assign(iou([truth], boxes)) >= 0)
     fig = figure(width=7.0, height=3.4)
     ax = show_pixels(fig.axes[0], image, f"{len(matched)} default boxes")
     for row in matched:

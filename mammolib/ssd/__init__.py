@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout, default_boxes, map_of_box
 from mammolib.ssd.decode import best_is_right, decode_predictions, suppress
-from mammolib.ssd.targets import make_targets, match, samples
+from mammolib.ssd.targets import assign, make_targets, samples
 
 if TYPE_CHECKING:
     from mammolib.ssd.inference import predict
@@ -36,7 +36,7 @@ __all__ = [
     "load_imagenet",
     "make_targets",
     "map_of_box",
-    "match",
+    "assign",
     "predict",
     "samples",
     "ssd256",

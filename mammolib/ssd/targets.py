@@ -66,7 +66,7 @@ def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
     return np.concatenate([d[..., :2] + step[..., :2] * d[..., 2:], d[..., 2:] * np.exp(step[..., 2:])], axis=-1)
 
 
-def match(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.intp]:
+def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.intp]:
     """Say which truth of one image each default box answers for (Liu et al. 2016, section 2.2).
 
     First every truth gets one default box of its own: of all pairs still free, the one with the highest overlap is
@@ -85,7 +85,7 @@ def match(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.i
         Truth 1 takes box 0, the best pair of all; truth 0 gets box 1, its second choice, though truth 1 overlaps
         that more:
 
-        >>> match(np.array([[0.8, 0.6, 0.1], [0.9, 0.7, 0.2]]))
+        >>> assign(np.array([[0.8, 0.6, 0.1], [0.9, 0.7, 0.2]]))
         array([ 1,  0, -1])
     """
     overlap = np.asarray(overlap, float)
@@ -115,7 +115,7 @@ def make_targets(
         truths: the lesions, in pixels of images of side `size`; images without a lesion are all background.
         size: side of the images, in pixels.
         layout: the network's default boxes.
-        threshold: IoU from which a default box counts as a hit, see `match`.
+        threshold: IoU from which a default box counts as a hit, see `assign`.
         dtype: of the result; float16 halves the memory and rounds an offset by at most a part in two thousand.
 
     Returns:
@@ -180,7 +180,7 @@ def _matches(box: NDArray, image: NDArray, threshold: float, layout: Layout) -> 
         row, at = np.divmod(np.flatnonzero(hit), hit.shape[1])
         hits.append(np.stack([image[rows[row]], at, rows[row]]))
     for start, stop in zip(starts[many], np.append(starts, len(image))[1:][many], strict=True):
-        found = match(_overlaps(box[start:stop], corners), threshold)
+        found = assign(_overlaps(box[start:stop], corners), threshold)
         at = np.flatnonzero(found >= 0)
         hits.append(np.stack([np.full(len(at), image[start]), at, start + found[at]]))
     return tuple(np.concatenate(hits, axis=1))
@@ -202,7 +202,7 @@ def _overlaps(box: NDArray, corners: NDArray) -> NDArray[np.float64]:
 
 
 def _own_boxes(overlap: NDArray) -> list[tuple[int, int]]:
-    """The first step of `match`: (truth, default box) pairs, best pair first, every row and column at most once."""
+    """The first step of `assign`: (truth, default box) pairs, best pair first, every row and column at most once."""
     best = overlap.argmax(axis=1)
     value = overlap[np.arange(len(overlap)), best]
     free, open_, pairs = np.ones(overlap.shape[1], bool), np.ones(len(overlap), bool), []
