@@ -60,10 +60,6 @@ class Schedule:
         row = np.searchsorted(self.boundaries(steps_per_epoch), updates, side="right") - 1
         return np.array(self.values)[row] * np.minimum(1, (updates + 1) / max(self.warmup, 1))
 
-    def scaled(self, factor: float) -> Schedule:
-        """Return the same schedule with every rate multiplied, as experiment B doubles them."""
-        return Schedule(tuple(v * factor for v in self.values), self.starts, self.unit, self.warmup)
-
     def for_optimizer(self, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """Return the schedule as Keras asks for it."""
         return _Steps(self.values, self.boundaries(steps_per_epoch), self.warmup)
