@@ -92,8 +92,10 @@ def test_a_run_killed_while_it_looks_at_the_test_set_loses_nothing(whole, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_loses_nothing(whole, tmp_path):
-    rng = np.random.default_rng(20191)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_killed_at_random_moments_loses_nothing(whole, tmp_path, seed):
+    """Five runs, four moments each: twenty in all."""
+    rng = np.random.default_rng([20191, seed])
     killed = sum(_run(tmp_path, "time", round(when, 2)) != 0 for when in rng.uniform(0.5, 6, 4))
     assert killed or _run(tmp_path) == 0
     assert _run(tmp_path) == 0

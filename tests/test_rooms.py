@@ -1,6 +1,8 @@
 """The house: a room imports only from rooms below it, and no two files import each other in a circle."""
 
 import ast
+import importlib
+import inspect
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,3 +68,15 @@ def test_no_files_import_each_other_in_a_circle():
         TopologicalSorter(IMPORTS).prepare()
     except CycleError as err:
         raise AssertionError(" -> ".join(err.args[1])) from None
+
+
+def test_no_file_hides_what_its_room_offers():
+    """A file of the same name becomes the room's attribute when it is imported, in place of the function."""
+    hidden = []
+    for name in FILES:
+        package, _, file = name.rpartition(".")
+        if package and file in getattr(importlib.import_module(package), "__all__", ()):
+            importlib.import_module(name)
+            if inspect.ismodule(getattr(importlib.import_module(package), file)):
+                hidden.append(name)
+    assert not hidden, hidden

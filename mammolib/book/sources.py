@@ -10,7 +10,7 @@ from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.execute import run
 from mammolib.book.project import repository
-from mammolib.results.headline import headline_figure
+from mammolib.results.overview import headline_figure
 
 
 def refresh(

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from mammolib import results
-from mammolib.results.headline import headline_figure
+from mammolib.results.overview import headline_figure
 
 RECORDS = results.load_all(results.RECORDED)
 DRAWN = headline_figure(RECORDS)
