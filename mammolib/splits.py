@@ -1,4 +1,4 @@
-"""Splits into training, validation and test: by image as the paper may have done, in lesion order, and by woman.
+"""Splits into training, validation and test: by image as the paper may have done, by lesion, by film, and by woman.
 
 The two films of a woman, and the eight views of a lesion, look alike. A split that puts some of them on one side and
 some on another lets a network be tested on what it has learnt by heart: that is the leak. Every function here says
@@ -27,7 +27,8 @@ class Split:
 
     Attributes:
         training, validation, test: (k,) int, numbers of images; no image is on two sides and no side is empty.
-        kind: how the split was made: "image", "last-tenth", "lesion-order", "woman" or "woman, fold 1 of 10".
+        kind: how the split was made: "image", "last-tenth", "lesion-order", "lesion", "film", "woman" or "woman, fold 1
+            of 10".
 
     Raises:
         ValueError: an empty side, a negative number, or an image named twice; names the side and the image.
@@ -180,10 +181,27 @@ def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7,
         ValueError: arrays of two lengths, sizes that do not add up, an empty side, or a class absent from a side.
     """
     women, strata = _groups(women, strata)
-    _sizes(sizes, len(women))  # checked, but not rounded: women are whole anyway
-    side = _deal(women, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
-    split = Split(*(np.flatnonzero(side == s) for s in range(3)), "woman")
-    return split.check(women, "woman").check_classes(strata)
+    return by_group(women, strata, sizes, seed, "woman")
+
+
+def by_group(
+    groups: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0, kind: str = "group"
+) -> Split:
+    """Split so that all images of a group, such as a lesion or a film, are on one side. What is larger may leak.
+
+    Args:
+        groups: (N,) group of every image.
+        strata, sizes, seed: as in `by_woman`.
+        kind: the group's name, such as "lesion".
+
+    Raises:
+        ValueError: as in `by_woman`.
+    """
+    groups, strata = np.asarray(groups), _strata(strata, len(np.asarray(groups)))
+    _sizes(sizes, len(groups))  # checked, but not rounded: groups are whole anyway
+    side = _deal(groups, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
+    split = Split(*(np.flatnonzero(side == s) for s in range(3)), kind)
+    return split.check(groups, kind).check_classes(strata)
 
 
 def folds_by_woman(

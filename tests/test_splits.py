@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -141,6 +142,38 @@ def test_folds_never_leak_a_woman_and_every_woman_tests_once(who: tuple[np.ndarr
     assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(len(women)))
 
 
+@given(people(), seeds)
+@settings(max_examples=40)
+def test_by_group_keeps_groups_whole_and_says_which(who: tuple[np.ndarray, np.ndarray], seed: int):
+    groups, strata = who
+    split = splits.by_group(groups, strata, seed=seed, kind="film")
+    assert is_partition(split, len(groups)) and not leaks(split, groups) and split.kind == "film"
+    assert split.test.tolist() == splits.by_woman(groups, strata, seed=seed).test.tolist()
+
+
+CLEAN = {
+    "by_woman": lambda women, strata, seed: [splits.by_woman(women, strata, seed=seed)],
+    "by_group": lambda women, strata, seed: [splits.by_group(women, strata, seed=seed, kind="woman")],
+    "folds_by_woman": lambda women, strata, seed: splits.folds_by_woman(women, strata, 5, seed),
+}
+"""What the library offers to keep women apart; `by_group` does if it is given women."""
+MAY_LEAK = {"by_image", "last_tenth", "lesion_order"}
+
+
+def test_every_clean_split_of_the_library_shares_no_woman():
+    """Women with one to four images and, some of them, both classes; ten seeds; each pair of sides."""
+    offered = {name for name in vars(splits) if name.startswith(("by_", "folds_", "last_", "lesion_"))}
+    assert offered == set(CLEAN) | MAY_LEAK, "a new split: say here whether it keeps women apart"
+    rng = np.random.default_rng(0)
+    women = np.repeat(np.arange(60), rng.integers(1, 5, 60))
+    strata = rng.integers(0, 2, len(women))
+    for name, make in CLEAN.items():
+        for seed in range(10):
+            for split in make(women, strata, seed):
+                for a, b in combinations(SIDES, 2):
+                    assert len(split.shared(women, a, b)) == 0, (name, seed, a, b)
+
+
 def test_ten_folds_of_balanced_women_are_balanced():
     women, strata = np.repeat(np.arange(100), 8), np.repeat(np.arange(100) % 2, 8)
     for fold in splits.folds_by_woman(women, strata, 10):
@@ -253,3 +286,6 @@ def test_the_papers_set_under_each_split(real_films):
     ]
     folds = splits.folds_by_woman(crops.woman, crops.strata, 10)
     assert sum(len(f.test) for f in folds) == 816
+    for split in [*folds, *(splits.by_woman(crops.woman, crops.strata, seed=seed) for seed in range(10))]:
+        for a, b in combinations(SIDES, 2):
+            assert len(split.shared(crops.woman, a, b)) == 0

@@ -23,14 +23,20 @@ def centred(films: Sequence[mias.Film]) -> Crops:
 
 
 def divide(crops: Crops, split: str, seed: int) -> Split:
-    """Split the tumour-centred set: 600, 100 and 116 of 816 crops, in the same shares of any other number."""
+    """Split the tumour-centred set: 600, 100 and 116 of 816 crops, in the same shares of any other number.
+
+    Args:
+        crops: the set.
+        split: "image", "lesion-order", "lesion", "film" or "woman".
+        seed: of the order in which they are dealt out.
+    """
     n, paper = len(crops), sum(splits.PAPER_SIZES)
     sizes = splits.PAPER_SIZES if n == paper else tuple(s / paper for s in splits.PAPER_SIZES)
     if split == "image":
         return splits.by_image(n, sizes, seed)
     if split == "lesion-order":
         return splits.lesion_order(crops.lesion, sizes)
-    return splits.by_woman(crops.woman, crops.strata, sizes, seed)
+    return splits.by_group(getattr(crops, split), crops.strata, sizes, seed, split)
 
 
 def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) -> tuple[Crops, Split]:
