@@ -74,13 +74,15 @@ def test_a_baseline_takes_nothing_but_its_split(tmp_path, monkeypatch):
     )
     call("lookup", tmp_path, split="woman")
     call("loss-levels", tmp_path)
-    assert asked == [("lookup", "woman"), ("loss-levels", None)]
+    call("leak", tmp_path)
+    assert asked == [("lookup", "woman"), ("loss-levels", None), ("leak", None)]
     with pytest.raises(ValueError, match=r"width: lookup takes none, got 0\.5"):
         call("lookup", tmp_path, width=0.5)
     with pytest.raises(ValueError, match="seed: lookup takes none, got 3"):
         call("lookup", tmp_path, seed=3)
-    with pytest.raises(ValueError, match="split: loss-levels takes none, got 'woman'"):
-        call("loss-levels", tmp_path, split="woman")
+    for name in ("loss-levels", "leak"):
+        with pytest.raises(ValueError, match=f"split: {name} takes none, got 'woman'"):
+            call(name, tmp_path, split="woman")
 
 
 def test_whole_films_of_a_named_run_take_nothing_else(seen, tmp_path):

@@ -1,7 +1,7 @@
-"""What needs no training, as records: the lookup over many splits, and the losses of a network that sees nothing.
+"""What needs no network, as records: the lookup over many splits, the losses of a network that sees nothing, the leak.
 
-Both stand beside every detector: the lookup says what a split gives away, the losses are the zero from which a
-detector's loss is measured.
+They stand beside every detector: the lookup says what a split gives away, the losses are the zero from which a
+detector's loss is measured, and the leak deals the same crops in four ways.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 
 from mammolib import mias, results, ssd
 from mammolib.detectors.lookup import BINS, repeat
-from mammolib.experiments import sets
+from mammolib.experiments import dealing, sets
 from mammolib.metrics.intervals import NO_WIDTH
 from mammolib.patches import Crops
 
-NAMES = ("lookup", "loss-levels")
+NAMES = ("lookup", "loss-levels", "leak")
 SPLITS = 50
 """Splits over which the lookup is repeated, with seeds 0, 1, ..."""
 
@@ -36,7 +36,8 @@ def run_baseline(
 
     Args:
         name: "lookup": accuracy, map and majority (always the larger class), means over `SPLITS` splits with the 2.5
-            and 97.5 percentiles as interval. "loss-levels": see `loss_levels`.
+            and 97.5 percentiles as interval. "loss-levels": see `loss_levels`. "leak": see `dealing`; means over
+            `dealing.SEEDS` splits of each kind.
         films: a data set.
         data: the record's name, digest and number of films.
         store: the folder of records.
@@ -48,12 +49,19 @@ def run_baseline(
     looks = name == "lookup"
     if looks and split not in ("image", "woman"):
         raise ValueError(f"split: the lookup is repeated by image or by woman, got {split!r}")
-    settings = {"splits": SPLITS, "bins": BINS} if looks else {"mining": "batch"}
+    settings = {
+        "lookup": {"splits": SPLITS, "bins": BINS},
+        "loss-levels": {"mining": "batch"},
+        "leak": {"seeds": dealing.SEEDS, "bins": dealing.BINS, "pixels": dealing.PIXELS, "inner": dealing.INNER},
+    }[name]
     asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": split if looks else "none"}
 
     def make() -> results.Record:
         crops = sets.centred(films)
-        metrics, outputs = _looked_up(crops, split) if looks else (loss_levels(crops), {})
+        if name == "loss-levels":
+            metrics, outputs = loss_levels(crops), {}
+        else:
+            metrics, outputs = _looked_up(crops, split) if looks else _leaked(crops)
         return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
 
     return results.once(store, make, **asked)
@@ -91,6 +99,12 @@ def _looked_up(crops: Crops, split: str) -> tuple[dict[str, Any], dict[str, Any]
     names = ("accuracy", "map", "majority")
     metrics = {name: over_splits(column) for name, column in zip(names, found.T, strict=True)}
     return metrics, {name: column.tolist() for name, column in zip(names, found.T, strict=True)}
+
+
+def _leaked(crops: Crops) -> tuple[dict[str, Any], dict[str, Any]]:
+    scores = dealing.twenty_settings(crops)
+    found = dealing.four_ways(crops) | dealing.choices(scores)
+    return {name: over_splits(column) for name, column in found.items()}, {**found, "settings": scores}
 
 
 def over_splits(column: ArrayLike) -> dict[str, Any]:

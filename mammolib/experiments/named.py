@@ -119,7 +119,7 @@ def check(
     _refuse(name, reading=reading)
     if name in baselines.NAMES:
         _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed)
-        if name == "loss-levels":
+        if name != "lookup":
             _refuse(name, split=split)
         return
     options = {"seed": seed, "split": split, "width": width, "updates": updates, "variant": variant, "changes": changes}

@@ -1,0 +1,140 @@
+"""The leak in what is cheap to train: one set of crops dealt in four ways, and the best of twenty settings.
+
+The four ways differ in what is kept whole: a view, a lesion, a film, or all films of a woman. The second measurement
+keeps women apart and leaks all the same: it chooses a setting by the test women.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammolib.detectors.lookup import histograms
+from mammolib.experiments import sets
+from mammolib.experiments.evaluate_detector import baselines
+from mammolib.patches import Crops
+
+WAYS = {"view": "image", "lesion": "lesion", "film": "film", "woman": "woman"}
+"""What is kept whole -> the split's name in the code."""
+SEEDS = 10
+"""Splits of each kind, with seeds 0, 1, ..."""
+PIXELS, BINS = 16, 64
+"""Side of the reduced crops and bins of the histograms that the two classifiers see."""
+FEATURES = {"8 x 8 pixels": 8, "16 x 16 pixels": 16, "16 grey levels": 16, "64 grey levels": 64}
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+INNER = 5
+"""Folds by woman within the training women, by which the nested choice is made."""
+
+
+def reduced(images: NDArray[np.uint8], side: int) -> NDArray[np.floating]:
+    """Return the means of side x side equal blocks: (N, S, S) -> (N, side * side); S is a multiple of `side`."""
+    n, size = images.shape[:2]
+    blocks = images.reshape(n, side, size // side, side, size // side)
+    return blocks.mean(axis=(2, 4)).reshape(n, -1)
+
+
+def four_ways(crops: Crops, seeds: int = SEEDS) -> dict[str, list[float]]:
+    """Deal crops in four ways, and score on each split what is cheap.
+
+    Args:
+        crops: the tumour-centred set.
+        seeds: splits of each kind.
+
+    Returns:
+        For each way, as in "lookup_map_by_woman", a value a split: the mAP of the lookup (lookup_map) and of three
+        boxes that never move (centre_map); the area under the ROC curve, malignant against benign, of a linear model
+        on histograms (histogram_auc) and of support vectors on reduced crops (pixels_auc); and what training and
+        test share: test views whose mirror image trains (views), lesions, films and women.
+    """
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    malignant = crops.strata > 1
+    seen = {"histogram_auc": histograms(crops.images, BINS), "pixels_auc": reduced(crops.images, PIXELS)}
+    models = {"histogram_auc": RidgeClassifier(), "pixels_auc": SVC(C=10.0)}
+    found: dict[str, list[float]] = {}
+    for way, split in WAYS.items():
+        for seed in range(seeds):
+            part = sets.divide(crops, split, seed)
+            nothing = baselines(crops, part)
+            row = {name: nothing[name] for name in ("lookup_map", "centre_map")}
+            for name, model in models.items():
+                row[name] = _auc(
+                    make_pipeline(StandardScaler(), model), seen[name], malignant, part.training, part.test
+                )
+            row["views"] = int(sets.mirror_in_training(crops, part).sum())
+            row |= {f"{unit}s": len(part.shared(getattr(crops, unit))) for unit in ("lesion", "film")}
+            row["women"] = len(part.shared(crops.woman))
+            for name, value in row.items():
+                found.setdefault(f"{name}_by_{way}", []).append(value)
+    return found
+
+
+def twenty_settings(crops: Crops, seeds: int = SEEDS) -> dict[str, list[list[float]]]:
+    """Score support vectors with `FEATURES` x `PENALTIES` settings, with women kept apart.
+
+    Args:
+        crops: the tumour-centred set.
+        seeds: splits by woman; validation and training together train.
+
+    Returns:
+        "test" and "inner", each (seeds, settings): the area under the ROC curve on the test women; and its mean over
+        `INNER` folds of the training women, which knows nothing of the test.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    malignant = crops.strata > 1
+    seen = [
+        reduced(crops.images, size) if name.endswith("pixels") else histograms(crops.images, size)
+        for name, size in FEATURES.items()
+    ]
+    found: dict[str, list[list[float]]] = {"test": [], "inner": []}
+    for seed in range(seeds):
+        part = sets.divide(crops, "woman", seed)
+        train = np.concatenate([part.training, part.validation])
+        test, inner = [], []
+        for features in seen:
+            for penalty in PENALTIES:
+                model = make_pipeline(StandardScaler(), SVC(C=penalty))
+                test.append(_auc(model, features, malignant, train, part.test))
+                folds = cross_val_score(
+                    model,
+                    features[train],
+                    malignant[train],
+                    groups=crops.woman[train],
+                    scoring="roc_auc",
+                    cv=StratifiedGroupKFold(INNER),
+                )
+                inner.append(float(folds.mean()))
+        found["test"].append(test)
+        found["inner"].append(inner)
+    return found
+
+
+def choices(scores: dict[str, list[list[float]]]) -> dict[str, list[float]]:
+    """Return what is reported for each split, by how the setting is chosen.
+
+    Args:
+        scores: of `twenty_settings`.
+
+    Returns:
+        best_auc (by the test itself), nested_auc (by the inner folds) and typical_auc (the mean of all settings).
+    """
+    test, inner = np.array(scores["test"]), np.array(scores["inner"])
+    nested = test[np.arange(len(test)), inner.argmax(axis=1)]
+    return {"best_auc": test.max(axis=1).tolist(), "nested_auc": nested.tolist(), "typical_auc": test.mean(1).tolist()}
+
+
+def _auc(model: Any, features: NDArray, malignant: NDArray[np.bool_], train: NDArray, test: NDArray) -> float:
+    """Fit a classifier of scikit-learn on some rows, and return its area under the ROC curve on others."""
+    from sklearn.metrics import roc_auc_score
+
+    fitted = model.fit(features[train], malignant[train])
+    return float(roc_auc_score(malignant[test], fitted.decision_function(features[test])))
