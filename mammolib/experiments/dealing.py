@@ -6,6 +6,7 @@ keeps women apart and leaks all the same: it chooses a setting by the test women
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mammolib.detectors.lookup import histograms
 from mammolib.experiments import sets
 from mammolib.experiments.evaluate_detector import baselines
 from mammolib.patches import Crops
+from mammolib.splits import Split
 
 WAYS = {"view": "image", "lesion": "lesion", "film": "film", "woman": "woman"}
 """What is kept whole -> the split's name in the code."""
@@ -130,6 +132,17 @@ def choices(scores: dict[str, list[list[float]]]) -> dict[str, list[float]]:
     test, inner = np.array(scores["test"]), np.array(scores["inner"])
     nested = test[np.arange(len(test)), inner.argmax(axis=1)]
     return {"best_auc": test.max(axis=1).tolist(), "nested_auc": nested.tolist(), "typical_auc": test.mean(1).tolist()}
+
+
+def as_files(crops: Crops, part: Split, folder: Path) -> Path:
+    """Write training and test as a folder of PNG files each, named by their place in the set, for `leak_check`."""
+    from PIL import Image
+
+    for side in ("training", "test"):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+        for row in getattr(part, side):
+            Image.fromarray(crops.images[row]).save(folder / side / f"{row:04d}.png")
+    return folder
 
 
 def _auc(model: Any, features: NDArray, malignant: NDArray[np.bool_], train: NDArray, test: NDArray) -> float:

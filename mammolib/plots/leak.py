@@ -1,0 +1,64 @@
+"""The leak in two pictures: scores by way of dealing, and what is reported after many settings were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from mammolib.analysis.dealing import WORDS, Strip
+from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+
+LEAKS = WORDS["view"]
+STYLES = ((MALIGNANT, "o", "-"), (BENIGN, "D", "--"))
+
+
+def ladder(strips: Mapping[str, Mapping[str, Strip]]) -> Figure:
+    """Draw every score as a dot, a panel for each method and a line for each way of dealing.
+
+    A pale bar is the interval over splits, a tall tick the mean. In panels of areas under the ROC curve a thin line
+    marks guessing.
+
+    Args:
+        strips: of `analysis.dealing.strips`.
+    """
+    lines = [len(ways) for ways in strips.values()]
+    fig = figure(
+        len(strips), 1, width=6.4, height=0.5 + 0.5 * len(strips) + 0.24 * sum(lines), squeeze=False, sharex=True,
+        height_ratios=[n + 0.6 for n in lines],
+    )  # fmt: skip
+    for ax, (method, ways) in zip(fig.axes, strips.items(), strict=True):
+        if "AUC" in method:
+            ax.axvline(0.5, color=GREY, lw=0.8, ls=":")
+        for place, (way, strip) in enumerate(ways.items()):
+            colour, mark, _ = STYLES[way != LEAKS]
+            if strip.low is not None and strip.high is not None:
+                ax.plot([strip.low, strip.high], [place] * 2, color=colour, lw=7, alpha=0.2, solid_capstyle="butt")
+            ax.plot(strip.values, [place] * len(strip.values), mark, color=colour, ms=4, alpha=0.7, ls="", mew=0)
+            ax.plot(np.mean(strip.values), place, "|", color=colour, ms=14, mew=2)
+        ax.set_yticks(range(len(ways)), list(ways), fontsize=9)
+        ax.set(xlim=(-0.02, 1.02), ylim=(len(ways) - 0.4, -0.6))
+        ax.set_title(method, loc="left", fontsize=10)
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+    return fig
+
+
+def tries(curves: Mapping[str, ArrayLike], guessing: float = 0.5) -> Figure:
+    """Draw what is reported against how many settings were tried.
+
+    Args:
+        curves: of `analysis.dealing.reported_curves`: the score after 1, 2, ... settings.
+        guessing: what guessing scores, drawn as a thin line.
+    """
+    fig = figure(width=5.2, height=3.0)
+    ax = fig.axes[0]
+    for (name, scores), (colour, mark, dash) in zip(curves.items(), STYLES, strict=True):
+        scores = np.asarray(scores)
+        ax.plot(np.arange(1, len(scores) + 1), scores, marker=mark, ms=3.5, color=colour, ls=dash, label=name)
+    ax.axhline(guessing, color=GREY, lw=0.8, ls=":")
+    ax.set(xlabel="settings tried", ylabel="area under the ROC curve, reported")
+    ax.legend(frameon=False, fontsize=9, loc="best")
+    return fig
