@@ -7,8 +7,9 @@ import inspect
 
 ROOMS = (
     "geometry mias phantom patches splits metrics results training classifiers saliency ssd detectors.centre "
-    "detectors.lookup detectors.windows experiments.detection experiments.running experiments.named benchmark "
-    "analysis.leak analysis.stability analysis.curves analysis.retraining analysis.classifiers analysis.cost"
+    "detectors.lookup detectors.windows experiments.detection experiments.running experiments.named "
+    "experiments.dealing benchmark analysis.leak analysis.dealing analysis.stability analysis.curves "
+    "analysis.retraining analysis.classifiers analysis.cost leak_check"
 ).split()
 
 INTRO = """# What mammolib offers
