@@ -16,6 +16,7 @@ from mammolib.book import notebooks
 from mammolib.book.hygiene import on_real_films
 from mammolib.book.project import repository, table_of_contents
 from mammolib.book.reference import reference_page
+from mammolib.book.reporting import reporting_page
 
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
 OPTIONS = ["-q", "-W", "--keep-going", "--path-output"]
@@ -167,6 +168,7 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
     records = results.load_all(root / "book" / "results")
     wanted["book/results.md"] = results.results_page(records).encode("utf-8")
     wanted["book/runs.md"] = results.runs_page(records).encode("utf-8")
+    wanted["book/reporting.md"] = reporting_page(records).encode("utf-8")
     wanted["book/reference.md"] = reference_page().encode("utf-8")
     wanted["_toc.yml"] = (root / "_toc.yml").read_bytes()
     for name in names:
