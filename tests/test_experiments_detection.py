@@ -157,6 +157,8 @@ def test_no_cut_trains_on_a_lesion_that_a_tests_on(crops, split):
     assert set(cuts.film[own.test]) <= tested
     if split == "woman":
         assert not set(cuts.woman[own.training]) & set(crops.woman[part.test])
+        part.check(crops.woman, "woman")
+        own.check(cuts.woman, "woman")
     assert all(n <= most for n, most in zip(own.sizes, sets.UNIFORM_SIZES, strict=True))
 
 
