@@ -67,7 +67,7 @@ def test_every_copy_is_found_and_nothing_else(crops, tmp_path):
 
 def test_whole_films_are_not_taken_for_each_other(tmp_path):
     """At 32 x 32 the edge of the breast is most of what is seen: such pairs are looked at again, finer."""
-    phantom.write(tmp_path / "films", women=8)
+    phantom.write(tmp_path / "films", women=5)
     films = mias.load(tmp_path / "films")
     for number, film in enumerate(films):
         save(film.pixels(), tmp_path / "data" / ("left" if number % 2 else "right") / f"{number}.png")
