@@ -216,8 +216,8 @@ def experiment(
     """Run NAMES and record them; what is recorded already is not run again.
 
     NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
-    vgg16; the baselines lookup, loss-levels and leak; and A-films, E-after-films and so on: the network of such a run
-    on whole films.
+    vgg16; the baselines lookup, loss-levels and leak; A-films, E-after-films and so on: the network of such a run on
+    whole films; and benchmark-laplacian, benchmark-features and so on: a detector of whole films on the benchmark.
     """
     from mammolib import results
     from mammolib.book import session

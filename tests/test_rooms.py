@@ -10,8 +10,8 @@ import mammolib
 
 ROOT = Path(mammolib.__file__).parent
 FLOORS = (
-    "files geometry images mias phantom patches splits metrics results training classifiers saliency ssd detectors "
-    "experiments benchmark analysis plots bench book leak_check cli"
+    "files geometry images mias phantom patches splits metrics results benchmark training classifiers saliency ssd "
+    "detectors experiments analysis plots bench book leak_check cli"
 ).split()
 """The rooms, ground floor first."""
 

@@ -5,14 +5,26 @@ times over, writes all marks into one file and scores it: `mammolib benchmark PR
 Keras or a backend.
 
 - `folds`, `folds_digest`: which film is in which fold, in five repeats, and the SHA-256 of that table.
-- `read`, `write`, `text`, `example`: the file format, and COCO's format of results.
+- `read`, `write`, `text`, `example`: the file format, and COCO's format of results; `document`: a detector's marks in it.
 - `score`, `compare`: the record of one file of detections, and of two, paired.
 """
 
 from .comparing import compare
 from .counting import POINTS, RULES
 from .dealing import folds, folds_digest
-from .predictions import example, read, text, write
+from .predictions import document, example, read, text, write
 from .scoring import score
 
-__all__ = ["POINTS", "RULES", "compare", "example", "folds", "folds_digest", "read", "score", "text", "write"]
+__all__ = [
+    "POINTS",
+    "RULES",
+    "compare",
+    "document",
+    "example",
+    "folds",
+    "folds_digest",
+    "read",
+    "score",
+    "text",
+    "write",
+]

@@ -46,7 +46,7 @@ def compare(
     needed, curves = {}, {}
     for rule, suffix in RULES.items():
         counts = count(shown, marks_a, rule), count(shown, marks_b, rule)
-        curves |= {f"{rule}_{side}": curve(c) for side, c in zip("ab", counts, strict=True)}
+        curves |= {f"{rule}_{side}": curve([c]) for side, c in zip("ab", counts, strict=True)}
         for name, measure in MEASURES.items():
 
             def difference(w, measure=measure, counts=counts):

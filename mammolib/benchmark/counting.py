@@ -135,8 +135,16 @@ MEASURES: dict[str, Measure] = {f"sensitivity_at_{x:g}": partial(sensitivity, at
 }
 
 
-def curve(counts: Counts) -> dict[str, list[float]]:
-    """Return the corners of the FROC curve: false marks a film, and sensitivity."""
+def curve(counts: Sequence[Counts]) -> dict[str, list[float]]:
+    """Return the corners of the FROC curve: false marks a film, and sensitivity; of several curves, their mean."""
+    corners = [_corners(c) for c in counts]
+    if len(corners) > 1:
+        x = np.r_[0, np.geomspace(0.01, max(x[-1] for x, _ in corners), 200)]
+        corners = [(x.tolist(), np.mean([np.interp(x, *one) for one in corners], axis=0).round(4).tolist())]
+    return dict(zip(("false_marks", "sensitivity"), corners[0], strict=True))
+
+
+def _corners(counts: Counts) -> tuple[list[float], list[float]]:
     n, points = len(counts.false), [(0.0, 0)]
     for j in np.argsort(-counts.confidence):
         if np.isfinite(counts.confidence[j]):
@@ -144,7 +152,7 @@ def curve(counts: Counts) -> dict[str, list[float]]:
             points.append((counts.reached[:, j].sum() / n, int((counts.confidence >= counts.confidence[j]).sum())))
     points.append((counts.false.sum() / n, points[-1][1]))
     x, y = zip(*dict.fromkeys(points), strict=True)
-    return {"false_marks": list(map(float, x)), "sensitivity": [v / len(counts.confidence) for v in y]}
+    return list(map(float, x)), [v / len(counts.confidence) for v in y]
 
 
 def _false_marks(counts: Counts, weights: NDArray, lesions: NDArray | slice) -> tuple[NDArray, NDArray, NDArray]:

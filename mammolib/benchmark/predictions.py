@@ -24,7 +24,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mammolib.geometry import CLASSES
+from mammolib.files import atomic
+from mammolib.geometry import CLASSES, Detections
 from mammolib.mias import SIDE, Film
 
 from .dealing import REPEATS, folds
@@ -82,7 +83,8 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, Any]
 
 def write(predictions: dict[str, Any], path: str | Path, coco: bool = False) -> None:
     """Write detections to a file, in the benchmark's format or in COCO's; they are checked first, see `read`."""
-    Path(path).write_text(text(predictions, coco), "utf-8")
+    with atomic(path) as file:
+        file.write(text(predictions, coco).encode())
 
 
 def text(predictions: dict[str, Any], coco: bool = False) -> str:
@@ -101,6 +103,20 @@ def example() -> dict[str, Any]:
     films["mdb001"] = [{"box": [400, 300, 560, 450.5], "confidence": 0.8, "label": "benign"}]
     films["mdb002"] = [{"box": [420, y, 500, y + 80], "confidence": c} for y, c in ((250, 0.5), (700, 0.25))]
     return {"format": FORMAT, "repeat": 0, "films": films}
+
+
+def document(found: Detections, films: Sequence[Film], repeat: int | None = None) -> dict[str, Any]:
+    """Return a detector's marks in the benchmark's format; boxes to a tenth of a pixel, no label.
+
+    Args:
+        found: `image` counts the films.
+        films: the films that were shown.
+        repeat: of the folds, 0 to 4; None for a detector that has learnt from no film.
+    """
+    marks: dict[str, list] = {film.reference: [] for film in films}
+    for image, box, confidence in zip(found.image, found.box.round(1).tolist(), found.confidence, strict=True):
+        marks[films[image].reference].append({"box": box, "confidence": round(float(confidence), 9)})
+    return {"format": FORMAT, "repeat": repeat, "films": marks}
 
 
 def digest(document: dict[str, Any]) -> str:

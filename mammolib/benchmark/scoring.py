@@ -24,11 +24,14 @@ STRATA_AT = (1, 4)
 """False marks a film at which lesions are told apart by class, tissue and size, under the centre rule."""
 
 
-def score(predictions: dict[str, Any], films: Sequence[Film], source: str = "predictions") -> results.Record:
+def score(
+    predictions: dict[str, Any] | Sequence[dict[str, Any]], films: Sequence[Film], source: str = "predictions"
+) -> results.Record:
     """Score detections on whole films.
 
     Args:
-        predictions: as `read` returns them; checked here, so they may be made by hand.
+        predictions: as `read` returns them; checked here, so they may be made by hand. Of several, such as those of the
+            five repeats, every number is the mean over them, in every resample of the women too.
         films: as `mias.load` returns them; predictions name each of them and no other.
         source: what errors call the predictions.
 
@@ -41,16 +44,18 @@ def score(predictions: dict[str, Any], films: Sequence[Film], source: str = "pre
     Raises:
         ValueError: the predictions are not valid (see `read`), or no film has a lesion to find.
     """
-    document, shown, marks = counted(predictions, films, source)
+    several = [predictions] if isinstance(predictions, dict) else list(predictions)
+    checked_ones = [counted(one, films, source) for one in several]
+    documents, shown = [document for document, _, _ in checked_ones], checked_ones[0][1]
     women = np.array([film.woman for film in shown])
     metrics: dict[str, Any] = {
         "films": len(shown),
         "films_left_out": len(films) - len(shown),
         "women": len(np.unique(women)),
         "lesions": sum(len(film.lesions) for film in shown),
-        "marks": sum(map(len, marks)),
+        "marks": round(sum(len(rows) for _, _, marks in checked_ones for rows in marks) / len(several)),
     }
-    counts = {rule: count(shown, marks, rule) for rule in RULES}
+    counts = {rule: [count(shown, marks, rule) for _, _, marks in checked_ones] for rule in RULES}
     for rule, suffix in RULES.items():
         for name, measure in MEASURES.items():
             metrics[name + suffix] = _of_lesions(measure, counts[rule], women)
@@ -60,7 +65,9 @@ def score(predictions: dict[str, Any], films: Sequence[Film], source: str = "pre
             measure = MEASURES[f"sensitivity_at_{x}"]
             metrics[f"sensitivity_at_{x}_{part}"] = _of_lesions(measure, counts["centre"], women, lesions)
     outputs = {"curves": {rule: curve(c) for rule, c in counts.items()}, "radius_terciles": edges}
-    settings = {"repeat": document["repeat"], "predictions": digest(document)}
+    repeats, digests = [d["repeat"] for d in documents], [digest(d) for d in documents]
+    one = len(several) == 1
+    settings = {"repeat": repeats[0] if one else repeats, "predictions": digests[0] if one else digests}
     return record_of("benchmark", settings, films, metrics, outputs)
 
 
@@ -107,7 +114,10 @@ def record_of(
     )
 
 
-def _of_lesions(measure: Any, counts: Counts, women: NDArray, lesions: NDArray[np.bool_] | None = None) -> dict:
-    lesions = np.ones(len(counts.film), bool) if lesions is None else lesions
-    behind = np.isin(np.arange(len(women)), counts.film[lesions])
-    return measured(lambda w: measure(counts, w.astype(float), lesions), women, behind)
+def _of_lesions(
+    measure: Any, counts: Sequence[Counts], women: NDArray, lesions: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
+    film = counts[0].film
+    lesions = np.ones(len(film), bool) if lesions is None else lesions
+    behind = np.isin(np.arange(len(women)), film[lesions])
+    return measured(lambda w: np.mean([measure(c, w.astype(float), lesions) for c in counts], axis=0), women, behind)

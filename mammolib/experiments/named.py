@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mammolib import mias, results
-from mammolib.experiments import baselines, classification, detection, running, whole_films
+from mammolib.experiments import baselines, classification, detection, rungs, running, whole_films
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.training import Execution
 
@@ -19,6 +19,7 @@ NAMES = (
     *detection.EXPERIMENTS,
     *classification.EXPERIMENTS,
     *baselines.NAMES,
+    *rungs.NAMES,
     *(f"{name}{FILMS}" for name in detection.EXPERIMENTS if name != "E-before"),
 )
 
@@ -57,6 +58,8 @@ def run_named(
         )
     if name in baselines.NAMES:
         return baselines.run_baseline(name, films, data=data, store=store, **given)
+    if name in rungs.NAMES:
+        return rungs.run_rung(name, films, data=data, store=store, say=say)
     if not name.endswith(FILMS):
         return running.run_detector(
             name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
@@ -121,6 +124,9 @@ def check(
         _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed)
         if name != "lookup":
             _refuse(name, split=split)
+        return
+    if name in rungs.NAMES:
+        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed, split=split)
         return
     options = {"seed": seed, "split": split, "width": width, "updates": updates, "variant": variant, "changes": changes}
     if name.endswith(FILMS) and of is not None:

@@ -1,0 +1,105 @@
+"""Films as whole-film detectors look at them: the breast cut out, the chest wall on the left, 64 x 64 cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mammolib.mias import SIDE, Film
+
+QUARTER = SIDE // 4
+"""Side of the reduced film, in pixels of four by four."""
+GRID = 64
+"""Cells along a side of the film; a cell is 16 x 16 pixels."""
+CELL = SIDE // GRID
+DARK = 18
+"""Grey level up to which the mean of a reduced pixel is background."""
+
+
+@dataclass(frozen=True)
+class Breast:
+    """One film, turned so that the chest wall is on the left.
+
+    Attributes:
+        pixels: (1024, 1024) uint8.
+        reduced: (256, 256) float32, means of 4 x 4 pixels.
+        inside: (256, 256) bool, the breast on the reduced film.
+        cells: (64, 64) bool, cells of which more than half lies inside.
+        mirrored: whether the film was mirrored.
+    """
+
+    pixels: NDArray[np.uint8]
+    reduced: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+    cells: NDArray[np.bool_]
+    mirrored: bool
+
+    def column(self, x: NDArray | float) -> NDArray | float:
+        """Turn columns of the film into columns of the turned film, or back: mirroring is its own inverse."""
+        return SIDE - 1 - x if self.mirrored else x
+
+
+def cut_out(film: Film) -> Breast:
+    """Find the breast on a film: the largest bright part, its holes filled, labels and thin lines cut off its rim."""
+    pixels = film.pixels()
+    if pixels.shape != (SIDE, SIDE):
+        raise ValueError(f"{film.reference}: a whole-film detector takes {SIDE} x {SIDE} pixels, got {pixels.shape}")
+    reduced = blocks(pixels, QUARTER).mean(axis=(1, 3), dtype=np.float32)
+    part = ndimage.binary_fill_holes(_largest(reduced > DARK))
+    inside = ndimage.binary_erosion(_largest(ndimage.binary_opening(part, iterations=2)), border_value=1)
+    columns = inside.sum(axis=0)
+    mirrored = bool(columns[QUARTER // 2 :].sum() > columns[: QUARTER // 2].sum())
+    if mirrored:
+        pixels, reduced, inside = pixels[:, ::-1], reduced[:, ::-1], inside[:, ::-1]
+    cells = blocks(inside, GRID).mean(axis=(1, 3)) > 0.5
+    if not cells.any():
+        raise ValueError(f"{film.reference}: no breast is seen on this film; is it one bright part on a dark ground?")
+    return Breast(pixels, reduced, inside, cells, mirrored)
+
+
+def blocks(image: NDArray, side: int) -> NDArray:
+    """Return a view of a square image as (side, n, side, n): a reduction over axes 1 and 3 pools n x n pixels."""
+    n = len(image) // side
+    return image.reshape(side, n, side, n)
+
+
+def local_contrast(breast: Breast, window: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the reduced film's local mean, deviation, and (value - mean) / deviation, taken over the breast alone.
+
+    Args:
+        breast: the film.
+        window: standard deviation of the Gaussian that weighs the surroundings, in reduced pixels.
+
+    Returns:
+        Three (256, 256) arrays; the contrast is 0 outside the breast.
+    """
+    inside = breast.inside.astype(np.float32)
+    weight = np.maximum(ndimage.gaussian_filter(inside, window), 1e-3)
+    mean = ndimage.gaussian_filter(breast.reduced * inside, window) / weight
+    variance = ndimage.gaussian_filter((breast.reduced - mean) ** 2 * inside, window) / weight
+    deviation = np.sqrt(np.maximum(variance, 4))  # two grey levels are noise
+    return mean, deviation, np.where(breast.inside, (breast.reduced - mean) / deviation, 0)
+
+
+def peaks(score: NDArray, distance: int, most: int = 30) -> tuple[NDArray, NDArray, NDArray]:
+    """Return rows, columns and scores of the highest points of a map, the best first.
+
+    Args:
+        score: (H, W); minus infinity where no mark may lie.
+        distance: no other point within so many pixels is higher.
+        most: how many points at the most.
+    """
+    offset = np.mgrid[-distance : distance + 1, -distance : distance + 1]
+    highest = ndimage.maximum_filter(score, footprint=np.hypot(*offset) <= distance, mode="constant", cval=-np.inf)
+    rows, columns = np.nonzero((score == highest) & np.isfinite(score))
+    order = np.argsort(-score[rows, columns], kind="stable")[:most]
+    rows, columns = rows[order], columns[order]
+    return rows, columns, score[rows, columns]
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, n = ndimage.label(mask)
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else mask

@@ -1,0 +1,156 @@
+"""The best detector of the book: all lesions, calcifications by themselves, and a woman's two breasts side by side.
+
+Three steps, each chosen on the training women alone, by folds inside them. (1) A linear model on all features looks for
+every kind of lesion. (2) What the woman's other breast also shows is taken off its score. (3) A second model looks for
+calcifications on the fine maps; its marks are merged with the first model's on a scale both share: the number of false
+marks a film that such a score brought on women whom the model had not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mammolib.geometry import Detections
+from mammolib.mias import Film
+from mammolib.splits import folds_by_woman
+
+from .breast import CELL
+from .classical import MOST, Marks, detections, median_radius, sensitivity
+from .features import DISTANCE, Cells, Eye, fit_linear, marks_of
+
+PENALTIES = (1e-4, 1e-3)
+"""Inverse strengths of the first model's penalty that are tried."""
+OTHER_BREAST = (0.0, 0.2, 0.4)
+"""Shares of the other breast's score that are tried."""
+CALCIFICATIONS = (None, 0.1, 0.2, 0.4)
+"""How many of a first model's false marks a false mark of the second may cost; None leaves the second out."""
+FINE_PENALTY = 1e-3
+FOLDS = 3
+"""Folds inside the training women."""
+AIMS = (1, 4)
+"""False marks a film at which the mean sensitivity chooses."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many false marks a film a score brings, read off the false marks on women whom the model had not seen.
+
+    Attributes:
+        scores: (marks,) of the false marks, ascending.
+        films: on how many films they are.
+    """
+
+    scores: NDArray
+    films: int
+
+    @classmethod
+    def of(cls, cells: Cells, marks: Sequence[Marks]) -> Self:
+        """Count the marks off the lesions, on the films whose lesions all have a place."""
+        false = []
+        for i in cells.free:
+            rows, columns, scores = marks[i]
+            number = np.full(cells.seen[i].breast.cells.shape, -1)
+            number[cells.seen[i].breast.cells] = np.arange(cells.of(i).stop - cells.of(i).start)
+            cell = number[(rows // CELL).astype(int), (columns // CELL).astype(int)]
+            false.append(scores[~cells.near[cells.of(i)][cell]])
+        return cls(np.sort(np.concatenate(false)), len(cells.free))
+
+    def __call__(self, scores: NDArray) -> NDArray:
+        """Return false marks a film at and above these scores; beyond the highest, ever smaller parts of one mark."""
+        above = np.interp(scores, self.scores, np.arange(len(self.scores), 0, -1.0))
+        return above * np.exp(-np.maximum(scores - self.scores[-1], 0)) / self.films
+
+
+class BothBreasts:
+    """The ensemble; `choice` says what was chosen when it was fitted: penalty, share of the other breast, price.
+
+    Args:
+        eye: computes the features, with ImageNet's maps.
+        seed: of the folds inside the training women, and of the cells that are drawn.
+    """
+
+    def __init__(self, eye: Eye, seed: int = 0):
+        self.eye, self.seed = eye, seed
+
+    def fit(self, films: Sequence[Film]) -> Self:
+        """Choose by folds inside the women of these films, then fit on all of them."""
+        self.radius = median_radius(films)
+        cells = Cells(films, self.eye)
+        fine = _marks(cells, films, self._unseen(films, cells, FINE_PENALTY, ("CALC",)))
+        self.fine_rate = Rate.of(cells, fine)
+        worth, rates = {}, {}
+        for c in PENALTIES:
+            scores = self._unseen(films, cells, c)
+            for share in OTHER_BREAST:
+                marks = _marks(cells, films, scores, share)
+                rate = rates[c, share] = Rate.of(cells, marks)
+                for price in CALCIFICATIONS:
+                    found = self._merged(cells, marks, fine, rate, price)
+                    worth[c, share, price] = np.mean([sensitivity(films, found, aim) for aim in AIMS])
+        self.choice = max(worth, key=lambda key: worth[key])
+        self.rate = rates[self.choice[:2]]
+        everyone = range(len(films))
+        self.linear = fit_linear(cells, everyone, self.choice[0], self.seed)
+        self.fine = fit_linear(cells, everyone, FINE_PENALTY, self.seed, ("CALC",))
+        return self
+
+    def predict(self, films: Sequence[Film]) -> Detections:
+        """Mark the films; where both of a woman are among them, they are compared."""
+        cells, (_, share, price) = Cells(films, self.eye), self.choice
+        marks, fine = (
+            _marks(cells, films, [model(cells, i) for i in range(len(films))], part)
+            for model, part in ((self.linear, share), (self.fine, 0.0))
+        )
+        return self._merged(cells, marks, fine, self.rate, price)
+
+    def _unseen(self, films: Sequence[Film], cells: Cells, c: float, kinds: Sequence[str] = ()) -> list[NDArray]:
+        """Return the scores of every film's cells from a model that has not seen its woman."""
+        scores: list[NDArray] = [np.zeros(0)] * len(films)
+        strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
+        for split in folds_by_woman([film.woman for film in films], strata, FOLDS, self.seed):
+            linear = fit_linear(cells, np.r_[split.training, split.validation], c, self.seed, kinds)
+            for i in split.test:
+                scores[i] = linear(cells, i)
+        return scores
+
+    def _merged(
+        self, cells: Cells, marks: Sequence[Marks], fine: Sequence[Marks], rate: Rate, price: float | None
+    ) -> Detections:
+        """Return both models' marks, their confidence 1 / (1 + false marks a film); of marks close by, the better."""
+        merged = []
+        for (rows, columns, scores), (more_rows, more_columns, more_scores) in zip(marks, fine, strict=True):
+            expected = rate(scores)
+            if price is not None:
+                rows, columns = np.r_[rows, more_rows], np.r_[columns, more_columns]
+                expected = np.r_[expected, self.fine_rate(more_scores) / price]
+            kept: list[int] = []
+            for k in np.argsort(expected, kind="stable"):
+                if all(np.hypot(rows[k] - rows[j], columns[k] - columns[j]) >= DISTANCE * CELL for j in kept):
+                    kept.append(int(k))
+            kept = kept[:MOST]
+            merged.append((rows[kept], columns[kept], expected[kept]))
+        return detections(
+            [seen.breast for seen in cells.seen], merged, self.radius, lambda expected: 1 / (1 + expected)
+        )
+
+
+def _marks(cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0) -> list[Marks]:
+    """Return the peaks of every film's scores, less a share of what the woman's other breast shows there.
+
+    Both films have the chest wall on the left, so the same place is the same cell, give or take two. The other's score
+    counts only above its 0.3 quantile over all films: what is below says nothing.
+    """
+    maps = [cells.map(i, score, smooth=1) for i, score in enumerate(scores)]
+    if share:
+        floor = np.quantile(np.concatenate(scores), 0.3)
+        other = {(film.woman, film.side): ndimage.maximum_filter(m, 5) for film, m in zip(films, maps, strict=True)}
+        for i, film in enumerate(films):
+            if (across := other.get((film.woman, "left" if film.side == "right" else "right"))) is not None:
+                maps[i] = maps[i] - share * np.maximum(across, floor)
+    return [marks_of(map_) for map_ in maps]

@@ -1,0 +1,116 @@
+"""The ladder of whole-film detectors on the benchmark's folds: every film is marked by a detector that never saw its woman.
+
+A rung is fitted on four folds of women and marks the fifth, for each fold of each repeat. What a fold gave is kept at
+once, so that a run that was stopped goes on where it was. The score is the mean over the repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mammolib import benchmark, mias, results
+from mammolib.benchmark.dealing import FOLDS, REPEATS
+from mammolib.detectors.classical import Detector, Filter, Position, afum, brightness, laplacian
+from mammolib.detectors.ensemble import BothBreasts
+from mammolib.detectors.features import VERSION, Eye, Features
+
+PREFIX = "benchmark-"
+RUNGS: dict[str, str] = {
+    "position": "where lesions of training women lie",
+    "brightness": "the brightest blob",
+    "afum": "brighter than its rings (AFUM)",
+    "laplacian": "round and bright (Laplacian of Gaussian)",
+    "features": "features by hand, linear model",
+    "imagenet": "ImageNet's maps, linear model",
+    "both-breasts": "the same, both breasts, calcifications apart",
+}
+"""Rungs in the order of the ladder, and what each goes by."""
+NAMES = tuple(PREFIX + rung for rung in RUNGS)
+
+
+def detector(rung: str, folder: str | Path | None = None) -> Detector:
+    """Return a rung's detector, not yet fitted.
+
+    Args:
+        rung: a key of `RUNGS`.
+        folder: where features are kept between runs; None for nowhere.
+    """
+    makers: dict[str, Callable[[], Detector]] = {
+        "position": Position,
+        "brightness": lambda: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256),
+        "afum": lambda: Filter(afum, ((12, 3), (12, 5), (20, 5)), lambda share: share),
+        "laplacian": lambda: Filter(laplacian, ((16, 4), (16, 5), (32, 4), (32, 5))),
+        "features": lambda: Features(Eye(False, folder), c=1e-2),
+        "imagenet": lambda: Features(Eye(True, folder), c=1e-4),
+        "both-breasts": lambda: BothBreasts(Eye(True, folder)),
+    }
+    if rung not in makers:
+        raise ValueError(f"detector: {rung!r} is not one of {', '.join(makers)}")
+    return makers[rung]()
+
+
+def run_rung(
+    name: str,
+    films: Sequence[mias.Film],
+    *,
+    data: Mapping[str, Any],
+    store: str | Path,
+    repeats: int = REPEATS,
+    say: Callable[[str], None] | None = None,
+) -> results.Record:
+    """Fit and score a rung on the benchmark's folds and record it, or load its record.
+
+    Args:
+        name: one of `NAMES`.
+        films: a data set whose films the frozen folds name.
+        data: the record's name, digest and number of films.
+        store: the folder of records; marks are kept in it under "benchmark", features under "features".
+        repeats: how many of the five repeats, the first ones.
+        say: told of every fold.
+
+    Returns:
+        The record of `benchmark.score` for all repeats, with what each fold chose in `outputs`.
+
+    Raises:
+        ValueError: a film that the folds do not name.
+    """
+    rung = name.removeprefix(PREFIX)
+    table = benchmark.folds()
+    if unknown := [film.reference for film in films if film.reference not in table]:
+        raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
+    settings = {"detector": rung, "repeats": repeats, "version": VERSION, "folds": benchmark.folds_digest()}
+    asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
+
+    def make() -> results.Record:
+        one = detector(rung, Path(store) / "features")
+        folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{VERSION}"
+        documents = [_repeat(one, films, repeat, folder, say) for repeat in range(repeats)]
+        scored = benchmark.score(documents, films, name)
+        outputs = {**scored.outputs, "predictions": scored.settings["predictions"]}
+        return results.Record(**asked, metrics=scored.metrics, outputs=outputs, machine=results.machine())
+
+    return results.once(store, make, **asked)
+
+
+def _repeat(
+    one: Detector, films: Sequence[mias.Film], repeat: int, folder: Path, say: Callable[[str], None] | None
+) -> dict[str, Any]:
+    """Return a repeat's detections on all films in the benchmark's format."""
+    table, marked = benchmark.folds(), {}
+    for fold in range(FOLDS):
+        path = folder / f"repeat-{repeat}-fold-{fold}.json"
+        test = [film for film in films if table[film.reference][repeat] == fold]
+        if not path.is_file():
+            one.fit([film for film in films if table[film.reference][repeat] != fold])
+            benchmark.write(benchmark.document(one.predict(test), test, repeat), path)
+            if say:
+                say(f"{folder.name}: repeat {repeat}, fold {fold}{_chosen(one)}")
+        marked |= benchmark.read(path)["films"]
+    return {"format": 1, "repeat": repeat, "films": {film.reference: marked[film.reference] for film in films}}
+
+
+def _chosen(one: Detector) -> str:
+    choice = getattr(one, "choice", getattr(one, "setting", None))
+    return "" if choice is None else f", chosen: {choice}"
