@@ -5,7 +5,7 @@ times over, writes all marks into one file and scores it: `mammolib benchmark PR
 Keras or a backend.
 
 - `folds`, `folds_digest`: which film is in which fold, in five repeats, and the SHA-256 of that table.
-- `read`, `write`, `text`, `example`: the file format, and COCO's format of results; `document`: a detector's marks in it.
+- `read`, `write`, `text`, `example`: the file format, and COCO's format of results; `document`: marks as such a file.
 - `score`, `compare`: the record of one file of detections, and of two, paired.
 """
 

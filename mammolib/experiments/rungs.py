@@ -1,4 +1,4 @@
-"""The ladder of whole-film detectors on the benchmark's folds: every film is marked by a detector that never saw its woman.
+"""The ladder of whole-film detectors on the benchmark's folds: no detector marks a film of a woman it was fitted on.
 
 A rung is fitted on four folds of women and marks the fifth, for each fold of each repeat. What a fold gave is kept at
 once, so that a run that was stopped goes on where it was. The score is the mean over the repeats.
