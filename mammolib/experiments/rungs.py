@@ -6,19 +6,23 @@ once, so that a run that was stopped goes on where it was. The score is the mean
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mammolib import benchmark, mias, results
+from mammolib import benchmark, mias, phantom, results
 from mammolib.benchmark.dealing import FOLDS, REPEATS
 from mammolib.detectors.classical import Detector, Filter, Position, afum, brightness, laplacian
 from mammolib.detectors.ensemble import BothBreasts
 from mammolib.detectors.features import VERSION, Eye, Features
+from mammolib.detectors.ssd_windows import Windows
 
 PREFIX = "benchmark-"
 RUNGS: dict[str, str] = {
     "position": "where lesions of training women lie",
+    "ssd": "SSD256 by windows, from random weights",
+    "ssd-phantoms": "SSD256 by windows, from weights trained on phantoms",
     "brightness": "the brightest blob",
     "afum": "brighter than its rings (AFUM)",
     "laplacian": "round and bright (Laplacian of Gaussian)",
@@ -27,6 +31,8 @@ RUNGS: dict[str, str] = {
     "both-breasts": "the same, both breasts, calcifications apart",
 }
 """Rungs in the order of the ladder, and what each goes by."""
+ONCE = ("ssd", "ssd-phantoms")
+"""Rungs that are run on the first repeat only: five trainings take half an hour of two processor cores."""
 NAMES = tuple(PREFIX + rung for rung in RUNGS)
 
 
@@ -39,6 +45,8 @@ def detector(rung: str, folder: str | Path | None = None) -> Detector:
     """
     makers: dict[str, Callable[[], Detector]] = {
         "position": Position,
+        "ssd": Windows,
+        "ssd-phantoms": lambda: Windows(_learnt_from_phantoms()),
         "brightness": lambda: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256),
         "afum": lambda: Filter(afum, ((12, 3), (12, 5), (20, 5)), lambda share: share),
         "laplacian": lambda: Filter(laplacian, ((16, 4), (16, 5), (32, 4), (32, 5))),
@@ -57,7 +65,7 @@ def run_rung(
     *,
     data: Mapping[str, Any],
     store: str | Path,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> results.Record:
     """Fit and score a rung on the benchmark's folds and record it, or load its record.
@@ -67,7 +75,7 @@ def run_rung(
         films: a data set whose films the frozen folds name.
         data: the record's name, digest and number of films.
         store: the folder of records; marks are kept in it under "benchmark", features under "features".
-        repeats: how many of the five repeats, the first ones.
+        repeats: how many of the five repeats, the first ones; all if not given, and one for `ONCE`.
         say: told of every fold.
 
     Returns:
@@ -80,6 +88,7 @@ def run_rung(
     table = benchmark.folds()
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
+    repeats = repeats or (1 if rung in ONCE else REPEATS)
     settings = {"detector": rung, "repeats": repeats, "version": VERSION, "folds": benchmark.folds_digest()}
     asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
@@ -109,6 +118,11 @@ def _repeat(
                 say(f"{folder.name}: repeat {repeat}, fold {fold}{_chosen(one)}")
         marked |= benchmark.read(path)["films"]
     return {"format": 1, "repeat": repeat, "films": {film.reference: marked[film.reference] for film in films}}
+
+
+def _learnt_from_phantoms(women: int = 80) -> list[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return Windows().fit(mias.load(phantom.write(folder, women=women))).learnt
 
 
 def _chosen(one: Detector) -> str:
