@@ -8,6 +8,7 @@ beat.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy import ndimage
 from mammolib.benchmark import counting
 from mammolib.geometry import Detections, circle_to_box
 from mammolib.mias import SIDE, Film
+from mammolib.patches.cutting import each
 
 from .breast import QUARTER, Breast, cut_out, local_contrast, peaks
 
@@ -36,23 +38,22 @@ class Detector(Protocol):
 
 
 Marks = tuple[NDArray, NDArray, NDArray]
-"""Rows and columns on the turned film, in pixels, and scores, of the marks on one film."""
+"""Rows and columns, in pixels, and scores, of the marks on one film."""
 
 
-def detections(breasts: Iterable[Breast], marks: Iterable[Marks], radius: float, confidence: Callable) -> Detections:
-    """Return marks as detections on the films as they were: squares around the marks, scores turned into confidences.
+def detections(marks: Iterable[Marks], radius: float, confidence: Callable) -> Detections:
+    """Return marks as detections: squares around the marks, scores turned into confidences.
 
     Args:
-        breasts: the films.
-        marks: of each film, on the turned film.
+        marks: of each film, on the film as it was.
         radius: half the side of every square, in pixels.
         confidence: turns scores into numbers from 0 to 1, the higher the better.
     """
     image, score, box = [np.zeros(0, int)], [np.zeros(0)], [np.zeros((0, 4))]
-    for i, (breast, (rows, columns, scores)) in enumerate(zip(breasts, marks, strict=True)):
+    for i, (rows, columns, scores) in enumerate(marks):
         image.append(np.full(len(rows), i))
         score.append(confidence(scores))
-        box.append(circle_to_box(rows, breast.column(columns), np.full(len(rows), radius)).reshape(-1, 4))
+        box.append(circle_to_box(rows, columns, np.full(len(rows), radius)).reshape(-1, 4))
     images = np.concatenate(image)
     return Detections(images, np.ones_like(images), np.concatenate(score), np.concatenate(box))
 
@@ -98,12 +99,12 @@ class Position:
     def predict(self, films: Sequence[Film]) -> Detections:
         """Mark the same places of every breast."""
         rows, columns, score = peaks(np.where(self.share > 0, self.share, -np.inf), 1, MOST)
-        breasts, marks = [cut_out(film) for film in films], []
-        for breast in breasts:
+        marks = []
+        for breast in map(cut_out, films):
             top, left, height, width = _frame(breast)
             row, column = top + (rows + 0.5) / self.parts * height, left + (columns + 0.5) / self.parts * width
-            marks.append((row, column, score))
-        return detections(breasts, marks, self.radius, lambda score: score / self.share.max())
+            marks.append((row, breast.column(column), score))
+        return detections(marks, self.radius, lambda score: score / self.share.max())
 
 
 class Filter:
@@ -117,27 +118,33 @@ class Filter:
 
     def __init__(self, answer: Callable, settings: Sequence, confidence: Callable = lambda score: score / (1 + score)):
         self.answer, self.settings, self.confidence = answer, settings, confidence
+        self._kept: dict[tuple[Path, Any], Marks] = {}
 
     def fit(self, films: Sequence[Film]) -> Self:
         """Choose the setting that finds most lesions of the training women."""
         self.radius = median_radius(films)
-        breasts = [cut_out(film) for film in films]
-        worth = [sensitivity(films, self._marked(breasts, setting)) for setting in self.settings]
-        self.setting = self.settings[int(np.argmax(worth))]
+        worth = [sensitivity(films, self._marked(films, setting)) for setting in self.settings]
+        self.choice = self.settings[int(np.argmax(worth))]
         return self
 
     def predict(self, films: Sequence[Film]) -> Detections:
         """Mark the peaks of the answer."""
-        return self._marked([cut_out(film) for film in films], self.setting)
+        return self._marked(films, self.choice)
 
-    def _marked(self, breasts: Sequence[Breast], setting: Any) -> Detections:
-        marks = []
-        for breast in breasts:
-            score = self.answer(breast, setting)
-            score = np.where(breast.inside & (score > 0), score, -np.inf)
-            rows, columns, scores = peaks(score, 8, MOST)
-            marks.append(((rows + 0.5) * REDUCED, (columns + 0.5) * REDUCED, scores))
-        return detections(breasts, marks, self.radius, self.confidence)
+    def _marked(self, films: Sequence[Film], setting: Any) -> Detections:
+        marks = each(films, lambda film: self._marks(film, setting))
+        return detections(marks, self.radius, self.confidence)
+
+    def _marks(self, film: Film, setting: Any) -> Marks:
+        """Return the peaks on a film; they are the same in every fold, so they are found once."""
+        if (film.path, setting) not in self._kept:
+            breast = cut_out(film)
+            for one in self.settings:
+                score = self.answer(breast, one)
+                rows, columns, scores = peaks(np.where(breast.inside & (score > 0), score, -np.inf), 8, MOST)
+                row, column = (rows + 0.5) * REDUCED, breast.column((columns + 0.5) * REDUCED)
+                self._kept[film.path, one] = (row, column, scores)
+        return self._kept[film.path, setting]
 
 
 def brightness(breast: Breast, sigma: float) -> NDArray:

@@ -135,9 +135,7 @@ class BothBreasts:
                     kept.append(int(k))
             kept = kept[:MOST]
             merged.append((rows[kept], columns[kept], expected[kept]))
-        return detections(
-            [seen.breast for seen in cells.seen], merged, self.radius, lambda expected: 1 / (1 + expected)
-        )
+        return detections(cells.on_films(merged), self.radius, lambda expected: 1 / (1 + expected))
 
 
 def _marks(cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0) -> list[Marks]:

@@ -19,6 +19,7 @@ from scipy import ndimage
 from mammolib.files import atomic
 from mammolib.geometry import Detections
 from mammolib.mias import Film
+from mammolib.patches.cutting import each
 
 from .breast import CELL, GRID, QUARTER, Breast, blocks, cut_out, local_contrast, peaks
 from .classical import MOST, Marks, detections, median_radius
@@ -190,7 +191,7 @@ class Cells:
     """
 
     def __init__(self, films: Sequence[Film], eye: Eye):
-        self.seen = [eye(film) for film in films]
+        self.seen = [eye(film) for film in films] if eye.pretrained else each(films, eye)
         self.start = np.cumsum([0, *(len(seen.hand) for seen in self.seen)])
         self.lesion = np.full(self.start[-1], -1)
         self.near = np.zeros(self.start[-1], bool)
@@ -218,6 +219,11 @@ class Cells:
         first = seen.maps.shape[-1] - 2 * 472 - FINE if fine else 0
         columns = slice(first, first + FINE) if fine else slice(None)
         return [np.concatenate([maps[rows, columns], seen.hand[rows]], axis=1, dtype=np.float32) for maps in seen.maps]
+
+    def on_films(self, marks: Sequence[Marks]) -> list[Marks]:
+        """Return marks on turned films as marks on the films as they were."""
+        pairs = zip(self.seen, marks, strict=True)
+        return [(rows, seen.breast.column(columns), scores) for seen, (rows, columns, scores) in pairs]
 
     def map(self, film: int, score: NDArray, smooth: float = 0) -> NDArray:
         """Return the scores of a film's cells as a (64, 64) map, smoothed within the breast, minus infinity outside."""
@@ -329,5 +335,4 @@ class Features:
         """Mark the peaks of the log odds."""
         cells = Cells(films, self.eye)
         marks = [marks_of(cells.map(i, self.linear(cells, i), smooth=1)) for i in range(len(films))]
-        breasts = [seen.breast for seen in cells.seen]
-        return detections(breasts, marks, self.radius, lambda score: 1 / (1 + np.exp(-score)))
+        return detections(cells.on_films(marks), self.radius, lambda score: 1 / (1 + np.exp(-score)))

@@ -48,8 +48,8 @@ def detector(rung: str, folder: str | Path | None = None) -> Detector:
         "ssd": Windows,
         "ssd-phantoms": lambda: Windows(_learnt_from_phantoms()),
         "brightness": lambda: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256),
-        "afum": lambda: Filter(afum, ((12, 3), (12, 5), (20, 5)), lambda share: share),
-        "laplacian": lambda: Filter(laplacian, ((16, 4), (16, 5), (32, 4), (32, 5))),
+        "afum": lambda: Filter(afum, ((12, 3), (12, 5)), lambda share: share),
+        "laplacian": lambda: Filter(laplacian, ((16, 5), (32, 4), (32, 5))),
         "features": lambda: Features(Eye(False, folder), c=1e-2),
         "imagenet": lambda: Features(Eye(True, folder), c=1e-4),
         "both-breasts": lambda: BothBreasts(Eye(True, folder)),
@@ -126,5 +126,5 @@ def _learnt_from_phantoms(women: int = 80) -> list[Any]:
 
 
 def _chosen(one: Detector) -> str:
-    choice = getattr(one, "choice", getattr(one, "setting", None))
+    choice = getattr(one, "choice", None)
     return "" if choice is None else f", chosen: {choice}"
