@@ -18,6 +18,8 @@ from mammolib.book.project import repository, table_of_contents
 from mammolib.book.reference import reference_page
 from mammolib.book.reporting import reporting_page
 
+LEADERBOARD = b"% leaderboard\n"
+"""The comment in book/benchmark.md that gives way to the table."""
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
 OPTIONS = ["-q", "-W", "--keep-going", "--path-output"]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -168,6 +170,8 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
     records = results.load_all(root / "book" / "results")
     wanted["book/results.md"] = results.results_page(records).encode("utf-8")
     wanted["book/runs.md"] = results.runs_page(records).encode("utf-8")
+    if "book/benchmark.md" in wanted:
+        wanted["book/benchmark.md"] = _with_leaderboard(wanted["book/benchmark.md"], records)
     wanted["book/reporting.md"] = reporting_page(records).encode("utf-8")
     wanted["book/reference.md"] = reference_page().encode("utf-8")
     wanted["_toc.yml"] = (root / "_toc.yml").read_bytes()
@@ -182,3 +186,13 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
             path.unlink()
     for name, content in wanted.items():
         notebooks.update(source / name, content)
+
+
+def _with_leaderboard(page: bytes, records: list[results.Record]) -> bytes:
+    """Put the table of the benchmark's records on real films in the place that a comment of the page keeps for it."""
+    from mammolib.analysis.ladder import leaderboard
+    from mammolib.results.tables import markdown
+
+    head, *rows = leaderboard(record for record in records if record.data["name"] == "mini-MIAS")
+    table = markdown(head, rows) if rows else "No detector is recorded yet."
+    return page.replace(LEADERBOARD, table.encode("utf-8"))

@@ -1,0 +1,276 @@
+"""Detectors of whole films: on a film drawn by hand each finds what it should, and says it in the film's own pixels."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from standin import Film, lesion
+
+from mammolib import mias
+from mammolib.detectors import efficientnet
+from mammolib.detectors.breast import CELL, blocks, cut_out, local_contrast, peaks
+from mammolib.detectors.classical import Filter, Position, afum, brightness, sensitivity
+from mammolib.detectors.ensemble import BothBreasts, Rate
+from mammolib.detectors.features import Cells, Eye, Features, fit_linear
+from mammolib.experiments import rungs
+from mammolib.geometry import Detections
+
+SIDE = mias.SIDE
+pretrained = pytest.mark.skipif(
+    importlib.util.find_spec(efficientnet.PACKAGE) is None, reason="ImageNet's weights are not installed"
+)
+
+
+class Drawn(Film):
+    """A half disc of tissue at the left or right edge, noise in it, bright discs where the lesions are."""
+
+    @property
+    def path(self):
+        return Path(f"{self.reference}.pgm")
+
+    def pixels(self):
+        return drawn(self.number, self.lesions)
+
+
+@functools.lru_cache(maxsize=64)
+def drawn(number, lesions):
+    return _draw(number, [spot for spot in lesions if spot.located])
+
+
+def _draw(number, lesions):
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    depth = columns if number % 2 else SIDE - 1 - columns
+    noise = np.random.default_rng(number).normal(0, 10, (SIDE // 4, SIDE // 4))
+    tissue = ndimage.gaussian_filter(noise, 1.5).repeat(4, axis=0).repeat(4, axis=1) * 4 + 90
+    film = np.where(np.hypot(rows - 512, depth) < 420, tissue, 2)
+    for spot in lesions:
+        film += 70 * np.exp(-((rows - spot.row) ** 2 + (columns - spot.column) ** 2) / (2 * (spot.radius / 2) ** 2))
+    film[40:90, 460:560] = 255  # a label in the background
+    return film.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def films():
+    """24 films of 12 women; every second woman has a lesion in one breast."""
+    made = []
+    rng = np.random.default_rng(0)
+    for number in range(1, 25):
+        x, y = rng.integers(80, 250), rng.integers(330, 700)
+        spots = [lesion(int(y), int(x if number % 2 else SIDE - 1 - x), 40)] if number % 4 == 1 else []
+        made.append(Drawn(number, tuple(spots), (SIDE, SIDE)))
+    return made
+
+
+def test_the_breast_is_cut_out_and_turned_to_the_left(films):
+    for film in films[:2]:
+        breast = cut_out(film)
+        assert breast.mirrored == (film.number % 2 == 0)
+        assert breast.inside[:, 0].any() and not breast.inside[:, -100:].any()
+        assert not breast.inside[10:23, 115:140].any(), "the label is no breast"
+        area = breast.inside.sum() * 16 / (np.pi * 420**2 / 2)
+        assert 0.93 < area < 1.0
+        assert breast.column(breast.column(17)) == 17
+
+
+def test_a_film_without_a_breast_is_refused():
+    class Black(Film):
+        def pixels(self):
+            return np.zeros((SIDE, SIDE), np.uint8)
+
+    with pytest.raises(ValueError, match="mdb001: no breast"):
+        cut_out(Black(1, (), (SIDE, SIDE)))
+
+
+def test_local_contrast_is_zero_where_all_is_alike_and_outside(films):
+    breast = cut_out(films[0])
+    mean, deviation, contrast = local_contrast(breast, 16)
+    assert abs(contrast[breast.inside].mean()) < 0.2 and not contrast[~breast.inside].any()
+    assert deviation.min() >= 2
+    by_hand = breast.reduced[breast.inside]
+    assert abs(mean[breast.inside].mean() - by_hand.mean()) < 3
+
+
+def test_peaks_are_those_of_a_loop():
+    score = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(40, 40)), 1)
+    score[:5] = -np.inf
+    rows, columns, scores = peaks(score, 3, most=1000)
+    expected = [
+        (r, c)
+        for r in range(40)
+        for c in range(40)
+        if np.isfinite(score[r, c])
+        and all(
+            score[r, c] >= score[y, x]
+            for y in range(max(0, r - 3), min(40, r + 4))
+            for x in range(max(0, c - 3), min(40, c + 4))
+            if (y - r) ** 2 + (x - c) ** 2 <= 9
+        )
+    ]
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_afum_answers_one_on_a_peak_and_little_on_a_slope(films):
+    breast = cut_out(films[0])
+    rows, columns = np.mgrid[:256, :256]
+    peak = 200 - np.hypot(rows - 128, columns - 128)
+    object.__setattr__(breast, "reduced", peak.astype(np.float32))
+    answer = afum(breast, (12, 3))
+    assert answer[128, 128] == 1
+    assert answer[128, 200] < 0.55, "half of every ring is darker, at the most"
+
+
+@pytest.mark.parametrize("rung", ["brightness", "afum", "laplacian", "features"])
+def test_a_detector_finds_bright_discs_of_women_it_has_not_seen(films, rung):
+    found = rungs.detector(rung).fit(films[:16]).predict(films[16:])
+    assert sensitivity(films[16:], found, 1) == 1
+    assert set(found.label) == {1} and len(found) > 2
+    assert np.bincount(found.image).max() <= 30
+
+
+def test_a_position_looks_at_no_pixel(films):
+    one = Position().fit(films[:16])
+    found = one.predict(films[17:19])
+    first, second = (found.box[found.image == i] for i in (0, 1))
+    centre = [(b[:, 0] + b[:, 2]) / 2 for b in (first, second)]
+    assert np.allclose(centre[0], SIDE - 1 - centre[1], atol=16), "the same places, mirrored"
+
+
+def test_the_setting_is_chosen_on_the_films_of_training_alone(films):
+    asked = []
+
+    def answer(breast, sigma):
+        asked.append(sigma)
+        return brightness(breast, sigma) if sigma == 8 else np.zeros_like(breast.reduced)
+
+    assert Filter(answer, (1, 8)).fit(films[:8]).choice == 8
+
+
+def test_cells_lie_where_the_lesion_is(films):
+    cells = Cells(films[:4], Eye())
+    spot = films[0].lesions[0]
+    rows, columns = np.nonzero(cells.seen[0].breast.cells)
+    on = cells.lesion[cells.of(0)] == 0
+    away = np.hypot((columns[on] + 0.5) * CELL - spot.column, (rows[on] + 0.5) * CELL - spot.row)
+    assert on.any() and away.max() <= 40
+    assert (cells.lesion[cells.of(1)] == -1).all() and cells.near[cells.of(0)].sum() > on.sum()
+
+
+def test_hard_negatives_never_lie_near_a_lesion_and_unplaced_films_give_none(films):
+    unplaced = Drawn(2, (mias.Lesion("CIRC", "B"),), (SIDE, SIDE))
+    cells = Cells([films[0], unplaced], Eye())
+    assert cells.free == [0]
+    linear = fit_linear(cells, [0, 1], 1e-2)
+    assert linear(cells, 0).shape == (cells.of(0).stop,)
+
+
+def test_features_are_kept_and_the_same_afterwards(films, tmp_path):
+    first = Eye(False, tmp_path)(films[0])
+    (path,) = tmp_path.iterdir()
+    again = Eye(False, tmp_path)(films[0])
+    assert np.array_equal(first.hand, again.hand) and path.suffix == ".npz"
+    assert first.hand.shape == (first.breast.cells.sum(), 23) and np.isfinite(first.hand).all()
+
+
+def test_a_rate_counts_false_marks_a_film(films):
+    cells = Cells(films[:2], Eye())
+    spot = films[0].lesions[0]
+    on = (np.array([spot.row]), np.array([spot.column]), np.array([9.0]))
+    off = (np.array([600.0, 400.0]), np.array([150.0, 60.0]), np.array([3.0, 1.0]))
+    more = (off[0], off[1], np.array([4.0, 2.0]))
+    marks = [tuple(np.r_[a, b] for a, b in zip(on, off, strict=True)), more]
+    rate = Rate.of(cells, marks)
+    assert len(rate.scores) == 4 and rate.films == 2
+    assert rate(np.array([1.0, 3.0])).tolist() == [2.0, 1.0]  # 4 and 2 of them, on two films
+    assert 0 < rate(np.array([6.0]))[0] < rate(np.array([5.0]))[0] < 0.5
+
+
+def test_blocks_pool():
+    image = np.arange(16).reshape(4, 4)
+    assert blocks(image, 2).mean(axis=(1, 3)).tolist() == [[2.5, 4.5], [10.5, 12.5]]
+
+
+def test_a_rung_is_recorded_and_goes_on_where_it_was(films, tmp_path):
+    data = {"name": "phantom", "digest": mias.digest(films), "films": len(films)}
+    said = []
+    record = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, repeats=1, say=said.append)
+    assert len(said) == 5 and record.metrics["lesions"]["value"] == 6
+    next(tmp_path.glob("benchmark/*/repeat-0-fold-2.json")).unlink()
+    next(tmp_path.glob("benchmark-position-*.json")).unlink()
+    again = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, repeats=1, say=said.append)
+    assert len(said) == 6 and again.outputs["predictions"] == record.outputs["predictions"]
+
+
+def test_films_that_the_folds_do_not_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="mdb900: the benchmark's folds do not name"):
+        rungs.run_rung("benchmark-position", [Film(900, (), (SIDE, SIDE))], data={}, store=tmp_path)
+
+
+# ImageNet's weights
+
+
+@pretrained
+def test_the_network_recognises_what_imagenet_taught_it():
+    """Oracle: a cat, a cup of espresso and a rocket of scikit-image, through ImageNet's own last layer."""
+    from PIL import Image
+    from skimage import data
+
+    with open(_weights(), "rb") as file:
+        state = efficientnet.read_state(file)
+    network = efficientnet.pretrained((32,))
+    for name, known in (("chelsea", {281, 282, 285}), ("coffee", {967, 968}), ("rocket", {657})):
+        image = Image.fromarray(getattr(data, name)())
+        side = min(image.size)
+        left, top = (image.size[0] - side) // 2, (image.size[1] - side) // 2
+        image = image.crop((left, top, left + side, top + side)).resize((224, 224))
+        features = np.asarray(network((np.asarray(image, np.float32)[None] - 127) / 128))[0]
+        head = features @ state["_conv_head.weight"][:, :, 0, 0].T
+        spread = np.sqrt(state["_bn1.running_var"] + 1e-3)
+        head = (head - state["_bn1.running_mean"]) / spread * state["_bn1.weight"] + state["_bn1.bias"]
+        scores = state["_fc.weight"] @ head.clip(0, 6).mean(axis=(0, 1)) + state["_fc.bias"]
+        assert int(scores.argmax()) in known, name
+
+
+@pretrained
+def test_a_file_that_is_not_the_known_one_is_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"not weights")
+    with pytest.raises(ValueError, match=r"weights.pth: SHA-256 .* expected 579344248a93"):
+        efficientnet.pretrained(path=path)
+
+
+def test_no_code_of_a_pickle_is_run():
+    evil = pickle.dumps(print, protocol=2)
+    with pytest.raises(ValueError, match="asks for __builtin__.print"):
+        efficientnet.read_state(io.BytesIO(evil))
+
+
+@pretrained
+@pytest.mark.slow
+def test_both_breasts_learn_and_choose_inside_the_training_women(films):
+    kinds = list(mias.KINDS)
+    many = []
+    for film in films:  # folds inside need a woman of each class in each fold
+        spots = tuple(
+            mias.Lesion("CALC" if film.number % 8 == 1 else "CIRC", "B", s.row, s.column, s.radius)
+            for s in film.lesions
+        )
+        many.append(Drawn(film.number, spots, (SIDE, SIDE)))
+    assert kinds[0] == "CALC"
+    one = BothBreasts(Eye(True)).fit(many)
+    found = one.predict(many)
+    assert isinstance(found, Detections) and one.choice[0] in (1e-4, 1e-3)
+    assert sensitivity(many, found, 1) == 1
+    maps = Features(Eye(True), c=1e-3).eye(many[0]).maps
+    assert maps.shape[2] == 1600 and np.isfinite(maps.astype(float)).all()
+
+
+def _weights():
+    return Path(importlib.util.find_spec(efficientnet.PACKAGE).origin).parent / "models" / efficientnet.FILE
