@@ -66,5 +66,7 @@ def leaderboard(records: Iterable[Record]) -> list[tuple[str, ...]]:
         rung = record.settings.get("detector")
         repeats = record.settings.get("repeats", 1)
         shares = (number_words(record.metrics[f"sensitivity_at_{point}"]) for point in POINTS)
-        rows.append((RUNGS.get(rung, f"{record.name} {record.hash}"), *shares, str(repeats), record.settings["folds"][:8]))
+        rows.append(
+            (RUNGS.get(rung, f"{record.name} {record.hash}"), *shares, str(repeats), record.settings["folds"][:8])
+        )
     return rows

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
 
-from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+from mammolib.benchmark.counting import count
+from mammolib.geometry import Detections
+from mammolib.mias import Film
+from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, figure
 from mammolib.results import Record
 
 LEFT, RIGHT = 0.1, 8
@@ -75,3 +79,37 @@ def _apart(places: list[float], least: float) -> list[float]:
         moved.append(place if not moved else max(place, moved[-1] + least))
     over = max(0.0, moved[-1] - 1.0) if moved else 0.0
     return [place - over for place in moved]
+
+
+def gallery(films: Sequence[Film], found: Detections, false_marks: float = 1) -> Figure:
+    """Draw a film where the detector finds the lesion, one where it misses it, and one where it marks what is none.
+
+    The threshold leaves so many false marks a film on these films. Circles are lesions, squares are marks.
+
+    Args:
+        films: those that were shown; not to be published if they are real.
+        found: what the detector marked on them; `image` counts the films.
+        false_marks: a film.
+    """
+    rows = np.column_stack([found.box, found.confidence])
+    counts = count(films, [rows[found.image == i] for i in range(len(films))], "centre")
+    above = counts.above.sum(axis=0) <= false_marks * len(films)
+    lesion_free = np.array([not film.lesions for film in films])
+    false = np.where(lesion_free[found.image], found.confidence, -1)
+    shown = {
+        "found": counts.film[np.argmax(np.where(above, counts.confidence, -np.inf))],
+        "missed": counts.film[np.argmin(np.where(above, np.inf, counts.confidence))],
+        "false marks": found.image[np.argmax(false)],
+    }
+    threshold = np.min(counts.confidence[above], initial=1)
+    fig = figure(1, 3, width=6.4, height=2.6)
+    for ax, (title, i) in zip(fig.axes, shown.items(), strict=True):
+        ax.imshow(films[i].pixels(), cmap="gray", vmin=0, vmax=255)
+        for spot in films[i].lesions:
+            ax.add_patch(Circle((spot.column, spot.row), max(spot.radius, 24), fill=False, ec=ACCENT, lw=1.5))
+        for x1, y1, x2, y2, confidence in rows[found.image == i]:
+            if confidence >= threshold:
+                ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=MALIGNANT, lw=1.2, ls="--"))
+        ax.set_title(title, fontsize=10)
+        ax.axis("off")
+    return fig
