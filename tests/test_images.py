@@ -294,8 +294,3 @@ def test_a_folder_that_is_given_needs_no_home(tmp_path, monkeypatch):
     assert mias.find(tmp_path) == tmp_path
     monkeypatch.setenv(mias.VARIABLE, str(tmp_path))
     assert mias.find() == tmp_path
-    monkeypatch.delenv(mias.VARIABLE)
-    with pytest.raises(FileNotFoundError, match="set HOME, XDG_CACHE_HOME or MAMMOLIB_MIAS"):
-        mias.find()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert mias.cache_folder() == tmp_path / "mammolib"

@@ -5,20 +5,17 @@ packs a part of them for another machine.
 """
 
 from mammolib.mias.audits import (
-    CROP,
     PAPER_KEPT,
     audit,
     dark_boxes,
     dark_share,
     origin_check,
-    origin_ious,
 )
 from mammolib.mias.checks import (
     DIGESTS,
     LICENCE,
     VARIABLE,
     Problem,
-    cache_folder,
     check,
     default_folder,
     digest,
@@ -27,6 +24,7 @@ from mammolib.mias.checks import (
 )
 from mammolib.mias.download import CITATION, NOTICE, URL, fetch
 from mammolib.mias.films import (
+    CROP,
     FORMATS,
     KINDS,
     SEVERITIES,
@@ -64,7 +62,6 @@ __all__ = [
     "Lesion",
     "Problem",
     "audit",
-    "cache_folder",
     "check",
     "dark_boxes",
     "dark_share",
@@ -76,7 +73,6 @@ __all__ = [
     "load",
     "manifest",
     "origin_check",
-    "origin_ious",
     "pack",
     "part_of",
     "read_info",
