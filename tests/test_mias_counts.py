@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from mias_layout import BAD_PGM, GREY, REAL, ROWS, info, one_line, pgm, real, write_folder
 from skimage import io
@@ -77,7 +76,7 @@ def test_a_radius_of_half_a_crop_is_not_above_it(folder: Path) -> None:
 
 
 def test_origin_ignored_mirrors_the_boxes(folder: Path) -> None:
-    """mdb001: radius 190, y 420: the mirrored box is 183 away, so its IoU is 197 / 563; mdb007: 177 / 223; mdb008: 0."""
+    """mdb001: radius 190, y 420: the mirrored box is 183 away: IoU 197 / 563; mdb007: 177 / 223; mdb008: 0."""
     assert mias.origin_check(mias.load(folder)) == pytest.approx(1 / 3)
     info(folder, ROWS.replace("530 420 190", "530 448 190"))  # 127 away, of 380: IoU 253 / 507
     assert mias.origin_check(mias.load(folder)) == pytest.approx(1 / 3)
