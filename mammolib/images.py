@@ -85,8 +85,9 @@ def _read_pillow(path: Path, head: bytes) -> Grey:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # of damaged tags that are not needed
             with Image.open(path, formats=PILLOW) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ValueError(f"it holds {image.n_frames} pictures; give one")
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
+                    raise ValueError(f"it holds {frames} pictures; give one")
                 image.load()
                 return _of_pillow(image)
     except Exception as err:  # Pillow's plugins have their own errors for a damaged file
@@ -171,7 +172,7 @@ def _stored_values(data: Any) -> NDArray:
     except Exception as err:
         coding = data.file_meta.TransferSyntaxUID.name
         raise ValueError(
-            f"its pixels, {coding}, are not decoded; mammolib[dicom] brings decoders: {_line(err)}"
+            f"its pixels cannot be decoded, {coding}; mammolib[dicom] brings decoders: {_line(err)}"
         ) from None
     if stored.ndim != 2:
         raise ValueError(f"a DICOM picture of shape {stored.shape}; give one with a single frame")
