@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -163,7 +164,7 @@ class Truths:
     label: NDArray[np.integer]
     box: NDArray[np.floating]
     n_images: int
-    difficult: NDArray[np.bool_] | None = None
+    difficult: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     classes: tuple[str, ...] = CLASSES
 
     def __post_init__(self) -> None:
@@ -172,11 +173,12 @@ class Truths:
             raise ValueError(f"truths.n_images: must be a whole number from 0, got {self.n_images!r}")
         if isinstance(self.classes, str):
             raise ValueError(f"truths.classes: a sequence of names, such as ({self.classes!r},), got the text itself")
+        set_(self, "classes", tuple(self.classes))
         set_(self, "box", _flat_boxes(self.box, "truths.box"))
         n = len(self.box)
         set_(self, "image", _integers(self.image, n, "truths.image", 0, self.n_images - 1))
         set_(self, "label", _integers(self.label, n, "truths.label", 1, len(self.classes)))
-        difficult = np.zeros(n, bool) if self.difficult is None else np.asarray(self.difficult)
+        difficult = np.asarray(self.difficult) if len(self.difficult) else np.zeros(n, bool)
         if difficult.shape != (n,) or difficult.dtype != bool:
             raise ValueError(f"truths.difficult: expected {n} booleans, got {difficult.dtype} {difficult.shape}")
         set_(self, "difficult", difficult)
@@ -226,7 +228,7 @@ class Detections:
     def __len__(self) -> int:
         return len(self.box)
 
-    def take(self, rows: ArrayLike) -> Detections:
+    def take(self, rows: NDArray[Any]) -> Detections:
         """Return some of the detections: rows by number, or a mask of N booleans."""
         return Detections(self.image[rows], self.label[rows], self.confidence[rows], self.box[rows])
 
@@ -290,18 +292,20 @@ class Symmetry:
     def of(cls, quarter_turns: int = 0, flip: bool = False) -> Symmetry:
         """Turn anticlockwise by `quarter_turns` x 90 degrees, then flip vertically (top to bottom) if `flip`."""
         m = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarter_turns % 4)
-        if flip:
-            m = np.array([[1, 0], [0, -1]]) @ m
-        return cls(tuple(tuple(int(v) for v in row) for row in m))
+        return cls._of_array(np.array([[1, 0], [0, -1]]) @ m if flip else m)
+
+    @classmethod
+    def _of_array(cls, matrix: NDArray[np.integer]) -> Symmetry:
+        (a, b), (c, d) = matrix.tolist()
+        return cls(((a, b), (c, d)))
 
     def __matmul__(self, first: Symmetry) -> Symmetry:
         """Return the element that does `first`, then this one."""
-        m = np.array(self.matrix) @ np.array(first.matrix)
-        return Symmetry(tuple(tuple(int(v) for v in row) for row in m))
+        return self._of_array(np.array(self.matrix) @ np.array(first.matrix))
 
     def inverse(self) -> Symmetry:
         """Return the element that undoes this one: the transposed matrix."""
-        return Symmetry(tuple(zip(*self.matrix, strict=True)))
+        return self._of_array(np.array(self.matrix).T)
 
     def image(self, pixels: NDArray) -> NDArray:
         """Move the pixels of (H, W, ...) `pixels`; a view, no copy. Height and width may differ.
