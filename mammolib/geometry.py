@@ -19,6 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 CLASSES = ("benign", "malignant")
 """The two lesion classes. Label 0 is background, so ``CLASSES[label - 1]`` names a label."""
 
+MOST = int(np.iinfo(np.int64).max)
+"""The largest number of an image or a label."""
+
 
 def xyxy_to_cxcywh(xyxy: ArrayLike) -> NDArray[np.floating]:
     """Turn corners into centre and size.
@@ -169,10 +172,6 @@ class Truths:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        if isinstance(self.n_images, bool) or not isinstance(self.n_images, int | np.integer) or self.n_images < 0:
-            raise ValueError(f"truths.n_images: must be a whole number from 0, got {self.n_images!r}")
-        if isinstance(self.classes, str):
-            raise ValueError(f"truths.classes: a sequence of names, such as ({self.classes!r},), got the text itself")
         set_(self, "classes", tuple(self.classes))
         set_(self, "box", _flat_boxes(self.box, "truths.box"))
         n = len(self.box)
@@ -215,8 +214,8 @@ class Detections:
         set_ = object.__setattr__
         set_(self, "box", _flat_boxes(self.box, "detections.box"))
         n = len(self.box)
-        set_(self, "image", _integers(self.image, n, "detections.image", 0, None))
-        set_(self, "label", _integers(self.label, n, "detections.label", 1, None))
+        set_(self, "image", _integers(self.image, n, "detections.image", 0))
+        set_(self, "label", _integers(self.label, n, "detections.label", 1))
         confidence = np.asarray(self.confidence, float)
         if confidence.shape != (n,):
             raise ValueError(f"detections.confidence: expected {n} numbers, got shape {confidence.shape}")
@@ -245,17 +244,15 @@ def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
     return b
 
 
-def _integers(values: ArrayLike, n: int, name: str, low: int, high: int | None) -> NDArray[np.integer]:
+def _integers(values: ArrayLike, n: int, name: str, low: int, high: int = MOST) -> NDArray[np.integer]:
     v = np.asarray(values)
     if v.size == 0 and n == 0:
         return np.zeros(0, int)
     if v.shape != (n,) or v.dtype.kind not in "iu":
         raise ValueError(f"{name}: expected {n} integers, got {v.dtype} of shape {v.shape}")
-    most = np.iinfo(int).max if high is None else high
-    bad = np.flatnonzero((v < low) | (v > most))
+    bad = np.flatnonzero((v < low) | (v > high))
     if len(bad):
-        limits = f"at least {low}" if high is None and v[bad[0]] < low else f"{low} to {most}"
-        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {limits}")
+        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {low} to {high}")
     return v.astype(int)
 
 
@@ -323,9 +320,9 @@ class Symmetry:
         b = as_boxes(xyxy, "xyxy")
         m = np.array(self.matrix, float)
         old, new = np.array([width, height]) / 2, np.abs(m) @ [width, height] / 2
-        one = (b[..., :2] - old) @ m.T + new
-        two = (b[..., 2:] - old) @ m.T + new
-        return np.concatenate([np.minimum(one, two), np.maximum(one, two)], axis=-1)
+        corner = (b[..., :2] - old) @ m.T + new
+        opposite = (b[..., 2:] - old) @ m.T + new
+        return np.concatenate([np.minimum(corner, opposite), np.maximum(corner, opposite)], axis=-1)
 
 
 DIHEDRAL = tuple(Symmetry.of(turns, flip) for flip in (False, True) for turns in range(4))

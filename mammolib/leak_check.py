@@ -46,7 +46,7 @@ VIEWS = dict(
         strict=True,
     )
 )
-"""The eight symmetries of a square by what they do, in words; "" leaves a picture as it is."""
+"""The eight symmetries of a square, by what they do in words; "" leaves a picture as it is."""
 GROUP, NAME, BYTES, PIXELS, COPIED = KINDS = ("same group", "same name", "same file", "same picture", "copy")
 
 
@@ -143,10 +143,10 @@ def check(listed: Sequence[Item]) -> list[Leak]:
 def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
     """Return what was found as text: a line for each leak, and how much of each part is touched."""
     sizes = {part: sum(item.part == part for item in listed) for part in sorted({i.part for i in listed})}
-    said = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
+    parts = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
     if not leaks:
-        return f"{len(listed):,} pictures ({said}): nothing lies on two sides, as far as names, files and pixels tell."
-    lines = [f"{len(listed):,} pictures ({said}): {len(leaks):,} pairs lie on two sides."]
+        return f"{len(listed):,} pictures ({parts}): nothing lies on two sides, as far as names, files and pixels tell."
+    lines = [f"{len(listed):,} pictures ({parts}): {len(leaks):,} pairs lie on two sides."]
     for kind in dict.fromkeys(leak.kind for leak in leaks):
         of_kind = [leak for leak in leaks if leak.kind == kind]
         lines.append(f"\n{kind} ({len(of_kind):,})")
@@ -271,10 +271,10 @@ def _alike(listed: Sequence[Item]) -> list[Leak]:
     pairs: dict[tuple[int, int], tuple[float, str]] = {}
     for a, b in itertools.combinations(sorted(set(parts)), 2):
         first, second = np.flatnonzero(parts == a), np.flatnonzero(parts == b)
-        there = fine[second].reshape(len(second), -1).T
+        structures = fine[second].reshape(len(second), -1).T
         for rows in np.array_split(first, max(1, len(first) * len(second) // 4_000_000)):
             for name, view in VIEWS.items():
-                close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ there
+                close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ structures
                 for i, j in zip(*np.nonzero(close >= COPY), strict=True):
                     pair, score = (int(rows[i]), int(second[j])), float(close[i, j])
                     if score > pairs.get(pair, (0.0, ""))[0]:
@@ -312,16 +312,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--group-pattern", metavar="RE", help="finds the group (the patient) in a file's name")
     parser.add_argument("--json", action="store_true", help="print every pair as JSON")
     parser.add_argument("--html", metavar="FILE", help="write a page that shows the pairs side by side")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        listed = items(asked.source, asked.group_pattern)
+        listed = items(options.source, options.group_pattern)
         leaks = check(listed)
-        if asked.html:
-            Path(asked.html).write_text(page(leaks), encoding="utf-8")
+        if options.html:
+            Path(options.html).write_text(page(leaks), encoding="utf-8")
     except (ValueError, OSError) as err:
         print(f"mammolib: {err}", file=sys.stderr)
         return 2
-    print(json.dumps([asdict(leak) for leak in leaks], indent=1) if asked.json else report(leaks, listed))
+    print(json.dumps([asdict(leak) for leak in leaks], indent=1) if options.json else report(leaks, listed))
     return 1 if leaks else 0
 
 

@@ -74,8 +74,8 @@ def test_a_perfectly_useless_classifier_keeps_a_threshold_within_reach():
 def test_reliability_by_hand():
     truth, p = [0, 1, 1, 0, 1], [0.05, 0.15, 0.12, 0.95, 1.0]
     r = c.reliability(truth, p, bins=10)
-    assert r.said == pytest.approx([0.05, 0.135, 0.975])
-    assert r.seen == pytest.approx([0, 1, 0.5])
+    assert r.mean_probability == pytest.approx([0.05, 0.135, 0.975])
+    assert r.abnormal_share == pytest.approx([0, 1, 0.5])
     assert r.count.tolist() == [1, 2, 2]
     assert r.expected_error == pytest.approx((0.05 + 2 * 0.865 + 2 * 0.475) / 5)
 
@@ -83,9 +83,9 @@ def test_reliability_by_hand():
 def test_reliability_counts_belong_to_its_points(sample):
     truth, p = sample
     r = c.reliability(truth, p, bins=7)
-    assert len(r.count) == len(r.said) == len(r.seen)
-    assert r.count @ r.said == pytest.approx(p.sum())
-    assert r.count @ r.seen == pytest.approx(truth.sum())
+    assert len(r.count) == len(r.mean_probability) == len(r.abnormal_share)
+    assert r.count @ r.mean_probability == pytest.approx(p.sum())
+    assert r.count @ r.abnormal_share == pytest.approx(truth.sum())
 
 
 @pytest.mark.parametrize(

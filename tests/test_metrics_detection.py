@@ -489,15 +489,10 @@ def test_boxes_in_another_unit_are_refused_however_a_network_answers():
     assert d.match(Detections([0], [1], [0.9], [[0, 0, 0.5, 0.75]]), corner).outcome.tolist() == [[1]]
 
 
-def test_ids_may_be_sparse_and_counts_are_counts():
+def test_ids_may_be_sparse():
     far = 900_100_581_904
     truths = Truths([3, far], [1, 1], [[0, 0, 10, 10]] * 2, far + 1)
     marks = Detections([3, far], [1, 1], [0.9, 0.8], [[0, 0, 10, 10]] * 2)
     assert d.mean_average_precision(marks, truths).value == 1.0
-    for bad in (-1, 1.5, "2", True):
-        with pytest.raises(ValueError, match="truths.n_images: must be a whole number from 0"):
-            Truths([], [], np.zeros((0, 4)), bad)
-    with pytest.raises(ValueError, match="truths.classes"):
-        Truths([0], [1], [[0, 0, 10, 10]], 1, classes="mass")
     with pytest.raises(ValueError, match="row 1: 18446744073709551615 is not in the range"):
         Detections(np.array([0, 2**64 - 1], np.uint64), [1, 1], [0.9, 0.8], [[0, 0, 10, 10]] * 2)

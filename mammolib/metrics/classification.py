@@ -56,15 +56,15 @@ class Reliability:
     """How often the answer is right where the classifier says how sure it is.
 
     Attributes:
-        said: (B,) mean probability in each bin that holds something.
-        seen: (B,) share of abnormal items in it.
+        mean_probability: (B,) mean probability in each bin that holds something.
+        abnormal_share: (B,) share of abnormal items in it.
         count: (B,) items in it.
         brier: mean squared difference between probability and truth.
-        expected_error: mean of |said - seen| over the items (expected calibration error).
+        expected_error: mean of |mean_probability - abnormal_share| over the items (expected calibration error).
     """
 
-    said: NDArray[np.floating]
-    seen: NDArray[np.floating]
+    mean_probability: NDArray[np.floating]
+    abnormal_share: NDArray[np.floating]
     count: NDArray[np.integer]
     brier: float
     expected_error: float
@@ -201,12 +201,12 @@ def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Rel
         raise ValueError(f"bins: must be at least 1, got {bins}")
     from sklearn.calibration import calibration_curve
 
-    seen, said = calibration_curve(truth, probability, n_bins=bins)
+    abnormal_share, mean_probability = calibration_curve(truth, probability, n_bins=bins)
     edges = np.linspace(0, 1, bins + 1)
     count = np.bincount(np.searchsorted(edges[1:-1], probability), minlength=bins)
     count = count[count > 0]
-    error = float(np.abs(said - seen) @ count / count.sum())
-    return Reliability(said, seen, count, float(brier(truth, probability)), error)
+    error = float(np.abs(mean_probability - abnormal_share) @ count / count.sum())
+    return Reliability(mean_probability, abnormal_share, count, float(brier(truth, probability)), error)
 
 
 def _weights(weights: ArrayLike | None, n: int) -> NDArray[np.floating]:

@@ -60,16 +60,16 @@ def match(
     image, label, box = detections.image[ranked], detections.label[ranked], detections.box[ranked]
     outcome = np.full((len(thresholds), len(ranked)), FALSE, np.int8)
     truth = np.full((len(thresholds), len(ranked)), -1, np.int32)
-    lesions = _by_image(truths.image)
-    for here, rows in _by_image(image).items():
-        if here not in lesions:
+    truths_of = _by_image(truths.image)
+    for number, rows in _by_image(image).items():
+        if number not in truths_of:
             continue
-        there = lesions[here]
-        overlap = _overlap(box[rows], truths.box[there], truths.difficult[there], rule)
-        overlap[label[rows][:, None] != truths.label[there]] = -1
+        lesions = truths_of[number]
+        overlap = _overlap(box[rows], truths.box[lesions], truths.difficult[lesions], rule)
+        overlap[label[rows][:, None] != truths.label[lesions]] = -1
         for t, threshold in enumerate(thresholds):
-            outcome[t, rows], partner = judge_image(overlap, truths.difficult[there], threshold, rule)
-            truth[t, rows] = np.where(partner < 0, -1, there[partner])
+            outcome[t, rows], partner = judge_image(overlap, truths.difficult[lesions], threshold, rule)
+            truth[t, rows] = np.where(partner < 0, -1, lesions[partner])
     return Matches(
         row=ranked,
         image=image,

@@ -276,8 +276,8 @@ def find_images(folder: str | Path) -> dict[str, Path]:
 def info_file(folder: str | Path) -> Path:
     """Return the path of a folder's Info.txt, however its name is capitalised."""
     folder = Path(folder)
-    there = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
-    return there[0] if there else folder / "Info.txt"
+    named = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
+    return named[0] if named else folder / "Info.txt"
 
 
 def read_pixels(path: str | Path) -> NDArray[np.uint8]:
@@ -328,7 +328,7 @@ def film_truths(films: Sequence[Film]) -> Truths:
 
 
 def _is_row(fields: list[str]) -> bool:
-    """Tell a row from the prose: by its reference or, should that be misspelt, by tissue and class."""
+    """Whether a line is a row and no prose: by its reference or, should that be misspelt, by tissue and class."""
     if len(fields) >= 3 and fields[1] in TISSUES and fields[2] in (*KINDS, "NORM"):
         return True
     return bool(fields) and fields[0].startswith("mdb")

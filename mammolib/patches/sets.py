@@ -297,8 +297,8 @@ def labelled_patches(
                 images[place] = symmetries[view[rows[place]]].image(pixels[top : top + size, left : left + size])
 
     for_each(range(len(chosen)), cut)
-    about = [(f.reference, f.woman, f.tissue, f.lesions[0].kind if f.lesions else "NORM") for f in chosen]
-    reference, woman, tissue, kind = (np.array(column)[film_of[rows]] for column in zip(*about, strict=True))
+    columns = [(f.reference, f.woman, f.tissue, f.lesions[0].kind if f.lesions else "NORM") for f in chosen]
+    reference, woman, tissue, kind = (np.array(column)[film_of[rows]] for column in zip(*columns, strict=True))
     return Patches(images, label[rows], reference, woman, tissue, kind, shown[rows], view[rows])
 
 
