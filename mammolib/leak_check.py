@@ -34,6 +34,8 @@ SIDE = 32
 COPY = 0.7
 """Correlation of the fine structure from which two pictures are copies: the closest two of 1,000 pieces of phantom
 films have 0.68 (film borders at the same place); JPEG of quality 60 leaves 0.74 and more, and 0.93 at 256 x 256."""
+SHOWN = 200
+"""How many pairs a page shows."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".dcm", ".dicom")
 VIEWS = dict(
     zip(
@@ -165,16 +167,16 @@ def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
     return "\n".join(lines)
 
 
-def page(leaks: Sequence[Leak], most: int = 200) -> str:
-    """Return an HTML page, whole in itself, that shows the pairs side by side."""
+def page(leaks: Sequence[Leak]) -> str:
+    """Return an HTML page, whole in itself, that shows the first `SHOWN` pairs side by side."""
     rows = []
-    for leak in leaks[:most]:
+    for leak in leaks[:SHOWN]:
         pictures = "".join(
             f"<figure>{_embedded(Path(path))}<figcaption>{html.escape(part)}: {html.escape(path)}</figcaption></figure>"
             for path, part in zip((leak.first, leak.second), leak.parts, strict=True)
         )
         rows.append(f"<h2>{html.escape(' '.join([leak.kind, leak.detail]).strip())}</h2><div>{pictures}</div>")
-    more = f"<p>and {len(leaks) - most:,} more pairs</p>" if len(leaks) > most else ""
+    more = f"<p>and {len(leaks) - SHOWN:,} more pairs</p>" if len(leaks) > SHOWN else ""
     style = (
         "body{font:16px sans-serif;margin:2em;color-scheme:light dark}div{display:flex;flex-wrap:wrap;gap:1em}"
         "figure{margin:0;width:256px}img{width:256px;image-rendering:auto}figcaption{overflow-wrap:anywhere}"

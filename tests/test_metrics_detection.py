@@ -404,15 +404,6 @@ def test_froc_by_hand():
     assert d.sensitivity_at(by_class, [8]) == 0.5
 
 
-def test_froc_score_reads_straight_lines_between_points():
-    truths = Truths([0, 1], [1, 1], [[0, 0, 10, 10]] * 2, 2)
-    box = [[0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10]]
-    detections = Detections([0, 0, 1], [1, 1, 1], [0.9, 0.5, 0.5], box)  # one and one enter together
-    curve = d.froc(detections, truths)
-    assert curve.false_positives.tolist() == [0, 0, 0.5] and curve.sensitivity.tolist() == [0, 0.5, 1]
-    assert curve.at(0.25) == curve.score((0.25,)) == 0.75
-
-
 def test_sensitivity_under_weights_is_that_of_copies():
     truths = Truths([0, 1], [1, 1], [[0, 0, 10, 10]] * 2, 3)
     detections = Detections([0, 2, 1], [1, 1, 1], [0.9, 0.5, 0.4], [[0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10]])

@@ -155,8 +155,8 @@ def precision_recall(matches: Matches, label: int, threshold: int = 0) -> Precis
     return PrecisionRecall(found / n, precision, matches.confidence[rows][counts], true, n, label)
 
 
-def ranking_table(matches: Matches, label: int = 1) -> pd.DataFrame:
-    """Return the ranking of one class as a pandas table: the table a reader completes by hand.
+def ranking_table(matches: Matches) -> pd.DataFrame:
+    """Return the ranking of the first class as a pandas table: the table a reader completes by hand.
 
     Returns:
         A row for each detection that is not neutral, from rank 1: image, confidence, whether it is on a lesion, how
@@ -164,8 +164,8 @@ def ranking_table(matches: Matches, label: int = 1) -> pd.DataFrame:
     """
     import pandas as pd
 
-    curve = precision_recall(matches, label)
-    rows = matches.of_class(label)
+    curve = precision_recall(matches, label=1)
+    rows = matches.of_class(1)
     found = np.cumsum(curve.true)
     rank = pd.RangeIndex(1, len(curve) + 1, name="rank")
     table = {

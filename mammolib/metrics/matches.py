@@ -76,9 +76,9 @@ class Matches:
         keep = ~self.truth_neutral if label is None else ~self.truth_neutral & (self.truth_label == label)
         return np.flatnonzero(keep)
 
-    def found(self, threshold: int = 0) -> NDArray[np.bool_]:
-        """Return (M,) bool: which truths some detection found, at the threshold of this number."""
-        return np.isin(np.arange(len(self.truth_label)), self.truth[threshold])
+    def found(self) -> NDArray[np.bool_]:
+        """Return (M,) bool: which truths some detection found, at the first threshold."""
+        return np.isin(np.arange(len(self.truth_label)), self.truth[0])
 
     def above(self, confidence: float) -> Matches:
         """Return the matches of the detections with at least this confidence; judging them anew would change nothing.
