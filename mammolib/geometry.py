@@ -9,7 +9,6 @@ outside the networks, and ``cxcywh`` (centre, width, height), relative to the im
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,8 +186,17 @@ class Truths:
 
     def of_images(self, images: ArrayLike) -> Truths:
         """Return the truths of some images (each named once), renumbered in the order given."""
-        rows, image, n = _select(self.image, self.n_images, images)
-        return Truths(image, self.label[rows], self.box[rows], n, self.difficult[rows], self.classes)
+        images = np.asarray(images, dtype=int).reshape(-1)
+        if len(np.unique(images)) != len(images):
+            raise ValueError("images: an image is named twice")
+        if len(images) and (images.min() < 0 or images.max() >= self.n_images):
+            limits = f"0 to {self.n_images - 1}, got {images.min()} to {images.max()}"
+            raise ValueError(f"images: numbers must lie in {limits}")
+        place = np.full(self.n_images, -1)
+        place[images] = np.arange(len(images))
+        new = place[self.image]
+        rows = np.argsort(new, kind="stable")[np.count_nonzero(new < 0) :]
+        return Truths(new[rows], self.label[rows], self.box[rows], len(images), self.difficult[rows], self.classes)
 
 
 @dataclass(frozen=True)
@@ -231,11 +239,6 @@ class Detections:
         """Return some of the detections: rows by number, or a mask of N booleans."""
         return Detections(self.image[rows], self.label[rows], self.confidence[rows], self.box[rows])
 
-    def of_images(self, images: Sequence[int] | NDArray, n_images: int) -> Detections:
-        """Return the detections on some images (each named once), renumbered in the order given."""
-        rows, image, _ = _select(self.image, n_images, images)
-        return Detections(image, self.label[rows], self.confidence[rows], self.box[rows])
-
 
 def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
     b = as_boxes(boxes, name)
@@ -254,21 +257,6 @@ def _integers(values: ArrayLike, n: int, name: str, low: int, high: int = MOST) 
     if len(bad):
         raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {low} to {high}")
     return v.astype(int)
-
-
-def _select(image: NDArray, n_images: int, images: ArrayLike) -> tuple[NDArray, NDArray, int]:
-    images = np.asarray(images, dtype=int).reshape(-1)
-    if len(np.unique(images)) != len(images):
-        raise ValueError("images: an image is named twice")
-    if len(images) and (images.min() < 0 or images.max() >= n_images):
-        raise ValueError(f"images: numbers must lie in 0 to {n_images - 1}, got {images.min()} to {images.max()}")
-    if len(image) and image.max() >= n_images:
-        raise ValueError(f"images: image {image.max()} has rows, but there are only {n_images} images")
-    place = np.full(n_images, -1)
-    place[images] = np.arange(len(images))
-    rows = np.flatnonzero(place[image] >= 0)
-    rows = rows[np.argsort(place[image[rows]], kind="stable")]
-    return rows, place[image[rows]], len(images)
 
 
 @dataclass(frozen=True)
