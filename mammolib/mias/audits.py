@@ -87,7 +87,7 @@ def origin_check(films: Iterable[Film]) -> float:
     Raises:
         ValueError: no film has a single located lesion.
     """
-    circles = np.array([film.lesions[0].circle for film in single_lesion_films(list(films))])
+    circles = np.array([film.lesions[0].circle for film in single_lesion_films(films)])
     if not len(circles):
         raise ValueError("films: none has a single lesion with a centre, so there is no box to check")
     row, column, radius = circles.T

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -297,12 +297,12 @@ def read_pixels(path: str | Path) -> NDArray[np.uint8]:
     return grey.bytes()
 
 
-def single_lesion_films(films: list[Film]) -> list[Film]:
+def single_lesion_films(films: Iterable[Film]) -> list[Film]:
     """Return the films with exactly one row that has a centre: 104 in mini-MIAS."""
     return [film for film in films if film.lesions and film.kept]
 
 
-def usable_films(films: list[Film]) -> list[Film]:
+def usable_films(films: Iterable[Film]) -> list[Film]:
     """Return the films the paper's rule keeps, normal ones included: 311 in mini-MIAS."""
     return [film for film in films if film.kept]
 
