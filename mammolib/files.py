@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,12 +48,31 @@ def atomic(path: str | os.PathLike[str], what: str = "not written") -> Iterator[
         raise
 
 
+@contextmanager
+def draft_folder(folder: Path) -> Iterator[Path]:
+    """Make a hidden folder beside `folder`, to be filled and then renamed; it is removed in the end, whatever happens.
+
+    What a killed process left of the same folder is removed, too.
+    """
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent, f".{folder.name}")
+    try:
+        draft.mkdir()
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def sweep(folder: Path, name: str) -> None:
-    """Delete the half-written files "{name}.{process}" of processes that no longer run, and no other."""
+    """Delete what processes that no longer run left half written: "{name}.{process}", or that with "-" and more."""
     for left_over in folder.glob(f"{name}.*"):
-        process = left_over.name.removeprefix(f"{name}.")
-        if re.fullmatch(r"[1-9]\d{0,8}", process) and not alive(int(process)):
-            left_over.unlink(missing_ok=True)
+        process = re.fullmatch(r"([1-9]\d{0,8})(-[0-9a-f]+)?", left_over.name.removeprefix(f"{name}."))
+        if process and not alive(int(process[1])):
+            if left_over.is_dir():
+                shutil.rmtree(left_over, ignore_errors=True)
+            else:
+                left_over.unlink(missing_ok=True)
 
 
 def alive(process: int) -> bool:

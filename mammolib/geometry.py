@@ -9,14 +9,17 @@ outside the networks, and ``cxcywh`` (centre, width, height), relative to the im
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CLASSES = ("benign", "malignant")
 """The two lesion classes. Label 0 is background, so ``CLASSES[label - 1]`` names a label."""
+
+MOST = int(np.iinfo(np.int64).max)
+"""The largest number of an image or a label."""
 
 
 def xyxy_to_cxcywh(xyxy: ArrayLike) -> NDArray[np.floating]:
@@ -163,20 +166,17 @@ class Truths:
     label: NDArray[np.integer]
     box: NDArray[np.floating]
     n_images: int
-    difficult: NDArray[np.bool_] | None = None
+    difficult: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     classes: tuple[str, ...] = CLASSES
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        if isinstance(self.n_images, bool) or not isinstance(self.n_images, int | np.integer) or self.n_images < 0:
-            raise ValueError(f"truths.n_images: must be a whole number from 0, got {self.n_images!r}")
-        if isinstance(self.classes, str):
-            raise ValueError(f"truths.classes: a sequence of names, such as ({self.classes!r},), got the text itself")
+        set_(self, "classes", tuple(self.classes))
         set_(self, "box", _flat_boxes(self.box, "truths.box"))
         n = len(self.box)
         set_(self, "image", _integers(self.image, n, "truths.image", 0, self.n_images - 1))
         set_(self, "label", _integers(self.label, n, "truths.label", 1, len(self.classes)))
-        difficult = np.zeros(n, bool) if self.difficult is None else np.asarray(self.difficult)
+        difficult = np.asarray(self.difficult) if len(self.difficult) else np.zeros(n, bool)
         if difficult.shape != (n,) or difficult.dtype != bool:
             raise ValueError(f"truths.difficult: expected {n} booleans, got {difficult.dtype} {difficult.shape}")
         set_(self, "difficult", difficult)
@@ -186,8 +186,17 @@ class Truths:
 
     def of_images(self, images: ArrayLike) -> Truths:
         """Return the truths of some images (each named once), renumbered in the order given."""
-        rows, image, n = _select(self.image, self.n_images, images)
-        return Truths(image, self.label[rows], self.box[rows], n, self.difficult[rows], self.classes)
+        images = np.asarray(images, dtype=int).reshape(-1)
+        if len(np.unique(images)) != len(images):
+            raise ValueError("images: an image is named twice")
+        if len(images) and (images.min() < 0 or images.max() >= self.n_images):
+            limits = f"0 to {self.n_images - 1}, got {images.min()} to {images.max()}"
+            raise ValueError(f"images: numbers must lie in {limits}")
+        place = np.full(self.n_images, -1)
+        place[images] = np.arange(len(images))
+        new = place[self.image]
+        rows = np.argsort(new, kind="stable")[np.count_nonzero(new < 0) :]
+        return Truths(new[rows], self.label[rows], self.box[rows], len(images), self.difficult[rows], self.classes)
 
 
 @dataclass(frozen=True)
@@ -213,8 +222,8 @@ class Detections:
         set_ = object.__setattr__
         set_(self, "box", _flat_boxes(self.box, "detections.box"))
         n = len(self.box)
-        set_(self, "image", _integers(self.image, n, "detections.image", 0, None))
-        set_(self, "label", _integers(self.label, n, "detections.label", 1, None))
+        set_(self, "image", _integers(self.image, n, "detections.image", 0))
+        set_(self, "label", _integers(self.label, n, "detections.label", 1))
         confidence = np.asarray(self.confidence, float)
         if confidence.shape != (n,):
             raise ValueError(f"detections.confidence: expected {n} numbers, got shape {confidence.shape}")
@@ -226,14 +235,9 @@ class Detections:
     def __len__(self) -> int:
         return len(self.box)
 
-    def take(self, rows: ArrayLike) -> Detections:
+    def take(self, rows: NDArray[Any]) -> Detections:
         """Return some of the detections: rows by number, or a mask of N booleans."""
         return Detections(self.image[rows], self.label[rows], self.confidence[rows], self.box[rows])
-
-    def of_images(self, images: Sequence[int] | NDArray, n_images: int) -> Detections:
-        """Return the detections on some images (each named once), renumbered in the order given."""
-        rows, image, _ = _select(self.image, n_images, images)
-        return Detections(image, self.label[rows], self.confidence[rows], self.box[rows])
 
 
 def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
@@ -243,33 +247,16 @@ def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
     return b
 
 
-def _integers(values: ArrayLike, n: int, name: str, low: int, high: int | None) -> NDArray[np.integer]:
+def _integers(values: ArrayLike, n: int, name: str, low: int, high: int = MOST) -> NDArray[np.integer]:
     v = np.asarray(values)
     if v.size == 0 and n == 0:
         return np.zeros(0, int)
     if v.shape != (n,) or v.dtype.kind not in "iu":
         raise ValueError(f"{name}: expected {n} integers, got {v.dtype} of shape {v.shape}")
-    most = np.iinfo(int).max if high is None else high
-    bad = np.flatnonzero((v < low) | (v > most))
+    bad = np.flatnonzero((v < low) | (v > high))
     if len(bad):
-        limits = f"at least {low}" if high is None and v[bad[0]] < low else f"{low} to {most}"
-        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {limits}")
+        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not in the range {low} to {high}")
     return v.astype(int)
-
-
-def _select(image: NDArray, n_images: int, images: ArrayLike) -> tuple[NDArray, NDArray, int]:
-    images = np.asarray(images, dtype=int).reshape(-1)
-    if len(np.unique(images)) != len(images):
-        raise ValueError("images: an image is named twice")
-    if len(images) and (images.min() < 0 or images.max() >= n_images):
-        raise ValueError(f"images: numbers must lie in 0 to {n_images - 1}, got {images.min()} to {images.max()}")
-    if len(image) and image.max() >= n_images:
-        raise ValueError(f"images: image {image.max()} has rows, but there are only {n_images} images")
-    place = np.full(n_images, -1)
-    place[images] = np.arange(len(images))
-    rows = np.flatnonzero(place[image] >= 0)
-    rows = rows[np.argsort(place[image[rows]], kind="stable")]
-    return rows, place[image[rows]], len(images)
 
 
 @dataclass(frozen=True)
@@ -290,18 +277,20 @@ class Symmetry:
     def of(cls, quarter_turns: int = 0, flip: bool = False) -> Symmetry:
         """Turn anticlockwise by `quarter_turns` x 90 degrees, then flip vertically (top to bottom) if `flip`."""
         m = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarter_turns % 4)
-        if flip:
-            m = np.array([[1, 0], [0, -1]]) @ m
-        return cls(tuple(tuple(int(v) for v in row) for row in m))
+        return cls._of_array(np.array([[1, 0], [0, -1]]) @ m if flip else m)
+
+    @classmethod
+    def _of_array(cls, matrix: NDArray[np.integer]) -> Symmetry:
+        (a, b), (c, d) = matrix.tolist()
+        return cls(((a, b), (c, d)))
 
     def __matmul__(self, first: Symmetry) -> Symmetry:
         """Return the element that does `first`, then this one."""
-        m = np.array(self.matrix) @ np.array(first.matrix)
-        return Symmetry(tuple(tuple(int(v) for v in row) for row in m))
+        return self._of_array(np.array(self.matrix) @ np.array(first.matrix))
 
     def inverse(self) -> Symmetry:
         """Return the element that undoes this one: the transposed matrix."""
-        return Symmetry(tuple(zip(*self.matrix, strict=True)))
+        return self._of_array(np.array(self.matrix).T)
 
     def image(self, pixels: NDArray) -> NDArray:
         """Move the pixels of (H, W, ...) `pixels`; a view, no copy. Height and width may differ.
@@ -319,9 +308,9 @@ class Symmetry:
         b = as_boxes(xyxy, "xyxy")
         m = np.array(self.matrix, float)
         old, new = np.array([width, height]) / 2, np.abs(m) @ [width, height] / 2
-        one = (b[..., :2] - old) @ m.T + new
-        two = (b[..., 2:] - old) @ m.T + new
-        return np.concatenate([np.minimum(one, two), np.maximum(one, two)], axis=-1)
+        corner = (b[..., :2] - old) @ m.T + new
+        opposite = (b[..., 2:] - old) @ m.T + new
+        return np.concatenate([np.minimum(corner, opposite), np.maximum(corner, opposite)], axis=-1)
 
 
 DIHEDRAL = tuple(Symmetry.of(turns, flip) for flip in (False, True) for turns in range(4))

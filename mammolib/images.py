@@ -7,7 +7,6 @@ black, and takes no part in the scale of a picture deeper than eight bits.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from numpy.typing import NDArray
 
 PILLOW = ("PPM", "PNG", "JPEG", "TIFF", "BMP")
 """What Pillow calls the formats that are read."""
-DS = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ImagerPixelSpacing")
-"""DICOM attributes that hold numbers as text."""
-TABLES = ("VOILUTSequence", "ModalityLUTSequence")
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,9 @@ def _read_pillow(path: Path, head: bytes) -> Grey:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # of damaged tags that are not needed
             with Image.open(path, formats=PILLOW) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ValueError(f"it holds {image.n_frames} pictures; give one")
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
+                    raise ValueError(f"it holds {frames} pictures; give one")
                 image.load()
                 return _of_pillow(image)
     except Exception as err:  # Pillow's plugins have their own errors for a damaged file
@@ -98,33 +95,23 @@ def _read_pillow(path: Path, head: bytes) -> Grey:
 
 
 def _of_pillow(image: Any) -> Grey:
-    see_through = image.info.get("transparency")
+    transparent = image.info.get("transparency")
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(float)
         valid = np.isfinite(values)
-        if isinstance(see_through, int):
-            valid &= values != see_through
-        if getattr(image, "tag_v2", {}).get(262) == 0:  # white is zero
-            values = np.nanmax(np.where(valid, values, np.nan)) - values if valid.any() else values
-        return Grey(np.where(valid, values, 0.0), valid)
-    alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or see_through is not None
-    if alpha:
-        bands = np.asarray(image.convert("RGBA"))
-        valid = bands[..., 3] > 0
-        black = image.convert("RGBA")
-        black.putalpha(255)
-        grey = np.asarray(black.convert("L")).astype(float) * bands[..., 3] / 255
-        return Grey(np.rint(grey).astype(np.uint8), valid, coloured=_coloured(bands[..., :3][valid]))
-    if image.mode in ("1", "L"):
-        grey = np.asarray(image.convert("L"))
-        return Grey(grey, np.ones(grey.shape, bool))
-    rgb = image.convert("RGB")
-    grey = np.asarray(rgb.convert("L"))
-    return Grey(grey, np.ones(grey.shape, bool), coloured=_coloured(np.asarray(rgb)))
-
-
-def _coloured(bands: NDArray) -> bool:
-    return bool((bands[..., 1:] != bands[..., :1]).any())
+        if isinstance(transparent, int):
+            valid &= values != transparent
+        values = np.where(valid, values, 0.0)
+        if getattr(image, "tag_v2", {}).get(262) == 0 and valid.any():  # white is zero
+            values = np.where(valid, values[valid].max() - values, 0.0)
+        return Grey(values, valid)
+    rgba = np.asarray(image.convert("RGBA"))
+    alpha = rgba[..., 3]
+    valid = alpha > 0
+    opaque = np.asarray((image if image.mode in ("1", "L") else image.convert("RGB")).convert("L"))
+    colours = rgba[..., :3][valid]
+    coloured = bool((colours[:, 1:] != colours[:, :1]).any())
+    return Grey(np.rint(opaque * (alpha / 255)).astype(np.uint8), valid, coloured=coloured)
 
 
 def _read_dicom(path: Path) -> Grey:
@@ -135,56 +122,32 @@ def _read_dicom(path: Path) -> Grey:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that are not as they should be: they are looked at here
         try:
-            data = pydicom.dcmread(path, force=True)
-        except Exception as err:
-            raise ValueError(f"{path}: cannot be read as DICOM ({_line(err)})") from None
-        if not getattr(data, "preamble", None) and "SOPClassUID" not in data and "Rows" not in data:
-            raise ValueError(f"{path}: cannot be read as DICOM (it names neither a kind of object nor rows of pixels)")
-        try:
-            return _of_dicom(data)
+            return _of_dicom(pydicom.dcmread(path, force=True))
         except Exception as err:  # decoders and damaged attributes raise many kinds
-            if isinstance(err, _Refused):
-                raise ValueError(f"{path}: {err}") from None
-            raise ValueError(f"{path}: this DICOM file cannot be read ({_line(err)})") from None
-
-
-class _Refused(ValueError):
-    """Why a DICOM file is no picture, in words of ours."""
+            raise ValueError(f"{path}: cannot be read as DICOM ({_line(err)})") from None
 
 
 def _of_dicom(data: Any) -> Grey:
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+    if not data.preamble and "SOPClassUID" not in data and "Rows" not in data:
+        raise ValueError("it names neither a kind of object nor rows of pixels")
     if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise _Refused("this DICOM file holds no pixels")
+        raise ValueError("this DICOM file holds no pixels")
     kind = _value(data, "PhotometricInterpretation") or "MONOCHROME2"
     if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise _Refused(f"a DICOM picture in {kind}; a mammogram is MONOCHROME1 or MONOCHROME2")
-    _clean(data)
-    if not getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None):
-        implicit, little = data.original_encoding
-        data.ensure_file_meta()
-        plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
-    try:
-        stored = data.pixel_array
-    except Exception as err:
-        syntax = getattr(data.file_meta.TransferSyntaxUID, "name", "an unknown coding")
-        if "missing dependencies" in str(err):
-            raise _Refused(f"its pixels are {syntax}; pip install 'mammolib[dicom]' brings a decoder") from None
-        raise _Refused(f"its pixels cannot be decoded, {syntax} ({_line(err)})") from None
-    if stored.ndim != 2:
-        raise _Refused(f"a DICOM picture of shape {stored.shape}; give one with a single frame")
+        raise ValueError(f"a DICOM picture in {kind}; a mammogram is MONOCHROME1 or MONOCHROME2")
+    _delete_what_says_nothing(data)
+    stored = _stored_values(data)
     valid = np.isfinite(stored) & ~_padding(data, stored)
     values = apply_modality_lut(np.where(valid, stored, 0), data)
-    ends = np.array([[np.finfo(np.float32).min, np.finfo(np.float32).max]])
     window = None
     if "VOILUTSequence" in data and "WindowWidth" not in data:
         window = (0.0, 2.0 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1)
-        values = apply_voi_lut(values.astype(int), data, prefer_lut=True)
+        values = apply_voi_lut(values.astype(int), data)
     elif "WindowWidth" in data:
-        low, high = apply_voi_lut(ends.copy(), data, prefer_lut=False)[0]
+        ends = np.array([[np.finfo(np.float32).min, np.finfo(np.float32).max]])
+        low, high = apply_voi_lut(ends, data, prefer_lut=False)[0]
         window = (float(low), float(high))
         values = apply_voi_lut(values.astype(float), data, prefer_lut=False)
     elif int(_value(data, "BitsStored") or 16) <= 8 and values.min() >= 0 and values.max() <= 255:
@@ -195,49 +158,43 @@ def _of_dicom(data: Any) -> Grey:
     return Grey(255 - grey.bytes(), valid, spacing=grey.spacing)
 
 
-def _clean(data: Any) -> None:
-    """Make an attribute that is empty, or that its kind does not allow, a missing one, and numbers numbers."""
-    for name in DS:
-        numbers = _numbers(data, name)
-        if name in data:
-            del data[name]
-        if numbers:
-            setattr(data, name, [repr(n) for n in numbers] if len(numbers) > 1 else repr(numbers[0]))
-    for name in TABLES:
-        items = data.get(name)
-        whole = items and all(_value(items[0], part) is not None for part in ("LUTData", "LUTDescriptor"))
-        if name in data and not whole:
-            del data[name]
-    if not _value(data, "VOILUTFunction") and "VOILUTFunction" in data:
-        del data["VOILUTFunction"]
-    widths = np.atleast_1d(data.get("WindowWidth", [])).astype(float)
-    least = 1.0 if data.get("VOILUTFunction", "LINEAR") == "LINEAR" else np.nextafter(0, 1)
-    if not (len(widths) and "WindowCenter" in data and widths[0] >= least):
-        for name in ("WindowCenter", "WindowWidth"):
-            if name in data:
-                del data[name]
+def _stored_values(data: Any) -> NDArray:
+    """Return the (H, W) values as they are stored; of a bare data set, its own encoding is taken."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-
-def _numbers(data: Any, name: str) -> list[float]:
-    """Return the numbers of an attribute; a decimal comma is read as a point.
-
-    Raises:
-        _Refused: something else; names the attribute.
-    """
-    if name not in data:
-        return []
-    raw = data.get_item(name).value
-    text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else ""
-    if not isinstance(raw, bytes) and raw is not None:
-        text = "\\".join(map(str, raw)) if isinstance(raw, Sequence) and not isinstance(raw, str) else str(raw)
-    parts = [part.strip(" \0").replace(",", ".") for part in text.split("\\")]
+    if not getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None):
+        implicit, little = data.original_encoding
+        data.ensure_file_meta()
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     try:
-        numbers = [float(part) for part in parts if part]
-    except ValueError:
-        raise _Refused(f"{name} is {text.strip()[:40]!r}, which is no number") from None
-    if not np.isfinite(numbers).all():
-        raise _Refused(f"{name} is {text.strip()[:40]!r}, which is no finite number")
-    return numbers
+        stored = data.pixel_array
+    except Exception as err:
+        coding = data.file_meta.TransferSyntaxUID.name
+        raise ValueError(
+            f"its pixels cannot be decoded, {coding}; mammolib[dicom] brings decoders: {_line(err)}"
+        ) from None
+    if stored.ndim != 2:
+        raise ValueError(f"a DICOM picture of shape {stored.shape}; give one with a single frame")
+    return stored
+
+
+def _delete_what_says_nothing(data: Any) -> None:
+    """Delete attributes that are empty or that the standard does not allow: they count as missing."""
+    for name in ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "VOILUTFunction"):
+        if name in data and _value(data, name) is None:
+            del data[name]
+        elif name in data and name != "VOILUTFunction":
+            np.asarray(data[name].value, float)  # says which value is no number
+    for name in ("VOILUTSequence", "ModalityLUTSequence"):
+        tables = _value(data, name)
+        if name in data and not (tables and all(_value(tables[0], n) for n in ("LUTData", "LUTDescriptor"))):
+            del data[name]
+    if "WindowWidth" in data:
+        width = float(np.atleast_1d(data.WindowWidth)[0])
+        linear = data.get("VOILUTFunction", "LINEAR") == "LINEAR"
+        if not (width >= 1 or (width > 0 and not linear)) or "WindowCenter" not in data:
+            del data.WindowWidth
 
 
 def _value(data: Any, name: str) -> Any:
@@ -260,7 +217,7 @@ def _padding(data: Any, stored: NDArray) -> NDArray[np.bool_]:
 
 def _spacing(data: Any) -> tuple[float, float] | None:
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = np.atleast_1d(data.get(name, [])).astype(float)
+        value = np.atleast_1d(_value(data, name) or []).astype(float)
         if len(value) == 2 and value.min() > 0:
             return float(value[0]), float(value[1])
     return None

@@ -37,6 +37,8 @@ whole films with the edge of the breast at one place have up to 0.76 at a side o
 COPY = 0.7
 """Correlation of the fine structure from which two pictures are copies, at either side: the closest two of 1,000 pieces
 of phantom films have 0.68 (film borders at the same place); JPEG of quality 60 leaves 0.74 and more."""
+SHOWN = 200
+"""How many pairs a page shows."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".dcm", ".dicom")
 VIEWS = dict(
     zip(
@@ -49,7 +51,7 @@ VIEWS = dict(
         strict=True,
     )
 )
-"""The eight symmetries of a square by what they do, in words; "" leaves a picture as it is."""
+"""The eight symmetries of a square, by what they do in words; "" leaves a picture as it is."""
 GROUP, NAME, BYTES, PIXELS, COPIED = KINDS = ("same group", "same name", "same file", "same picture", "copy")
 
 
@@ -146,10 +148,10 @@ def check(listed: Sequence[Item]) -> list[Leak]:
 def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
     """Return what was found as text: a line for each leak, and how much of each part is touched."""
     sizes = {part: sum(item.part == part for item in listed) for part in sorted({i.part for i in listed})}
-    said = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
+    parts = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
     if not leaks:
-        return f"{len(listed):,} pictures ({said}): nothing lies on two sides, as far as names, files and pixels tell."
-    lines = [f"{len(listed):,} pictures ({said}): {len(leaks):,} pairs lie on two sides."]
+        return f"{len(listed):,} pictures ({parts}): nothing lies on two sides, as far as names, files and pixels tell."
+    lines = [f"{len(listed):,} pictures ({parts}): {len(leaks):,} pairs lie on two sides."]
     for kind in dict.fromkeys(leak.kind for leak in leaks):
         of_kind = [leak for leak in leaks if leak.kind == kind]
         lines.append(f"\n{kind} ({len(of_kind):,})")
@@ -168,16 +170,16 @@ def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
     return "\n".join(lines)
 
 
-def page(leaks: Sequence[Leak], most: int = 200) -> str:
-    """Return an HTML page, whole in itself, that shows the pairs side by side."""
+def page(leaks: Sequence[Leak]) -> str:
+    """Return an HTML page, whole in itself, that shows the first `SHOWN` pairs side by side."""
     rows = []
-    for leak in leaks[:most]:
+    for leak in leaks[:SHOWN]:
         pictures = "".join(
             f"<figure>{_embedded(Path(path))}<figcaption>{html.escape(part)}: {html.escape(path)}</figcaption></figure>"
             for path, part in zip((leak.first, leak.second), leak.parts, strict=True)
         )
         rows.append(f"<h2>{html.escape(' '.join([leak.kind, leak.detail]).strip())}</h2><div>{pictures}</div>")
-    more = f"<p>and {len(leaks) - most:,} more pairs</p>" if len(leaks) > most else ""
+    more = f"<p>and {len(leaks) - SHOWN:,} more pairs</p>" if len(leaks) > SHOWN else ""
     style = (
         "body{font:16px sans-serif;margin:2em;color-scheme:light dark}div{display:flex;flex-wrap:wrap;gap:1em}"
         "figure{margin:0;width:256px}img{width:256px;image-rendering:auto}figcaption{overflow-wrap:anywhere}"
@@ -274,10 +276,10 @@ def _alike(listed: Sequence[Item]) -> list[Leak]:
     pairs: dict[tuple[int, int], tuple[float, str]] = {}
     for a, b in itertools.combinations(sorted(set(parts)), 2):
         first, second = np.flatnonzero(parts == a), np.flatnonzero(parts == b)
-        there = fine[second].reshape(len(second), -1).T
+        structures = fine[second].reshape(len(second), -1).T
         for rows in np.array_split(first, max(1, len(first) * len(second) // 4_000_000)):
             for name, view in VIEWS.items():
-                close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ there
+                close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ structures
                 for i, j in zip(*np.nonzero(close >= COPY), strict=True):
                     pair, score = (int(rows[i]), int(second[j])), float(close[i, j])
                     if score > pairs.get(pair, (0.0, ""))[0]:
@@ -321,16 +323,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--group-pattern", metavar="RE", help="finds the group (the patient) in a file's name")
     parser.add_argument("--json", action="store_true", help="print every pair as JSON")
     parser.add_argument("--html", metavar="FILE", help="write a page that shows the pairs side by side")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        listed = items(asked.source, asked.group_pattern)
+        listed = items(options.source, options.group_pattern)
         leaks = check(listed)
-        if asked.html:
-            Path(asked.html).write_text(page(leaks), encoding="utf-8")
+        if options.html:
+            Path(options.html).write_text(page(leaks), encoding="utf-8")
     except (ValueError, OSError) as err:
         print(f"mammolib: {err}", file=sys.stderr)
         return 2
-    print(json.dumps([asdict(leak) for leak in leaks], indent=1) if asked.json else report(leaks, listed))
+    print(json.dumps([asdict(leak) for leak in leaks], indent=1) if options.json else report(leaks, listed))
     return 1 if leaks else 0
 
 

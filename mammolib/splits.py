@@ -103,49 +103,48 @@ class Split:
         return self
 
 
-def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0, strata: ArrayLike | None = None) -> Split:
+def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0) -> Split:
     """Split at random, image by image: the paper's sizes, and perhaps its way. This split leaks.
 
     Args:
         n: number of images.
         sizes: images that train, validate and test; or three shares that add up to 1.
         seed: of the shuffle.
-        strata: (N,) class of every image, if each class has to be on every side.
 
     Raises:
-        ValueError: sizes that do not add up to `n`, an empty side, or a class absent from a side.
+        ValueError: sizes that do not add up to `n`, or an empty side.
     """
-    edges = np.cumsum(_sizes(sizes, n))[:-1]
-    split = Split(*(np.sort(part) for part in np.split(np.random.default_rng(seed).permutation(n), edges)), "image")
-    return split if strata is None else split.check_classes(_strata(strata, n))
+    order = np.random.default_rng(seed).permutation(n)
+    training, validation, test = np.split(order, np.cumsum(_whole_sizes(sizes, n))[:-1])
+    return Split(np.sort(training), np.sort(validation), np.sort(test), "image")
 
 
-def last_tenth(n: int, seed: int | None = 0) -> Split:
+def last_tenth(n: int, seed: int = 0) -> Split:
     """Split as the paper does for classification (section 4.1): a tenth tests, the last tenth of the rest validates.
 
     1567 patches give 1269, 141 and 157, the paper's numbers. Patches of one film come to lie on all sides: it leaks.
 
     Args:
         n: number of patches.
-        seed: of the shuffle before the cut, which the paper does not describe; None keeps the order of the patches.
+        seed: of the shuffle before the cut, which the paper does not describe.
     """
-    order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
-    test = round(n / 10)
-    validation = round((n - test) / 10)
-    return Split(*np.split(order, [n - test - validation, n - test]), "last-tenth")
+    tested = round(n / 10)
+    validated = round((n - tested) / 10)
+    order = np.random.default_rng(seed).permutation(n)
+    training, validation, test = np.split(order, [n - tested - validated, n - tested])
+    return Split(training, validation, test, "last-tenth")
 
 
-def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES, whole: bool = True) -> Split:
+def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Split:
     """Split in the order of the lesions, without a shuffle: the other way in which the paper may have split.
 
-    600 = 75 x 8 images are the first 75 lesions. The paper's 100 = 12.5 x 8 and 116 = 14.5 x 8 cut one lesion in half.
+    600 = 75 x 8 images are the first 75 lesions. The paper's 100 = 12.5 x 8 and 116 = 14.5 x 8 would cut one lesion in
+    half; here every lesion stays whole. One that an edge would cut goes where more of it lies, and on a tie to the
+    later side: the paper's sizes become 600, 96 and 120.
 
     Args:
         lesion: (N,) number of the lesion on every image, in any order; views of a lesion share a number.
         sizes: images that train, validate and test; or three shares that add up to 1.
-        whole: keep every lesion whole: one that an edge would cut goes where more of it lies, and on a tie to the
-            later side. The paper's sizes then become 600, 96 and 120, and no lesion is on two sides. False cuts at
-            the sizes given: of the paper's, four views of the 88th lesion validate and the other four test.
 
     Note:
         Two lesions may be of one woman, in her two films. Only `by_woman` keeps women apart.
@@ -158,13 +157,11 @@ def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES, whole:
     if len(without):
         raise ValueError(f"lesion, row {without[0]}: the image shows no lesion; this split is for those that do")
     order = np.argsort(lesion, kind="stable")
-    edges = np.cumsum(_sizes(sizes, len(lesion)))[:-1]
-    if whole:
-        ends = np.flatnonzero(np.diff(lesion[order], append=-1)) + 1  # one past the last image of each lesion
-        ends = np.concatenate([[0], ends])
-        edges = ends[[np.abs(ends - edge).argmin() for edge in edges]]  # the lower one on a tie
-    split = Split(*np.split(order, edges), "lesion-order")
-    return split.check(lesion, "lesion") if whole else split
+    ends = np.flatnonzero(np.diff(lesion[order], prepend=-1, append=-1))  # where a lesion begins or the last one ends
+    edges = np.cumsum(_whole_sizes(sizes, len(lesion)))[:-1]
+    nearest = [ends[np.abs(ends - edge).argmin()] for edge in edges]  # the lower one on a tie
+    training, validation, test = np.split(order, nearest)
+    return Split(training, validation, test, "lesion-order").check(lesion, "lesion")
 
 
 def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Split:
@@ -197,16 +194,15 @@ def by_group(
     Raises:
         ValueError: as in `by_woman`.
     """
-    groups, strata = np.asarray(groups), _strata(strata, len(np.asarray(groups)))
-    _sizes(sizes, len(groups))  # checked, but not rounded: groups are whole anyway
+    groups, strata = _groups(groups, strata)
+    _whole_sizes(sizes, len(groups))  # checked, but not rounded: groups are whole anyway
     side = _deal(groups, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
-    split = Split(*(np.flatnonzero(side == s) for s in range(3)), kind)
+    training, validation, test = (np.flatnonzero(side == s) for s in range(3))
+    split = Split(training, validation, test, kind)
     return split.check(groups, kind).check_classes(strata)
 
 
-def folds_by_woman(
-    women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int = 0, validation: float = 0.1
-) -> list[Split]:
+def folds_by_woman(women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int = 0) -> list[Split]:
     """Split k times so that every woman tests exactly once: scikit-learn's StratifiedGroupKFold. No woman leaks.
 
     The paper implemented a 10-fold cross-validation and did not run it (section 5).
@@ -216,19 +212,19 @@ def folds_by_woman(
         strata: (N,) class of every image.
         k: number of folds, at least 2.
         seed: of the folds and of the validation women.
-        validation: share of the images outside the test fold that validates, by woman too.
+
+    Returns:
+        The folds; a tenth of the images outside the test fold validates, by woman too.
 
     Raises:
         ValueError: arrays of two lengths, a class with fewer than k women, a side of a fold that is empty, or a class
-            absent from one. With few women, no whole one may fit the validation share.
+            absent from one. With few women, no whole one may fit the tenth that validates.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     women, strata = _groups(women, strata)
     if k < 2:
         raise ValueError(f"k: must be at least 2, got {k}")
-    if not 0 < validation < 1:
-        raise ValueError(f"validation: must be a share between 0 and 1, got {validation}")
     for value in np.unique(strata):
         few = len(np.unique(women[strata == value]))
         if few < k:
@@ -240,7 +236,7 @@ def folds_by_woman(
         parts = list(folds.split(strata, strata, women))
     for i, (rest, test) in enumerate(parts):
         rng = np.random.default_rng([seed, i])
-        side = _deal(women[rest], strata[rest], np.array([1 - validation, validation]), rng)
+        side = _deal(women[rest], strata[rest], np.array([0.9, 0.1]), rng)
         split = Split(rest[side == 0], rest[side == 1], test, f"woman, fold {i + 1} of {k}")
         splits.append(split.check(women, "woman").check_classes(strata))
     return splits
@@ -272,26 +268,21 @@ def _deal(women: NDArray, strata: NDArray, shares: NDArray, rng: np.random.Gener
 
 
 def _groups(women: ArrayLike, strata: ArrayLike) -> tuple[NDArray, NDArray]:
-    women = np.asarray(women)
+    women, strata = np.asarray(women), np.asarray(strata)
     if women.ndim != 1 or not len(women):
         raise ValueError(f"women: expected one woman an image, got shape {women.shape}")
-    return women, _strata(strata, len(women))
+    if strata.shape != women.shape:
+        raise ValueError(f"strata: expected {len(women)} classes, one an image, got shape {strata.shape}")
+    return women, strata
 
 
-def _strata(strata: ArrayLike, n: int) -> NDArray:
-    strata = np.asarray(strata)
-    if strata.shape != (n,):
-        raise ValueError(f"strata: expected {n} classes, one an image, got shape {strata.shape}")
-    return strata
-
-
-def _sizes(sizes: Sequence[float], n: int) -> list[int]:
+def _whole_sizes(sizes: Sequence[float], n: int) -> list[int]:
     """Turn three sizes or three shares into whole numbers of images that add up to n."""
     if len(sizes) != 3 or not all(s > 0 for s in sizes):
         raise ValueError(
             f"sizes: expected three positive numbers for training, validation and test, got {tuple(sizes)}"
         )
-    if all(isinstance(s, (int, np.integer)) for s in sizes):
+    if all(isinstance(s, int | np.integer) for s in sizes):
         if sum(sizes) != n:
             raise ValueError(f"sizes: {' + '.join(map(str, sizes))} = {sum(sizes)}, but there are {n} images")
         return [int(s) for s in sizes]

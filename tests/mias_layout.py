@@ -70,13 +70,10 @@ def one_line(err: pytest.ExceptionInfo, *parts: str) -> None:
 
 
 BAD_PGM = {
-    "empty": (b"", "the file is empty"),
-    "cut short": (b"P5\n1024 1024\n255\n" + bytes(5000), "cut short, 5017 bytes where 1048593 belong"),
-    "too long": (b"P5\n1024 1024\n255\n" + bytes(1024 * 1024 + 1), "too long"),
+    "empty": (b"", "cannot be read as a picture"),
+    "cut short": (b"P5\n1024 1024\n255\n" + bytes(5000), "cut short"),
     "small": (b"P5\n512 256\n255\n" + bytes(512 * 256), "512 x 256 pixels"),
-    "16 bits": (b"P5\n1024 1024\n65535\n" + bytes(2 * 1024 * 1024), "16-bit PGM with white at 65535; convert"),
-    "4 bits": (b"P5\n1024 1024\n15\n" + bytes(1024 * 1024), "white at 15; convert"),
-    "no header": (b"P5" + b" " * 600, "header is not that of a PGM file"),
+    "no header": (b"P5" + b" " * 600, "cannot be read as a picture"),
 }
 
 
@@ -131,5 +128,5 @@ def fails(error: type[Exception], tmp_path: Path, *parts: str, **arguments: obje
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def full(*_: object) -> None:
+def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

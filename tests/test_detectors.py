@@ -31,10 +31,6 @@ pretrained = pytest.mark.skipif(
 class Drawn(Film):
     """A half disc of tissue at the left or right edge, noise in it, bright discs where the lesions are."""
 
-    @property
-    def path(self):
-        return Path(f"{self.reference}.pgm")
-
     def pixels(self):
         return drawn(self.number, self.lesions)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gzip
 import http.server
 import logging
 import os
@@ -17,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mias_layout import EXPECTED, FILES, WHOLE, fails, full, member, tar_of, tar_of_members, whole
+from mias_layout import EXPECTED, FILES, WHOLE, fails, full, tar_of, whole
 
 from mammolib import mias
 from mammolib.mias import download
@@ -46,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def sends(content: bytes, claims: int | None = None, encoding: str = "", status: int = 200) -> Callable:
+def sends(content: bytes, claims: int | str | None = None, encoding: str = "", status: int = 200) -> Callable:
     def answer(handler: Handler) -> None:
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content) if claims is None else claims))
@@ -80,8 +78,7 @@ def test_the_download_arrives_with_a_bar_and_leaves_no_archive(
     server = serve(sends(WHOLE))
     target = mias.fetch(to=tmp_path / "to", url=server.url, expected=EXPECTED)
     assert whole(target) and os.listdir(tmp_path) == ["to"] and server.asked == 1
-    shown = capfd.readouterr().err
-    assert "100%" in shown and "known_hash" not in shown
+    assert "100%" in capfd.readouterr().err
     mias.fetch(to=tmp_path / "quiet", url=server.url, expected=EXPECTED, progress=False)
     assert capfd.readouterr().err == ""
 
@@ -97,14 +94,21 @@ BROKEN = {
     "half and called whole": (sends(WHOLE[: len(WHOLE) // 2]), "cut short"),
     "changed": (sends(CHANGED), "mdb002.pgm: damaged"),
     "a page": (sends(b"<html>log in to the hotel's network</html>" * 50), "no .tar or .tar.gz"),
+    "no such page": (sends(b"", status=404), "404"),
+    "a length that is none": (sends(WHOLE, claims="abc"), "abc"),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_download_is_begun_again(
+def test_a_broken_download_is_begun_again_and_given_up_in_the_end(
     tmp_path: Path, serve: Callable, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     broken, message = BROKEN[fault]
+    server = serve(broken)
+    given_up = (server.url, message, "gave up after 3 downloads", "--from")
+    fails(OSError, tmp_path, *given_up, to=tmp_path / "to", url=server.url)
+    assert server.asked == download.ATTEMPTS
+    caplog.clear()
     server = serve(broken, sends(WHOLE))
     with caplog.at_level(logging.WARNING, "mammolib"):
         target = mias.fetch(to=tmp_path / "to", url=server.url, expected=EXPECTED, progress=False)
@@ -113,33 +117,8 @@ def test_a_broken_download_is_begun_again(
     assert message in record.getMessage() and "starting the download again (2 of 3)" in record.getMessage()
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_download_that_stays_broken_is_given_up(tmp_path: Path, serve: Callable, fault: str) -> None:
-    broken, message = BROKEN[fault]
-    server = serve(broken)
-    fails(
-        OSError,
-        tmp_path,
-        server.url,
-        message,
-        "gave up after 3 downloads",
-        "--from",
-        to=tmp_path / "to",
-        url=server.url,
-    )
-    assert server.asked == download.ATTEMPTS
-
-
-def test_an_unsafe_download_is_not_tried_again(tmp_path: Path, serve: Callable) -> None:
-    server = serve(sends(tar_of_members([(member("../mdb001.pgm"), b"")])))
-    fails(ValueError, tmp_path, server.url, "points outside", to=tmp_path / "to", url=server.url)
-    assert server.asked == 1
-
-
-def test_no_such_page_and_no_server(tmp_path: Path, serve: Callable) -> None:
-    server = serve(sends(b"", status=404))
-    fails(OSError, tmp_path, "404", "--from", to=tmp_path / "to", url=server.url)
-    assert server.asked == 1
+def test_no_server(tmp_path: Path, serve: Callable) -> None:
+    server = serve(sends(b""))
     server.shutdown()
     server.server_close()
     fails(OSError, tmp_path, "Connection refused", "--from", to=tmp_path / "to", url=server.url)
@@ -149,7 +128,7 @@ def test_a_disk_that_fills_while_downloading_is_not_tried_again(
     tmp_path: Path, serve: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(sends(WHOLE))
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("tarfile.TarFile.extract", full)
     fails(OSError, tmp_path, "No space left on device", to=tmp_path / "to", url=server.url)
     assert server.asked == 1
 
@@ -180,40 +159,3 @@ def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Calla
         run.kill()
     assert run.returncode != 0 and errors.rstrip().endswith("KeyboardInterrupt")
     assert os.listdir(tmp_path) == []
-
-
-def test_limits_hold_while_the_bytes_arrive(tmp_path: Path, serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body without an end, or a small one that would unpack to much, is neither stored nor unpacked."""
-    sent = []
-
-    def endless(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        with contextlib.suppress(OSError):
-            for _ in range(10_000):
-                handler.wfile.write(bytes(1 << 16))
-                sent.append(1 << 16)
-
-    monkeypatch.setattr(download, "MAX_DOWNLOAD", 1 << 20)
-    server = serve(endless)
-    fails(OSError, tmp_path, server.url, "more than 1048576 bytes", "--from", to=tmp_path / "to", url=server.url)
-    assert server.asked == 1 and sum(sent) < 200 << 20
-    bomb = gzip.compress(bytes(64 << 20))
-    server = serve(sends(bomb, encoding="gzip"))
-    fails((OSError, ValueError), tmp_path, server.url, to=tmp_path / "to", url=server.url)
-    monkeypatch.setattr(download, "MAX_SECONDS", -1)
-    server = serve(sends(WHOLE))
-    fails(OSError, tmp_path, server.url, "hours", to=tmp_path / "to", url=server.url)
-
-
-@pytest.mark.parametrize(("header", "value"), [("Location", "http://[::"), ("Content-Length", "abc")])
-def test_an_answer_that_makes_no_sense_names_the_address(
-    tmp_path: Path, serve: Callable, header: str, value: str
-) -> None:
-    def answer(handler: Handler) -> None:
-        handler.send_response(302 if header == "Location" else 200)
-        handler.send_header(header, value)
-        handler.end_headers()
-
-    server = serve(answer)
-    fails(OSError, tmp_path, server.url, "--from", to=tmp_path / "to", url=server.url)

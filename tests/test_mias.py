@@ -72,7 +72,7 @@ BAD_ROWS = {
     "mdb02 G NORM": "'mdb02'",
     "mdb000 G NORM": "'mdb000'",
     "mbd002 G NORM": "'mbd002'",
-    "mdb001 D ASYM B 500 500 20": f"tissue D here and G in line {LINE - 1}",
+    "mdb001 D ASYM B 500 500 20": "tissue D here and G in an earlier line",
     "mdb001 G NORM": "NORM in one row",
     "mdb001 G ASYM B 530 420 190": "there twice",
 }
@@ -181,9 +181,9 @@ def test_a_film_damaged_or_gone_after_loading_is_found_when_it_is_read(folder: P
     films = mias.load(folder)
     films[0].path.write_bytes(BAD_PGM["cut short"][0])
     films[1].path.unlink()
-    with pytest.raises(ValueError, match="mdb001.pgm: the file is cut short"):
+    with pytest.raises(ValueError, match="mdb001.pgm: .*truncated"):
         films[0].pixels()
-    with pytest.raises(FileNotFoundError, match="mdb002.pgm: the film is not there any more"):
+    with pytest.raises(FileNotFoundError, match="mdb002.pgm: there is no such file"):
         films[1].pixels()
 
 

@@ -52,8 +52,8 @@ def test_seed_woman_and_side_each_make_another_film():
     assert len({f.tobytes() for f in films_}) == 4
 
 
-def test_a_film_does_not_depend_on_the_number_of_women_or_threads(tmp_path, small):
-    three = phantom.write(tmp_path / "three", women=3, seed=3, jobs=1)
+def test_a_film_does_not_depend_on_the_number_of_women(tmp_path, small):
+    three = phantom.write(tmp_path / "three", women=3, seed=3)
     for name in ("mdb001.pgm", "mdb004.pgm"):
         assert (three / name).read_bytes() == (small / name).read_bytes()
 
@@ -273,7 +273,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch, error):
     monkeypatch.setattr(writing, "film", fail)
     message = "set: the phantoms could not be written: No space" if isinstance(error, OSError) else None
     with pytest.raises(OSError if message else KeyboardInterrupt, match=message):
-        phantom.write(tmp_path / "set", women=30, jobs=1)
+        phantom.write(tmp_path / "set", women=30)
     assert list(tmp_path.iterdir()) == []
     assert len(calls) < 30
 
@@ -324,7 +324,6 @@ def test_another_seed_is_not_taken_for_this_one(small):
         ({"women": 500}, "women: must be at most 499, got 500"),
         ({"seed": -1}, "seed: must be a whole number, at least 0, got -1"),
         ({"seed": True}, "seed: must be a whole number, at least 0, got True"),
-        ({"jobs": 0}, "jobs: must be a whole number, at least 1, got 0"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path, arguments, message):

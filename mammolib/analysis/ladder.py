@@ -63,7 +63,7 @@ def leaderboard(records: Iterable[Record]) -> list[tuple[str, ...]]:
     scored.sort(key=lambda record: -(record.metrics[AT_ONE]["value"] or 0))
     rows = [("Detector", *(f"at {label}" for label in POINTS.values()), "repeats", "folds")]
     for record in scored:
-        rung = record.settings.get("detector")
+        rung = record.settings.get("detector", "")
         repeats = record.settings.get("repeats", 1)
         shares = (number_words(record.metrics[f"sensitivity_at_{point}"]) for point in POINTS)
         rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Breast:
     cells: NDArray[np.bool_]
     mirrored: bool
 
-    def column(self, x: NDArray | float) -> NDArray | float:
+    def column(self, x: Any) -> Any:
         """Turn columns of the film into columns of the turned film, or back: mirroring is its own inverse."""
         return SIDE - 1 - x if self.mirrored else x
 

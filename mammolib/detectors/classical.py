@@ -8,7 +8,6 @@ beat.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from scipy import ndimage
 from mammolib.benchmark import counting
 from mammolib.geometry import Detections, circle_to_box
 from mammolib.mias import SIDE, Film
-from mammolib.patches.cutting import each
+from mammolib.patches.cutting import for_each
 
 from .breast import QUARTER, Breast, cut_out, local_contrast, peaks
 
@@ -88,8 +87,8 @@ class Position:
                 breast = cut_out(film)
                 top, left, height, width = _frame(breast)
                 for lesion in placed:
-                    row = (lesion.row - top) / height
-                    column = (breast.column(lesion.column) - left) / width
+                    row, column, _ = lesion.circle
+                    row, column = (row - top) / height, (breast.column(column) - left) / width
                     at = np.clip(np.array([row, column]) * self.parts, 0, self.parts - 1).astype(int)
                     count[tuple(at)] += 1
         self.share = ndimage.gaussian_filter(count, 1) / max(count.sum(), 1)
@@ -118,7 +117,7 @@ class Filter:
 
     def __init__(self, answer: Callable, settings: Sequence, confidence: Callable = lambda score: score / (1 + score)):
         self.answer, self.settings, self.confidence = answer, settings, confidence
-        self._kept: dict[tuple[Path, Any], Marks] = {}
+        self._kept: dict[tuple[Any, Any], Marks] = {}
 
     def fit(self, films: Sequence[Film]) -> Self:
         """Choose the setting that finds most lesions of the training women."""
@@ -132,19 +131,20 @@ class Filter:
         return self._marked(films, self.choice)
 
     def _marked(self, films: Sequence[Film], setting: Any) -> Detections:
-        marks = each(films, lambda film: self._marks(film, setting))
+        marks = for_each(films, lambda film: self._marks(film, setting))
         return detections(marks, self.radius, self.confidence)
 
     def _marks(self, film: Film, setting: Any) -> Marks:
         """Return the peaks on a film; they are the same in every fold, so they are found once."""
-        if (film.path, setting) not in self._kept:
+        key = (film.path, film.reference)
+        if (key, setting) not in self._kept:
             breast = cut_out(film)
             for one in self.settings:
                 score = self.answer(breast, one)
                 rows, columns, scores = peaks(np.where(breast.inside & (score > 0), score, -np.inf), 8, MOST)
                 row, column = (rows + 0.5) * REDUCED, breast.column((columns + 0.5) * REDUCED)
-                self._kept[film.path, one] = (row, column, scores)
-        return self._kept[film.path, setting]
+                self._kept[key, one] = (row, column, scores)
+        return self._kept[key, setting]
 
 
 def brightness(breast: Breast, sigma: float) -> NDArray:
@@ -196,4 +196,5 @@ def _circle(angles: NDArray) -> NDArray:
 def _frame(breast: Breast) -> tuple[float, float, float, float]:
     """Return top, left, height and width of the breast's bounding box, in pixels."""
     rows, columns = (np.flatnonzero(breast.inside.any(axis=axis)) for axis in (1, 0))
-    return tuple(REDUCED * float(v) for v in (rows[0], columns[0], np.ptp(rows) + 1, np.ptp(columns) + 1))
+    top, left, height, width = rows[0], columns[0], np.ptp(rows) + 1, np.ptp(columns) + 1
+    return REDUCED * float(top), REDUCED * float(left), REDUCED * float(height), REDUCED * float(width)

@@ -19,7 +19,7 @@ from scipy import ndimage
 from mammolib.files import atomic
 from mammolib.geometry import Detections
 from mammolib.mias import Film
-from mammolib.patches.cutting import each
+from mammolib.patches.cutting import for_each
 
 from .breast import CELL, GRID, QUARTER, Breast, blocks, cut_out, local_contrast, peaks
 from .classical import MOST, Marks, detections, median_radius
@@ -191,7 +191,7 @@ class Cells:
     """
 
     def __init__(self, films: Sequence[Film], eye: Eye):
-        self.seen = [eye(film) for film in films] if eye.pretrained else each(films, eye)
+        self.seen = [eye(film) for film in films] if eye.pretrained else for_each(films, eye)
         self.start = np.cumsum([0, *(len(seen.hand) for seen in self.seen)])
         self.lesion = np.full(self.start[-1], -1)
         self.near = np.zeros(self.start[-1], bool)
@@ -200,11 +200,12 @@ class Cells:
         for i, film in enumerate(films):
             rows, columns = np.nonzero(self.seen[i].breast.cells)
             for lesion in (lesion for lesion in film.lesions if lesion.located):
-                x, y = self.seen[i].breast.column(lesion.column), lesion.row
-                away = np.hypot((columns + 0.5) * CELL - x, (rows + 0.5) * CELL - y)
+                row, column, radius = lesion.circle
+                column = self.seen[i].breast.column(column)
+                away = np.hypot((columns + 0.5) * CELL - column, (rows + 0.5) * CELL - row)
                 part = self.lesion[self.of(i)]
-                part[away <= max(np.clip(lesion.radius, NEAR, FAR), away.min())] = len(self.kind)
-                self.near[self.of(i)] |= away <= max(lesion.radius, AROUND) + AROUND
+                part[away <= max(min(max(radius, NEAR), FAR), away.min())] = len(self.kind)
+                self.near[self.of(i)] |= away <= max(radius, AROUND) + AROUND
                 self.kind.append(lesion.kind)
 
     def of(self, film: int) -> slice:

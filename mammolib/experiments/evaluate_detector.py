@@ -242,25 +242,26 @@ def matches_of(record: Record, which: str = "centred") -> tuple[Matches, NDArray
     kept = record.outputs.get(f"matches_{which}")
     if not kept:
         raise ValueError(f"{record.name}: the record holds no answers on the {which} test set ({record.outcome})")
-    outcome = np.array(list(kept["outcome"]), int)
+    outcome = np.array(list(kept["outcome"]), np.int8)
     truth = np.full(len(outcome), -1)
     truth[outcome == TRUE] = kept["truth"]
     known = "confidence_1e4" in kept  # older records hold confidences from 0 to 1
-    plain = {k: kept[k] for k in ("image", "truth_image", "truth_label")} | {
-        "confidence": [c / 1e4 for c in kept["confidence_1e4"]] if known else kept["confidence"],
-        "row": list(range(len(outcome))),
-        "label": np.repeat(np.arange(1, len(CLASSES) + 1), kept["label_counts"]).tolist(),
-        "outcome": [outcome.tolist()],
-        "truth": [truth.tolist()],
-        "truth_neutral": [False] * len(kept["truth_label"]),
-        "n_images": len(kept["group"]),
-        "iou": [0.5],
-        "rule": "voc",
-        "hit": "iou",
-        "classes": list(CLASSES),
-        "whole": False,
-    }
-    return Matches.from_dict(plain), np.asarray(kept["group"])
+    matches = Matches(
+        row=np.arange(len(outcome)),
+        image=np.array(kept["image"], int),
+        label=np.repeat(np.arange(1, len(CLASSES) + 1), kept["label_counts"]),
+        confidence=np.array(kept["confidence_1e4"]) / 1e4 if known else np.array(kept["confidence"], float),
+        outcome=outcome[None],
+        truth=truth[None],
+        truth_image=np.array(kept["truth_image"], int),
+        truth_label=np.array(kept["truth_label"], int),
+        truth_neutral=np.zeros(len(kept["truth_label"]), bool),
+        n_images=len(kept["group"]),
+        iou=(0.5,),
+        classes=CLASSES,
+        whole=False,
+    )
+    return matches, np.asarray(kept["group"])
 
 
 def centre_map(found: Detections, n_images: int, size: int) -> list[list[int]]:

@@ -90,7 +90,7 @@ def run_rung(
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
     repeats = repeats or (1 if rung in ONCE else REPEATS)
     settings = {"detector": rung, "repeats": repeats, "version": VERSION, "folds": benchmark.folds_digest()}
-    asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
+    asked: dict[str, Any] = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
     def make() -> results.Record:
         one = detector(rung, Path(store) / "features")
@@ -107,7 +107,8 @@ def _repeat(
     one: Detector, films: Sequence[mias.Film], repeat: int, folder: Path, say: Callable[[str], None] | None
 ) -> dict[str, Any]:
     """Return a repeat's detections on all films in the benchmark's format."""
-    table, marked = benchmark.folds(), {}
+    table = benchmark.folds()
+    marked: dict[str, Any] = {}
     for fold in range(FOLDS):
         path = folder / f"repeat-{repeat}-fold-{fold}.json"
         test = [film for film in films if table[film.reference][repeat] == fold]

@@ -14,8 +14,7 @@ import numpy as np
 
 from mammolib import mias, results
 from mammolib.experiments import evaluate_detector, running, sets
-from mammolib.geometry import Detections, Truths
-from mammolib.metrics import CAMELYON, Froc, froc, match, measured, sensitivity_at
+from mammolib.metrics import CAMELYON, Froc, froc, match_any_class, measured, sensitivity_at
 
 POINTS = 200
 """At most so many points of the curve are kept in the record."""
@@ -121,9 +120,7 @@ def _shown(
             top_before=evaluate_detector.CANDIDATES,
         )
     curve = froc(found, truths)
-    one = np.ones_like
-    lesions = Truths(truths.image, one(truths.label), truths.box, truths.n_images, classes=("lesion",))
-    matches = match(Detections(found.image, one(found.label), found.confidence, found.box), lesions)
+    matches = match_any_class(found, truths)
     group, lesioned = np.array([f.woman for f in shown]), np.array([bool(f.lesions) for f in shown])
     metrics: dict[str, Any] = {
         "films": len(shown),

@@ -1,7 +1,6 @@
 """What detections and answers are worth: matching, average precision, FROC, ROC, and intervals over women."""
 
 from mammolib.metrics.classification import (
-    accuracy,
     auc,
     brier,
     choose_threshold,
@@ -22,7 +21,7 @@ from mammolib.metrics.detection import (
     precision_recall,
     ranking_table,
 )
-from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, froc, sensitivity_at
+from mammolib.metrics.froc import CAMELYON, LUNA16, Froc, froc, match_any_class, sensitivity_at
 from mammolib.metrics.intervals import Interval, bootstrap, measured, wilson
 from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
 from mammolib.metrics.matching import match
@@ -42,7 +41,6 @@ __all__ = [
     "PrecisionRecall",
     "REPEAT",
     "TRUE",
-    "accuracy",
     "auc",
     "average_precision",
     "bootstrap",
@@ -51,6 +49,7 @@ __all__ = [
     "confusion",
     "froc",
     "match",
+    "match_any_class",
     "mean_average_precision",
     "measured",
     "operating",

@@ -6,7 +6,6 @@ statistics to hand to `mammolib.metrics.intervals.bootstrap`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,52 +56,33 @@ class Reliability:
     """How often the answer is right where the classifier says how sure it is.
 
     Attributes:
-        said: (B,) mean probability in each bin that holds something.
-        seen: (B,) share of abnormal items in it.
+        mean_probability: (B,) mean probability in each bin that holds something.
+        abnormal_share: (B,) share of abnormal items in it.
         count: (B,) items in it.
         brier: mean squared difference between probability and truth.
-        expected_error: mean of |said - seen| over the items (expected calibration error).
+        expected_error: mean of |mean_probability - abnormal_share| over the items (expected calibration error).
     """
 
-    said: NDArray[np.floating]
-    seen: NDArray[np.floating]
+    mean_probability: NDArray[np.floating]
+    abnormal_share: NDArray[np.floating]
     count: NDArray[np.integer]
     brier: float
     expected_error: float
 
 
-def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int | Sequence[str] = 2) -> NDArray[np.integer]:
-    """Return the confusion matrix: row the true class, column the answer.
+def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int = 2) -> NDArray[np.integer]:
+    """Return the (classes, classes) confusion matrix: row the true class, column the answer.
 
     Args:
         truth, predicted: (N,) whole numbers, 0 to classes - 1.
-        classes: how many there are, or their names.
+        classes: how many there are.
 
     Raises:
-        ValueError: no items, different lengths, or a label that no class has; names argument, row and value.
+        ValueError: no items, or different lengths.
     """
-    n = classes if isinstance(classes, int) else len(classes)
-    truth, predicted = _labels(truth, "truth", n), _labels(predicted, "predicted", n)
-    _same_length(truth, predicted, "predicted")
     from sklearn.metrics import confusion_matrix
 
-    return confusion_matrix(truth, predicted, labels=np.arange(n))
-
-
-def accuracy(truth: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
-    """Return the share of right answers.
-
-    Args:
-        truth, predicted: (N,) labels.
-        weights: (..., N) how often each item counts; default once.
-
-    Returns:
-        (...,) shares; NaN where the weights are all 0.
-    """
-    truth, predicted = np.asarray(truth), np.asarray(predicted)
-    _same_length(truth, predicted, "predicted")
-    w = _weights(weights, len(truth))
-    return _share(w @ (truth == predicted), w.sum(axis=-1))
+    return confusion_matrix(truth, predicted, labels=np.arange(classes))
 
 
 def rates(
@@ -140,8 +120,7 @@ def rates(
 def operating(truth: ArrayLike, probability: ArrayLike, threshold: float = 0.5) -> Operating:
     """Return rates and counts at one threshold. Arguments as in `rates`."""
     values = {name: float(value) for name, value in rates(truth, probability, threshold).items()}
-    truth, probability = _two_class(truth, probability)
-    (tn, fp), (fn, tp) = confusion(truth.astype(int), (probability >= threshold).astype(int)).tolist()
+    (tn, fp), (fn, tp) = confusion(truth, np.asarray(probability) >= threshold).tolist()
     return Operating(threshold, **values, tp=tp, fp=fp, fn=fn, tn=tn)
 
 
@@ -222,12 +201,12 @@ def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Rel
         raise ValueError(f"bins: must be at least 1, got {bins}")
     from sklearn.calibration import calibration_curve
 
-    seen, said = calibration_curve(truth, probability, n_bins=bins)
+    abnormal_share, mean_probability = calibration_curve(truth, probability, n_bins=bins)
     edges = np.linspace(0, 1, bins + 1)
     count = np.bincount(np.searchsorted(edges[1:-1], probability), minlength=bins)
     count = count[count > 0]
-    error = float(np.abs(said - seen) @ count / count.sum())
-    return Reliability(said, seen, count, float(brier(truth, probability)), error)
+    error = float(np.abs(mean_probability - abnormal_share) @ count / count.sum())
+    return Reliability(mean_probability, abnormal_share, count, float(brier(truth, probability)), error)
 
 
 def _weights(weights: ArrayLike | None, n: int) -> NDArray[np.floating]:
@@ -239,30 +218,19 @@ def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
 
 
-def _labels(values: ArrayLike, name: str, n: int) -> NDArray[np.integer]:
-    v = np.asarray(values)
-    if v.ndim != 1 or not len(v):
-        raise ValueError(f"{name}: expected labels of shape (N,), N at least 1, got shape {v.shape}")
-    if v.dtype.kind not in "iub":
-        raise ValueError(f"{name}: expected whole numbers, got {v.dtype}")
-    bad = np.flatnonzero((v.astype(int) < 0) | (v.astype(int) >= n))
-    if len(bad):
-        raise ValueError(f"{name}, row {bad[0]}: {v[bad[0]]} is not one of the labels 0 to {n - 1}")
-    return v.astype(int)
-
-
-def _two_class(truth: ArrayLike, probability: ArrayLike, both: bool = False) -> tuple[NDArray, NDArray]:
-    t = _labels(truth, "truth", 2).astype(bool)
-    p = np.asarray(probability, float)
-    _same_length(t, p, "probability")
-    bad = np.flatnonzero(~((p >= 0) & (p <= 1)))
-    if len(bad):
-        raise ValueError(f"probability, row {bad[0]}: {p[bad[0]]} is not in [0, 1]")
+def _two_class(
+    truth: ArrayLike, probability: ArrayLike, both: bool = False
+) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
+    t, p = np.asarray(truth), np.asarray(probability, float)
+    if t.ndim != 1 or not len(t) or p.shape != t.shape:
+        raise ValueError(f"truth, probability: expected two lists of N at least 1, got shapes {t.shape} and {p.shape}")
+    for name, values, right, what in (
+        ("truth", t, (t == 0) | (t == 1), "one of the labels 0 to 1"),
+        ("probability", p, (p >= 0) & (p <= 1), "in [0, 1]"),
+    ):
+        if not right.all():
+            row = np.flatnonzero(~right)[0]
+            raise ValueError(f"{name}, row {row}: {values[row]} is not {what}")
     if both and (t.all() or not t.any()):
         raise ValueError(f"truth: all {len(t)} items are of class {int(t[0])}; a ROC curve needs both classes")
-    return t, p
-
-
-def _same_length(truth: NDArray, other: NDArray, name: str) -> None:
-    if other.shape != truth.shape:
-        raise ValueError(f"{name}: expected shape {truth.shape} as truth, got {other.shape}")
+    return t.astype(bool), p

@@ -118,17 +118,10 @@ class MeanAveragePrecision:
     Attributes:
         value: mean over the classes that have truths (and over the thresholds); NaN if no class has.
         by_class: average precision by class name, NaN where undefined.
-        definition: the definition's name.
-        iou: the thresholds.
     """
 
     value: float
     by_class: dict[str, float]
-    definition: str
-    iou: tuple[float, ...]
-
-    def __float__(self) -> float:
-        return self.value
 
     @property
     def note(self) -> str:
@@ -162,8 +155,8 @@ def precision_recall(matches: Matches, label: int, threshold: int = 0) -> Precis
     return PrecisionRecall(found / n, precision, matches.confidence[rows][counts], true, n, label)
 
 
-def ranking_table(matches: Matches, label: int = 1, threshold: int = 0) -> pd.DataFrame:
-    """Return the ranking of one class as a pandas table: the table a reader completes by hand.
+def ranking_table(matches: Matches) -> pd.DataFrame:
+    """Return the ranking of the first class as a pandas table: the table a reader completes by hand.
 
     Returns:
         A row for each detection that is not neutral, from rank 1: image, confidence, whether it is on a lesion, how
@@ -171,20 +164,20 @@ def ranking_table(matches: Matches, label: int = 1, threshold: int = 0) -> pd.Da
     """
     import pandas as pd
 
-    curve = precision_recall(matches, label, threshold)
-    rows = matches.of_class(label)
-    counted = matches.outcome[threshold, rows] != NEUTRAL
-    true = np.cumsum(curve.true)
+    curve = precision_recall(matches, label=1)
+    rows = matches.of_class(1)
+    found = np.cumsum(curve.true)
+    rank = pd.RangeIndex(1, len(curve) + 1, name="rank")
     table = {
-        "image": matches.image[rows][counted],
+        "image": matches.image[rows][matches.outcome[0, rows] != NEUTRAL],
         "confidence": curve.confidence,
-        "verdict": np.where(matches.outcome[threshold, rows][counted] == TRUE, "true", "false"),
-        "TP": true,
-        "FP": np.arange(1, len(curve) + 1) - true,
+        "verdict": np.where(curve.true, "true", "false"),
+        "TP": found,
+        "FP": rank - found,
         "precision": curve.precision,
         "recall": curve.recall,
     }
-    return pd.DataFrame(table, index=pd.RangeIndex(1, len(curve) + 1, name="rank"))
+    return pd.DataFrame(table, index=rank)
 
 
 def average_precision(
@@ -220,9 +213,9 @@ def average_precision(
     if weights is None:
         values = np.full((len(matches.iou), len(matches.classes)), np.nan)
         for label in range(1, len(matches.classes) + 1):
-            n = len(matches.truths(label))
-            if n:
-                values[:, label - 1] = _unweighted(matches, label, n, definition)
+            if len(matches.truths(label)):
+                curves = (precision_recall(matches, label, threshold) for threshold in range(len(matches.iou)))
+                values[:, label - 1] = [curve.average_precision(definition) for curve in curves]
     else:
         w = whole_weights(weights, matches.n_images)
         flat = w.reshape(-1, matches.n_images)
@@ -278,7 +271,7 @@ def mean_average_precision(
     if weights is not None:
         return mean
     by_class = dict(zip(matches.classes, values.tolist(), strict=True))
-    return MeanAveragePrecision(float(mean), by_class, definition.name, matches.iou)
+    return MeanAveragePrecision(float(mean), by_class)
 
 
 def _judged(
@@ -301,19 +294,6 @@ def _definition(definition: str | Definition) -> Definition:
             raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
         return DEFINITIONS[definition]
     return definition
-
-
-def _unweighted(matches: Matches, label: int, n: int, definition: Definition) -> NDArray[np.floating]:
-    """Return the average precision of a class of n > 0 truths at each threshold."""
-    outcome = matches.outcome[:, matches.of_class(label)]
-    values = np.zeros(len(matches.iou))
-    for t in range(len(matches.iou)):
-        true = np.flatnonzero(outcome[t] == TRUE)
-        if len(true):
-            found = np.arange(1, len(true) + 1)
-            shown = true + 1 - np.searchsorted(np.flatnonzero(outcome[t] == NEUTRAL), true)
-            values[t] = _mean_height(found, found / shown, n, definition)
-    return values
 
 
 def _weighted(matches: Matches, threshold: int, weights: NDArray, definition: Definition) -> NDArray[np.floating]:

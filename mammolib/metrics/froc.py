@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.matches import FALSE, REPEAT, TRUE, Matches, whole_weights
+from mammolib.metrics.matches import FALSE, TRUE, Matches, whole_weights
 from mammolib.metrics.matching import match
 
 CAMELYON = (0.25, 0.5, 1, 2, 4, 8)
@@ -59,28 +59,22 @@ class Froc:
         return float(self.at(at).mean())
 
 
-def froc(
-    detections: Detections | Matches,
-    truths: Truths | None = None,
-    iou: float = 0.5,
-    hit: str = "iou",
-    label: int | None = None,
-    repeats: str = "ignored",
-) -> Froc:
-    """Return the FROC curve.
+def match_any_class(detections: Detections, truths: Truths) -> Matches:
+    """Judge detections at IoU 0.5, each as a mark on any lesion, whatever class the two have."""
+    lesion, mark = np.ones_like(truths.label), np.ones_like(detections.label)
+    truths = Truths(truths.image, lesion, truths.box, truths.n_images, truths.difficult, ("lesion",))
+    return match(Detections(detections.image, mark, detections.confidence, detections.box), truths)
+
+
+def froc(detections: Detections, truths: Truths) -> Froc:
+    """Return the FROC curve of detections that `match_any_class` judges.
 
     Args:
-        detections: what the detector answered; or `Matches` with one threshold, used as they have been judged.
+        detections: what the detector answered.
         truths: the lesions; every one of `truths.n_images` images counts.
-        iou: the overlap a hit needs.
-        hit: "iou", or "centre": the centre of the mark lies inside the lesion's box.
-        label: look at one class only; None takes every mark for a mark on any lesion, whatever its class. (Matches
-            are class by class; of them None takes all classes together.)
-        repeats: "ignored" or "false": what a second mark on a lesion counts as.
 
     Raises:
-        ValueError: there is no lesion to find or no image, matches that have several thresholds or were trimmed, and
-            what `match` raises.
+        ValueError: there is no lesion to find or no image, and what `match` raises.
 
     Example:
         >>> truths = Truths(image=[0], label=[1], box=[[0, 0, 10, 10]], n_images=2)
@@ -89,54 +83,49 @@ def froc(
         >>> curve.false_positives, curve.sensitivity
         (array([0. , 0.5, 0.5]), array([0., 0., 1.]))
     """
-    matches = _judged(detections, truths, iou, hit, label)
-    true, false, image, ends, lesions = _counts(matches, label, repeats)
-    if not len(lesions):
-        what = "" if label is None else f" of class {label}"
-        raise ValueError(f"truths: there is no lesion{what} to find; sensitivity is undefined")
-    confidence = _ranked(matches, label).confidence
+    matches = match_any_class(detections, truths)
+    marks = _marks(matches)
+    lesions = len(matches.truths())
+    if not lesions:
+        raise ValueError("truths: there is no lesion to find; sensitivity is undefined")
     return Froc(
-        false_positives=np.r_[0, np.cumsum(false)[ends]] / matches.n_images,
-        sensitivity=np.r_[0, np.cumsum(true)[ends]] / len(lesions),
-        confidence=np.r_[np.inf, confidence[ends]],
-        lesions=len(lesions),
+        false_positives=np.r_[0, np.cumsum(marks.false)[marks.ends]] / matches.n_images,
+        sensitivity=np.r_[0, np.cumsum(marks.true)[marks.ends]] / lesions,
+        confidence=np.r_[np.inf, marks.confidence[marks.ends]],
+        lesions=lesions,
         n_images=matches.n_images,
     )
 
 
 def sensitivity_at(
-    matches: Matches,
-    false_positives: ArrayLike,
-    weights: ArrayLike | None = None,
-    label: int | None = None,
-    repeats: str = "ignored",
+    matches: Matches, false_positives: ArrayLike, weights: ArrayLike | None = None
 ) -> NDArray[np.floating]:
     """Return the sensitivity at fixed numbers of false positives per image, for many weightings of the images.
 
     Args:
-        matches: judged detections, with one threshold.
+        matches: judged detections, with one threshold; all classes are taken together.
         false_positives: (P,) per image, read on the straight lines between the curve's points.
         weights: (R, n_images) whole numbers, how often each image counts; default once.
-        label, repeats: as in `froc`.
 
     Returns:
         (R, P) sensitivities, or (P,) without weights; NaN where the weights leave no lesion. The mean over the last
         axis is a challenge's score.
 
     Raises:
-        ValueError: see `froc`; weights that are negative or not whole; a number that is negative or no number.
+        ValueError: matches that have several thresholds or were trimmed; weights that are negative or not whole; a
+            number that is negative or no number.
     """
-    true, false, image, ends, lesions = _counts(matches, label, repeats)
+    marks = _marks(matches)
     w = np.ones((1, matches.n_images), int) if weights is None else whole_weights(weights, matches.n_images)
     if w.ndim != 2:
         raise ValueError(f"weights: expected shape (R, {matches.n_images}), got {w.shape}")
     points = np.asarray(false_positives, float).reshape(-1)
     answer = np.full((len(w), len(points)), np.nan)
-    n, images = w[:, lesions].sum(axis=1), w.sum(axis=1)
-    for r in np.flatnonzero((n > 0) & (images > 0)):
-        counts = w[r, image]
-        x = np.r_[0, np.cumsum(counts * false)[ends]] / images[r]
-        answer[r] = _read(x, np.r_[0, np.cumsum(counts * true)[ends]] / n[r], points)
+    lesions, images = w[:, matches.truth_image[matches.truths()]].sum(axis=1), w.sum(axis=1)
+    for r in np.flatnonzero(lesions > 0):
+        counts = w[r, marks.image]
+        x = np.r_[0, np.cumsum(counts * marks.false)[marks.ends]] / images[r]
+        answer[r] = _read(x, np.r_[0, np.cumsum(counts * marks.true)[marks.ends]] / lesions[r], points)
     return answer[0] if weights is None else answer
 
 
@@ -150,38 +139,18 @@ def _read(x: NDArray, y: NDArray, points: ArrayLike) -> NDArray[np.floating]:
     return np.interp(points, x, y)
 
 
-def _judged(
-    detections: Detections | Matches, truths: Truths | None, iou: float, hit: str, label: int | None
-) -> Matches:
-    if isinstance(detections, Matches):
-        if truths is not None:
-            raise ValueError("truths: matches have been judged already; leave the truths out")
-        return detections
-    if truths is None:
-        raise ValueError("truths: needed to judge detections")
-    if label is not None and not 1 <= label <= len(truths.classes):
-        raise ValueError(f"label: {label} is not one of 1 to {len(truths.classes)}")
-    if label is None:
-        match(Detections(), truths, iou, hit=hit)  # says what is wrong with the arguments
-        bad = np.flatnonzero(detections.label > len(truths.classes))
-        if len(bad):
-            what = f"{detections.label[bad[0]]}, but there are {len(truths.classes)} classes"
-            raise ValueError(f"detections.label, row {bad[0]}: {what}")
-        one = np.ones_like
-        truths = Truths(truths.image, one(truths.label), truths.box, truths.n_images, truths.difficult, ("lesion",))
-        detections = Detections(detections.image, one(detections.label), detections.confidence, detections.box)
-    return match(detections, truths, iou, hit=hit)
+@dataclass(frozen=True)
+class _Marks:
+    """All marks in one ranking: which are true, which false, and after which rows a confidence ends."""
+
+    true: NDArray[np.bool_]
+    false: NDArray[np.bool_]
+    image: NDArray[np.integer]
+    confidence: NDArray[np.floating]
+    ends: NDArray[np.integer]
 
 
-def _ranked(matches: Matches, label: int | None) -> Matches:
-    """Return the matches of one class, or of all classes in one ranking."""
-    if label is not None:
-        return matches._rows(matches.label == label)
-    return matches._rows(np.lexsort((matches.row, -matches.confidence)))
-
-
-def _counts(matches: Matches, label: int | None, repeats: str) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
-    """Return true and false marks in order of rank, their images, where equal confidences end, images of lesions."""
+def _marks(matches: Matches) -> _Marks:
     if len(matches.iou) != 1:
         raise ValueError(f"matches: a FROC curve needs one threshold, these have {len(matches.iou)}")
     if not matches.whole:
@@ -189,12 +158,9 @@ def _counts(matches: Matches, label: int | None, repeats: str) -> tuple[NDArray,
             "matches: they were trimmed, so false marks at and after the last true one's confidence are missing; "
             "judge the detections anew"
         )
-    if repeats not in ("ignored", "false"):
-        raise ValueError(f"repeats: {repeats!r} is neither 'ignored' nor 'false'")
     if matches.n_images < 1:
         raise ValueError("truths.n_images: there is no image")
-    ranked = _ranked(matches, label)
-    outcome = ranked.outcome[0]
-    false = (outcome == FALSE) | ((outcome == REPEAT) & (repeats == "false"))
-    ends = np.flatnonzero(np.r_[np.diff(ranked.confidence) != 0, True][: len(ranked)])
-    return outcome == TRUE, false, ranked.image, ends, matches.truth_image[matches.truths(label)]
+    ranking = np.argsort(-matches.confidence, kind="stable")
+    outcome, confidence = matches.outcome[0, ranking], matches.confidence[ranking]
+    ends = np.flatnonzero(np.diff(confidence, append=np.nan) != 0)
+    return _Marks(outcome == TRUE, outcome == FALSE, matches.image[ranking], confidence, ends)

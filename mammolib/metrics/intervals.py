@@ -8,9 +8,9 @@ that belongs to her. `measured` is the one way in which a record gets a number w
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,12 @@ NO_WIDTH = 1e-9
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its confidence interval.
+    """A number with its 95 % confidence interval.
 
     Attributes:
         value: the number on the whole sample.
         low, high: the interval's ends; NaN where there is none: one group, no replicate with a value, all alike.
         n: how many independent units it rests on: women, or trials of a proportion.
-        confidence: of the interval.
-        method: how it was made.
         undefined: bootstrap replicates that were left out because the metric was undefined on them.
     """
 
@@ -42,8 +40,6 @@ class Interval:
     low: float
     high: float
     n: float
-    confidence: float = 0.95
-    method: str = "percentile"
     undefined: int = 0
 
     def __str__(self) -> str:
@@ -106,13 +102,12 @@ def as_recorded(
     return made | {"low": ends[0], "high": ends[1], "kind": "women", "method": method}
 
 
-def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
-    """Return Wilson's score interval for a proportion of `n` independent trials.
+def wilson(successes: float, n: float) -> Interval:
+    """Return Wilson's 95 % score interval for a proportion of `n` independent trials.
 
     Args:
         successes: 0 to n; need not be whole, where a proportion of so many independent cases is all that is known.
         n: at least 1.
-        confidence: between 0 and 1.
 
     Raises:
         ValueError: no trials, or successes outside 0 to n.
@@ -121,34 +116,29 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
         >>> print(wilson(115, 157))
         0.732 [0.658, 0.796]
     """
-    _check_confidence(confidence)
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"wilson: needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
-    from statistics import NormalDist
-
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf(0.975)
     p, shrink = successes / n, 1 + z * z / n
     centre = (p + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Interval(p, 0.0 if successes == 0 else low, 1.0 if successes == n else high, n, confidence, "wilson")
+    return Interval(p, 0.0 if successes == 0 else low, 1.0 if successes == n else high, n)
 
 
 def bootstrap(
     statistic: Callable[[NDArray[np.integer]], ArrayLike],
     groups: ArrayLike,
     n_resamples: int = RESAMPLES,
-    confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Return a bootstrap interval that draws groups (women) with replacement.
+    """Return the 95 % percentile interval of a bootstrap that draws groups (women) with replacement.
 
     Args:
         statistic: gives the metric for weights, which say how often each item counts. It is called with (R, N) whole
             numbers and returns R values. NaN means undefined.
         groups: (N,) the woman of each item (crop, film or patch); any values that can be told apart.
         n_resamples: how many replicates.
-        confidence: between 0 and 1.
         seed: of the draws.
 
     Returns:
@@ -165,51 +155,36 @@ def bootstrap(
         >>> print(bootstrap(accuracy, groups=["a", "a", "b", "c"]))
         0.750 [0.000, 1.000]
     """
-    from scipy import stats
-
-    _check_confidence(confidence)
-    if n_resamples < 2:
-        raise ValueError(f"n_resamples: must be at least 2, got {n_resamples}")
     names, group = np.unique(np.asarray(groups).reshape(-1), return_inverse=True)
     if not len(names):
         raise ValueError("groups: there is no item to resample")
+    rng, women = np.random.default_rng(seed), len(names)
 
-    def of_weights(weights: NDArray) -> NDArray:
-        values = np.asarray(statistic(weights), float)
+    def values_of(weights: NDArray[np.integer]) -> NDArray[np.floating]:
+        with np.errstate(all="ignore"):  # undefined replicates are counted
+            values = np.asarray(statistic(weights), float)
         if values.shape != (len(weights),):
             raise ValueError(f"statistic: gave shape {values.shape} for {len(weights)} rows of weights")
         return values
 
-    def of_draws(drawn: NDArray, axis: int = -1) -> NDArray:
-        drawn = np.moveaxis(drawn, axis, -1)
-        flat = drawn.reshape(-1, drawn.shape[-1]).astype(int)
-        times = np.zeros((len(flat), len(names)), np.int64)
-        np.add.at(times, (np.arange(len(flat))[:, None], flat), 1)
-        return of_weights(times[:, group]).reshape(drawn.shape[:-1])
-
-    value = float(of_weights(np.ones((1, len(group)), np.int64))[0])
-    if len(names) < 2 or np.isnan(value):
-        return Interval(value, math.nan, math.nan, len(names), confidence)
-    settings = {
-        "n_resamples": n_resamples,
-        "confidence_level": confidence,
-        "vectorized": True,
-        "batch": max(1, min(n_resamples, (1 << 22) // len(group))),
-        "random_state": np.random.default_rng(seed),
-    }
-    sample = (np.arange(len(names)),)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # undefined replicates are counted below
-        drawn = stats.bootstrap(sample, of_draws, method="percentile", **settings)
-    replicates = drawn.bootstrap_distribution
+    value = float(values_of(np.ones((1, len(group)), np.int64))[0])
+    none = Interval(value, math.nan, math.nan, women)
+    if women < 2 or np.isnan(value):
+        return none
+    replicates = np.zeros(0)
+    most = max(1, (1 << 22) // len(group))  # so many rows of weights at a time
+    while len(replicates) < n_resamples:
+        rows = min(most, n_resamples - len(replicates))
+        drawn = rng.integers(0, women, (rows, women)) + women * np.arange(rows)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=rows * women).reshape(rows, women)
+        replicates = np.append(replicates, values_of(times[:, group]))
     undefined = int(np.isnan(replicates).sum())
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     if undefined == n_resamples:
-        return Interval(value, math.nan, math.nan, len(names), confidence, undefined=undefined)
-    low, high = (float(v) for v in np.nanquantile(replicates, tails))
+        return replace(none, undefined=undefined)
+    low, high = np.nanquantile(replicates, [(1 - 0.95) / 2, (1 + 0.95) / 2])
     if high - low <= NO_WIDTH:
-        low = high = math.nan
-    return Interval(value, low, high, len(names), confidence, undefined=undefined)
+        return replace(none, undefined=undefined)
+    return Interval(value, float(low), float(high), women, undefined)
 
 
 def spread(weights: NDArray, chosen: NDArray[np.bool_]) -> NDArray:
@@ -225,8 +200,3 @@ def spread(weights: NDArray, chosen: NDArray[np.bool_]) -> NDArray:
     wide = np.zeros((*weights.shape[:-1], len(chosen)), weights.dtype)
     wide[..., chosen] = weights
     return wide
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: must lie between 0 and 1, got {confidence}")

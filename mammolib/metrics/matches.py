@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,8 +45,7 @@ class Matches:
         truth_image, truth_label: (M,) int, where the truths are, in the order given.
         truth_neutral: (M,) bool.
         n_images: how many images there are, those without a lesion included.
-        iou: the T thresholds; (0.0,) under the hit rule "centre".
-        rule, hit: how it was judged.
+        iou: the T thresholds.
         classes: names of the labels 1, 2, ...
         whole: whether every detection is here, or only those that average precision needs; see `trimmed`.
     """
@@ -63,8 +61,6 @@ class Matches:
     truth_neutral: NDArray[np.bool_]
     n_images: int
     iou: tuple[float, ...]
-    rule: str
-    hit: str
     classes: tuple[str, ...]
     whole: bool = True
 
@@ -80,11 +76,9 @@ class Matches:
         keep = ~self.truth_neutral if label is None else ~self.truth_neutral & (self.truth_label == label)
         return np.flatnonzero(keep)
 
-    def found(self, threshold: int = 0) -> NDArray[np.bool_]:
-        """Return (M,) bool: which truths some detection found, at the threshold of this number."""
-        found = np.zeros(len(self.truth_label), bool)
-        found[self.truth[threshold][self.outcome[threshold] == TRUE]] = True
-        return found
+    def found(self) -> NDArray[np.bool_]:
+        """Return (M,) bool: which truths some detection found, at the first threshold."""
+        return np.isin(np.arange(len(self.truth_label)), self.truth[0])
 
     def above(self, confidence: float) -> Matches:
         """Return the matches of the detections with at least this confidence; judging them anew would change nothing.
@@ -107,41 +101,12 @@ class Matches:
         return replace(self._rows(keep), whole=False)
 
     def _rows(self, keep: NDArray[np.bool_]) -> Matches:
-        columns = {name: getattr(self, name)[keep] for name in ("row", "image", "label", "confidence")}
-        return replace(self, **columns, outcome=self.outcome[:, keep], truth=self.truth[:, keep])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and words, fit for JSON; the inverse of `from_dict`."""
-        return {
-            name: value.tolist()
-            if isinstance(value, np.ndarray)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for name, value in vars(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Matches:
-        """Return the matches that `to_dict` wrote.
-
-        Raises:
-            ValueError: a field is missing or unknown, or columns have different lengths; names the field.
-        """
-        missing, unknown = set(cls.__annotations__) - set(plain), set(plain) - set(cls.__annotations__)
-        if missing or unknown:
-            what = f"without the field {min(missing)!r}" if missing else f"with an unknown field {min(unknown)!r}"
-            raise ValueError(f"matches: the record is {what}")
-        n, t, m = len(plain["row"]), len(plain["iou"]), len(plain["truth_image"])
-        shapes = {"row": (n,), "image": (n,), "label": (n,), "confidence": (n,), "outcome": (t, n), "truth": (t, n)}
-        shapes |= {"truth_image": (m,), "truth_label": (m,), "truth_neutral": (m,)}
-        dtypes = {"confidence": float, "outcome": np.int8, "truth_neutral": bool}
-        arrays = {}
-        for name, shape in shapes.items():
-            arrays[name] = np.asarray(plain[name], dtype=dtypes.get(name, int))
-            if arrays[name].size == 0:
-                arrays[name] = arrays[name].reshape(shape) if 0 in shape else arrays[name]
-            if arrays[name].shape != shape:
-                raise ValueError(f"matches.{name}: expected shape {shape}, got {arrays[name].shape}")
-        words = {name: plain[name] for name in ("n_images", "rule", "hit", "whole")}
-        return cls(**arrays, **words, iou=tuple(plain["iou"]), classes=tuple(plain["classes"]))
+        return replace(
+            self,
+            row=self.row[keep],
+            image=self.image[keep],
+            label=self.label[keep],
+            confidence=self.confidence[keep],
+            outcome=self.outcome[:, keep],
+            truth=self.truth[:, keep],
+        )

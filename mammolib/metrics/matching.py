@@ -23,7 +23,6 @@ from mammolib.geometry import Detections, Truths, intersection, paired_iou
 from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
 
 RULES = ("voc", "coco")
-HITS = ("iou", "centre")
 
 
 def match(
@@ -32,7 +31,6 @@ def match(
     iou: float | Sequence[float] = 0.5,
     rule: str = "voc",
     limit: int | None = None,
-    hit: str = "iou",
 ) -> Matches:
     """Judge every detection; see the head of this module for the rules.
 
@@ -42,8 +40,6 @@ def match(
         iou: the overlap a hit needs, or several of them.
         rule: "voc" or "coco".
         limit: keep so many detections of each class on each image, the most confident; None keeps all.
-        hit: "iou", or "centre": a hit is a detection whose centre lies in the truth's box, border included; `iou` is
-            then not used, and of several truths the one with the largest overlap is meant.
 
     Returns:
         The judged detections, ranked.
@@ -58,22 +54,22 @@ def match(
         >>> match(two, truths).outcome
         array([[1, 3]], dtype=int8)
     """
-    thresholds = _thresholds(iou) if hit == "iou" else (0.0,)
-    _check(detections, truths, rule, limit, hit)
+    thresholds = _thresholds(iou)
+    _check(detections, truths, rule, limit)
     ranked = _rank(detections, limit)
     image, label, box = detections.image[ranked], detections.label[ranked], detections.box[ranked]
     outcome = np.full((len(thresholds), len(ranked)), FALSE, np.int8)
     truth = np.full((len(thresholds), len(ranked)), -1, np.int32)
-    lesions = _by_image(truths.image)
-    for here, rows in _by_image(image).items():
-        if here not in lesions:
+    truths_of = _by_image(truths.image)
+    for number, rows in _by_image(image).items():
+        if number not in truths_of:
             continue
-        there = lesions[here]
-        overlap = _overlap(box[rows], truths.box[there], truths.difficult[there], rule, hit)
-        overlap[label[rows][:, None] != truths.label[there]] = -1
+        lesions = truths_of[number]
+        overlap = _overlap(box[rows], truths.box[lesions], truths.difficult[lesions], rule)
+        overlap[label[rows][:, None] != truths.label[lesions]] = -1
         for t, threshold in enumerate(thresholds):
-            outcome[t, rows], partner = judge_image(overlap, truths.difficult[there], threshold, rule)
-            truth[t, rows] = np.where(partner < 0, -1, there[partner])
+            outcome[t, rows], partner = judge_image(overlap, truths.difficult[lesions], threshold, rule)
+            truth[t, rows] = np.where(partner < 0, -1, lesions[partner])
     return Matches(
         row=ranked,
         image=image,
@@ -86,9 +82,7 @@ def match(
         truth_neutral=truths.difficult,
         n_images=truths.n_images,
         iou=thresholds,
-        rule=rule,
-        hit=hit,
-        classes=tuple(truths.classes),
+        classes=truths.classes,
     )
 
 
@@ -108,19 +102,19 @@ def judge_image(
     """
     outcome, partner = np.full(len(overlap), FALSE, np.int8), np.full(len(overlap), -1)
     needed = min(threshold, 1 - 1e-10)  # rounding must not cost a box that equals the truth its hit at IoU 1
-    taken = set()
+    is_neutral, taken = neutral.tolist(), set[int]()
     for i in np.flatnonzero((overlap >= needed).any(axis=1)):
         row = overlap[i].tolist()
         hits = [j for j, value in enumerate(row) if value >= needed]
         if rule == "voc":  # only the truth it overlaps most, of equal ones the first
             hits = [max(hits, key=lambda j: row[j])]
-        free = [j for j in hits if j not in taken and not neutral[j]]
+        free = [j for j in hits if j not in taken and not is_neutral[j]]
         if free:
             best = max(free, key=lambda j: (row[j], j))  # of equal ones the last
             outcome[i], partner[i] = TRUE, best
             taken.add(best)
         else:
-            outcome[i] = NEUTRAL if neutral[hits].any() else REPEAT
+            outcome[i] = NEUTRAL if any(is_neutral[j] for j in hits) else REPEAT
     return outcome, partner
 
 
@@ -141,44 +135,35 @@ def _by_image(image: NDArray[np.integer]) -> dict[int, NDArray[np.integer]]:
     return dict(zip(names.tolist(), np.split(order, first[1:]), strict=False))
 
 
-def _overlap(box: NDArray, truth: NDArray, neutral: NDArray[np.bool_], rule: str, hit: str) -> NDArray[np.floating]:
+def _overlap(box: NDArray, truth: NDArray, neutral: NDArray[np.bool_], rule: str) -> NDArray[np.floating]:
     """Return the (N, M) overlaps of (N, 4) detections and (M, 4) truths on one image, whatever their class."""
     overlap = paired_iou(box[:, None], truth)
     if rule == "coco" and neutral.any():  # the share of the detection inside the region
         size = (box[:, 2:] - box[:, :2]).prod(axis=1)[:, None]
         inside = np.divide(intersection(box[:, None], truth), size, out=np.zeros(overlap.shape), where=size > 0)
         overlap = np.where(neutral, inside, overlap)
-    if hit == "centre":
-        centre = (box[:, None, :2] + box[:, None, 2:]) / 2
-        overlap = np.where(((truth[:, :2] <= centre) & (centre <= truth[:, 2:])).all(axis=-1), overlap, -1.0)
     return overlap
 
 
 def _thresholds(iou: float | Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(t) for t in np.atleast_1d(np.asarray(iou, float)).tolist())
-    if not values or any(b <= a for a, b in zip(values, values[1:], strict=False)):
-        raise ValueError(f"iou: thresholds must rise, got {values}")
-    for t in values:
-        if not 0 < t <= 1:
-            raise ValueError(f"iou: a threshold must lie in (0, 1], got {t:g}")
+    values = tuple(np.atleast_1d(np.asarray(iou, float)).tolist())
+    if not values or not all(0 < value <= 1 for value in values) or list(values) != sorted(set(values)):
+        raise ValueError(f"iou: thresholds must lie in (0, 1] and rise, got {', '.join(f'{v:g}' for v in values)}")
     return values
 
 
-def _check(detections: Detections, truths: Truths, rule: str, limit: int | None, hit: str) -> None:
+def _check(detections: Detections, truths: Truths, rule: str, limit: int | None) -> None:
     if rule not in RULES:
         raise ValueError(f"rule: {rule!r} is not one of {', '.join(RULES)}")
-    if hit not in HITS:
-        raise ValueError(f"hit: {hit!r} is not one of {', '.join(HITS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit: must be at least 1, got {limit}")
-    for name, values, allowed in (
-        ("label", detections.label, len(truths.classes)),
-        ("image", detections.image, truths.n_images - 1),
+    for name, values, most, there_are in (
+        ("label", detections.label, len(truths.classes), f"{len(truths.classes)} classes"),
+        ("image", detections.image, truths.n_images - 1, f"{truths.n_images} images"),
     ):
-        bad = np.flatnonzero(values > allowed)
+        bad = np.flatnonzero(values > most)
         if len(bad):
-            what = f"there are {len(truths.classes)} classes" if name == "label" else f"there are {allowed + 1} images"
-            raise ValueError(f"detections.{name}, row {bad[0]}: {values[bad[0]]}, but {what}")
+            raise ValueError(f"detections.{name}, row {bad[0]}: {values[bad[0]]}, but there are {there_are}")
     _check_units(detections, "detections.box", truths, "truths.box")
     _check_units(truths, "truths.box", detections, "detections.box")
 

@@ -53,7 +53,7 @@ def match(detections: Detections, truths: Truths, iou: float = 0.5) -> Matches:
     return replace(matches, outcome=outcome[None], truth=found[None])
 
 
-def average_precisions(matches: Matches, points: int = 20) -> list[float]:
+def average_precisions(matches: Matches) -> list[float]:
     """Return one average precision for each class, in the evaluator's own steps.
 
     Raises:
@@ -72,6 +72,6 @@ def average_precisions(matches: Matches, points: int = 20) -> list[float]:
     for label in range(1, len(matches.classes) + 1):
         found, shown = counts[label - 1]
         recall, precision = found / len(matches.truths(label)), found / np.maximum(shown, 1)
-        heights = [precision[recall >= r].max(initial=0) for r in np.linspace(0, 1, points)]
+        heights = [precision[recall >= r].max(initial=0) for r in np.linspace(0, 1, 20)]
         values.append(float(np.mean(heights)))
     return values

@@ -5,20 +5,17 @@ packs a part of them for another machine.
 """
 
 from mammolib.mias.audits import (
-    CROP,
     PAPER_KEPT,
     audit,
     dark_boxes,
     dark_share,
     origin_check,
-    origin_ious,
 )
 from mammolib.mias.checks import (
     DIGESTS,
     LICENCE,
     VARIABLE,
     Problem,
-    cache_folder,
     check,
     default_folder,
     digest,
@@ -27,6 +24,7 @@ from mammolib.mias.checks import (
 )
 from mammolib.mias.download import CITATION, NOTICE, URL, fetch
 from mammolib.mias.films import (
+    CROP,
     FORMATS,
     KINDS,
     SEVERITIES,
@@ -35,7 +33,6 @@ from mammolib.mias.films import (
     Film,
     Lesion,
     film_truths,
-    find_images,
     load,
     read_info,
     read_pixels,
@@ -64,7 +61,6 @@ __all__ = [
     "Lesion",
     "Problem",
     "audit",
-    "cache_folder",
     "check",
     "dark_boxes",
     "dark_share",
@@ -72,11 +68,9 @@ __all__ = [
     "digest",
     "fetch",
     "find",
-    "find_images",
     "load",
     "manifest",
     "origin_check",
-    "origin_ious",
     "pack",
     "part_of",
     "read_info",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,17 +70,12 @@ def check(folder: str | Path, expected: Mapping[str, str] | None = None) -> list
     """
     folder = Path(folder)
     expected = manifest() if expected is None else expected
-    try:
-        there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{folder}: there is no such folder; `mammolib data fetch` downloads mini-MIAS"
-        ) from None
-    except NotADirectoryError:
-        raise NotADirectoryError(f"{folder}: not a folder; name the folder that holds Info.txt and the films") from None
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder; `mammolib data fetch` downloads mini-MIAS")
+    there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     copies = {name: copy_of(name, there) for name in expected}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems = list(pool.map(lambda name: _problem(folder, name, copies[name], expected[name]), expected))
+        problems = pool.map(lambda name: _problem(folder, name, copies[name], expected[name]), expected)
     known = {*copies.values(), LICENCE}
     unknown = [Problem(name, "unknown", "unknown, no part of the data set") for name in there if name not in known]
     return [problem for problem in problems if problem] + unknown
@@ -102,25 +96,11 @@ def digest(films: Iterable[Film]) -> str:
     return total.hexdigest()
 
 
-def cache_folder() -> Path:
-    """Return the folder for what mammolib can fetch again, where this user's system wants it; it may not exist.
-
-    Raises:
-        FileNotFoundError: nobody says where this user's home is; says what to set.
-    """
-    given = os.environ.get({"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME"))
-    below = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
-    try:
-        return (Path(given) if given else Path.home() / below) / "mammolib"
-    except RuntimeError:
-        raise FileNotFoundError(
-            f"this user has no home folder for a cache; set HOME, XDG_CACHE_HOME or {VARIABLE}, or name a folder"
-        ) from None
-
-
 def default_folder() -> Path:
-    """Return where `fetch` puts the films unless told otherwise, and where `find` looks last."""
-    return cache_folder() / "mini-MIAS"
+    """Return where `fetch` puts the films unless told otherwise, and where `find` looks last: the user's cache."""
+    import pooch
+
+    return pooch.os_cache("mammolib") / "mini-MIAS"
 
 
 def find(folder: str | Path | None = None) -> Path:
@@ -143,47 +123,34 @@ def find(folder: str | Path | None = None) -> Path:
 
 
 def copy_of(name: str, there: list[str]) -> str | None:
-    """The file that stands for `name`: itself, or the same film in another format."""
-    by_lower = {other.lower(): other for other in reversed(there)}
+    """Return the file that stands for `name`: itself, in capitals, or the same film in another format."""
+    by_lower_case = {other.lower(): other for other in reversed(there)}
     stem, ending = os.path.splitext(name.lower())
-    if name in there or name.lower() in by_lower or ending != ".pgm":
-        return name if name in there else by_lower.get(name.lower())
-    return next((by_lower[stem + form] for form in FORMATS if stem + form in by_lower), None)
+    forms = [name.lower(), *(stem + form for form in FORMATS if ending == ".pgm")]
+    return name if name in there else next((by_lower_case[form] for form in forms if form in by_lower_case), None)
+
+
+def as_distributed(copy: Path, name: str) -> bytes:
+    """Return the bytes of a file; those of a film in another format become those of the PGM file `name`."""
+    if copy.name.lower() == name.lower():
+        return copy.read_bytes()
+    return b"P5\n%d %d\n255\n" % (SIDE, SIDE) + read_pixels(copy).tobytes()
 
 
 def _problem(folder: Path, name: str, copy: str | None, expected: str) -> Problem | None:
     if copy is None:
         return Problem(name, "missing", "missing; fetch the films again")
     try:
-        if copy.lower() == name.lower():
-            with (folder / copy).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        else:
-            found = hashlib.sha256(as_pgm(folder / copy)).hexdigest()
-    except ValueError as err:
-        return Problem(copy, "damaged", f"damaged: {str(err).removeprefix(f'{folder / copy}: ')}")
-    except OSError as err:
-        return Problem(copy, "damaged", f"damaged: cannot be read ({err.strerror or err})")
-    if found == expected:
-        return None
-    return Problem(copy, "damaged", f"damaged: {_why(folder / copy)} (SHA-256 {found[:12]}..., not {expected[:12]}...)")
-
-
-def _why(path: Path) -> str:
-    """Say what is wrong with a file of the wrong bytes, as far as the file itself shows it."""
-    if path.suffix.lower() in FORMATS:
-        try:
-            read_pixels(path)
-        except ValueError as err:
-            return str(err).removeprefix(f"{path}: ")
-    return "its bytes are not those that were distributed; fetch it again"
-
-
-def as_pgm(path: Path) -> bytes:
-    """The film as mini-MIAS distributes it, made from a copy in another format."""
-    return b"P5\n%d %d\n255\n" % (SIDE, SIDE) + read_pixels(path).tobytes()
+        if hashlib.sha256(as_distributed(folder / copy, name)).hexdigest() == expected:
+            return None
+        if name != "Info.txt":
+            read_pixels(folder / copy)  # says what is wrong, if the file itself shows it
+        reason = "its bytes are not those that were distributed; fetch it again"
+    except (ValueError, OSError) as err:
+        reason = str(err).removeprefix(f"{folder / copy}: ")
+    return Problem(copy, "damaged", f"damaged: {reason}")
 
 
 def _number(value: float | None) -> str:
-    """A coordinate in words that do not depend on its type: 30 and 30.0 are the same."""
+    """Return a coordinate in words that do not depend on its type: 30 and 30.0 are the same."""
     return "-" if value is None else repr(float(value))

@@ -7,8 +7,9 @@ row = 1023 - y, column = x. Films of odd number show right breasts, of even numb
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from mammolib.images import read_grey
 
 SIDE = 1024
 """Rows and columns of every film."""
+
+CROP = 256
+"""Side of the paper's lesion-centred crops, in pixels (section 2)."""
 
 TISSUES = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
 """Background tissue, second column of Info.txt."""
@@ -38,12 +42,10 @@ SEVERITIES = {"B": "benign", "M": "malignant"}
 """Severity of a lesion, fourth column of Info.txt."""
 
 FORMATS = (".pgm", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-"""Endings under which a film is looked for; all but the usual binary PGM are read by scikit-image."""
+"""Endings under which a film is looked for; Pillow reads them."""
 
 _REFERENCE = re.compile(r"mdb[0-9]{3,6}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
-_GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"  # white space and comments
-_PGM_HEADER = re.compile(rb"P5" + rb"(\d{1,9})".join([_GAP] * 3) + rb"(\d{1,9})\s")
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,12 @@ class Lesion:
             return
         if None in where:
             raise ValueError(f"row, column and radius: give all three or none, got {where}")
-        if not self.radius > 0:
-            raise ValueError(f"radius {self.radius} is not positive")
-        low, high = min(self.row, self.column) - self.radius, max(self.row, self.column) + self.radius
-        if not (low >= 0 and high <= SIDE):
+        row, column, radius = self.circle
+        if not radius > 0:
+            raise ValueError(f"radius {radius} is not positive")
+        if not (min(row, column) - radius >= 0 and max(row, column) + radius <= SIDE):
             raise ValueError(
-                f"the circle at x {self.column}, y {SIDE - 1 - self.row} with radius {self.radius} "
+                f"the circle at x {column}, y {SIDE - 1 - row} with radius {radius} "
                 f"leaves the film of {SIDE} x {SIDE} pixels"
             )
 
@@ -96,13 +98,28 @@ class Lesion:
         return self.radius is not None
 
     @property
-    def box(self) -> NDArray[np.floating]:
-        """The (4,) `xyxy` square around the circle, in pixels."""
-        if not self.located:
+    def circle(self) -> tuple[float, float, float]:
+        """Row, column and radius, in pixels.
+
+        Raises:
+            ValueError: the lesion is not located.
+        """
+        if self.row is None or self.column is None or self.radius is None:
             raise ValueError(
                 f"this lesion ({self.kind} {self.severity}) has no centre, so it has no box: ask .located first"
             )
-        return circle_to_box(self.row, self.column, self.radius)
+        return self.row, self.column, self.radius
+
+    @property
+    def box(self) -> NDArray[np.floating]:
+        """The (4,) `xyxy` square around the circle, in pixels."""
+        return circle_to_box(*self.circle)
+
+    def crop_leaves_film(self, size: int = CROP) -> bool:
+        """Whether the crop of this side centred on the lesion reaches beyond the film."""
+        row, column, _ = self.circle
+        low, high = math.floor(min(row, column)) - size // 2, math.floor(max(row, column)) - size // 2 + size
+        return low < 0 or high > SIDE
 
     @property
     def label(self) -> int:
@@ -175,36 +192,36 @@ def read_info(path: str | Path) -> list[tuple[str, str, tuple[Lesion, ...]]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; a data folder has its annotations in Info.txt")
-    tissues: dict[str, tuple[str, int]] = {}
-    rows: dict[str, list[Lesion | None]] = {}
+    films: dict[str, tuple[str, list[Lesion | None]]] = {}
     for number, line in enumerate(path.read_text(encoding="latin-1").split("\n"), 1):
         fields = line.split()
         if not _is_row(fields):
             continue
         try:
             reference, tissue, lesion = _row(fields)
-            before, line_before = tissues.setdefault(reference, (tissue, number))
-            if tissue != before:
-                raise ValueError(f"{reference} has tissue {tissue} here and {before} in line {line_before}")
-            known = rows.setdefault(reference, [])
-            if lesion in known:
+            tissue_before, lesions = films.setdefault(reference, (tissue, []))
+            if tissue != tissue_before:
+                raise ValueError(f"{reference} has tissue {tissue} here and {tissue_before} in an earlier line")
+            if lesion in lesions:
                 raise ValueError(f"this row of {reference} is there twice")
-            if known and None in (lesion, *known):
+            if lesions and None in (lesion, *lesions):
                 raise ValueError(f"{reference} is NORM in one row and has a lesion in another")
         except ValueError as err:
             raise ValueError(f"{path}, line {number}: {err}") from None
-        known.append(lesion)
-    if not rows:
+        lesions.append(lesion)
+    if not films:
         raise ValueError(f"{path}: no line names a film, such as 'mdb123 F NORM'")
-    order = sorted(rows, key=lambda reference: int(reference[3:]))
-    return [(r, tissues[r][0], tuple(lesion for lesion in rows[r] if lesion)) for r in order]
+    return [
+        (reference, tissue, tuple(lesion for lesion in lesions if lesion))
+        for reference, (tissue, lesions) in sorted(films.items(), key=lambda film: int(film[0][3:]))
+    ]
 
 
 def load(folder: str | Path) -> list[Film]:
     """Read a data folder in the mini-MIAS layout.
 
-    Info.txt is read whole; of the images only the headers of PGM files are looked at, so a film that is empty, cut
-    short or of a wrong size is found now and not an hour into a run. Pixels are read when `Film.pixels` asks for them.
+    Info.txt is read whole; of the images only header and length are looked at, so a film that is empty, cut short or
+    of a wrong size is found now and not an hour into a run. Pixels are read when `Film.pixels` asks for them.
 
     Args:
         folder: holds Info.txt and one image a film, as PGM, PNG or another of `FORMATS`.
@@ -232,8 +249,7 @@ def load(folder: str | Path) -> list[Film]:
         )
     films = [Film(reference, tissue, lesions, images[reference]) for reference, tissue, lesions in listed]
     for film in films:
-        if film.path.suffix.lower() == ".pgm":
-            _pixel_offset(film.path)
+        _check_header(film.path)
     return films
 
 
@@ -260,30 +276,33 @@ def find_images(folder: str | Path) -> dict[str, Path]:
 def info_file(folder: str | Path) -> Path:
     """Return the path of a folder's Info.txt, however its name is capitalised."""
     folder = Path(folder)
-    there = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
-    return there[0] if there else folder / "Info.txt"
+    named = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
+    return named[0] if named else folder / "Info.txt"
 
 
 def read_pixels(path: str | Path) -> NDArray[np.uint8]:
-    """Read one image of 1024 x 1024 pixels of 8 bits; binary PGM directly, other formats as `images.read_grey` does.
+    """Read one image of 1024 x 1024 grey pixels of 8 bits, as `images.read_grey` does.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is empty, cut short, of another size or depth, coloured, or no image; names the film.
     """
-    path = Path(path)
-    offset = _pixel_offset(path) if path.suffix.lower() == ".pgm" else None
-    if offset is None:
-        return _read_any(path)
-    return np.fromfile(path, np.uint8, SIDE * SIDE, offset=offset).reshape(SIDE, SIDE)
+    grey = read_grey(path)
+    if grey.values.dtype != np.uint8:
+        raise ValueError(f"{path}: deeper than 8 bits; convert the film to 8 bits")
+    if grey.coloured:
+        raise ValueError(f"{path}: a picture in colour; films are grey")
+    if grey.values.shape != (SIDE, SIDE):
+        raise ValueError(f"{path}: an image of shape {grey.values.shape}; films have {SIDE} x {SIDE} pixels")
+    return grey.bytes()
 
 
-def single_lesion_films(films: list[Film]) -> list[Film]:
+def single_lesion_films(films: Iterable[Film]) -> list[Film]:
     """Return the films with exactly one row that has a centre: 104 in mini-MIAS."""
     return [film for film in films if film.lesions and film.kept]
 
 
-def usable_films(films: list[Film]) -> list[Film]:
+def usable_films(films: Iterable[Film]) -> list[Film]:
     """Return the films the paper's rule keeps, normal ones included: 311 in mini-MIAS."""
     return [film for film in films if film.kept]
 
@@ -299,13 +318,17 @@ def film_truths(films: Sequence[Film]) -> Truths:
     for film in films:
         if not all(lesion.located for lesion in film.lesions):
             raise ValueError(f"films: {film.reference} has a lesion without a centre; leave the film out")
-    found = [(i, lesion.label, lesion.box) for i, film in enumerate(films) for lesion in film.lesions]
-    image, label, box = zip(*found, strict=True) if found else ((), (), ())
-    return Truths(np.array(image, int), np.array(label, int), np.array(box, float).reshape(-1, 4), len(films))
+    lesions = [lesion for film in films for lesion in film.lesions]
+    return Truths(
+        image=np.repeat(np.arange(len(films)), [len(film.lesions) for film in films]),
+        label=np.array([lesion.label for lesion in lesions], int),
+        box=np.array([lesion.box for lesion in lesions]).reshape(-1, 4),
+        n_images=len(films),
+    )
 
 
 def _is_row(fields: list[str]) -> bool:
-    """Tell a row from the prose: by its reference or, should that be misspelt, by tissue and class."""
+    """Whether a line is a row and no prose: by its reference or, should that be misspelt, by tissue and class."""
     if len(fields) >= 3 and fields[1] in TISSUES and fields[2] in (*KINDS, "NORM"):
         return True
     return bool(fields) and fields[0].startswith("mdb")
@@ -341,47 +364,16 @@ def _and_more(names: list[str]) -> str:
     return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
-def _pixel_offset(path: Path) -> int | None:
-    """Check the header and the length of a PGM file and return where its pixels begin; None if it is not binary PGM."""
+def _check_header(path: Path) -> None:
+    """Refuse an image whose header or length shows that it is no film of 1024 x 1024 pixels."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
-        with path.open("rb") as file:
-            head = file.read(1 << 16)
-            length = file.seek(0, 2)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path}: the film is not there any more; `mammolib data check` says what is missing"
-        ) from None
-    if not length:
-        raise ValueError(f"{path}: the file is empty; fetch the film again")
-    if not head.startswith(b"P5"):
-        return None
-    header = _PGM_HEADER.match(head)
-    if not header:
-        raise ValueError(f"{path}: the header is not that of a PGM file; fetch the film again")
-    width, height, white = map(int, header.groups())
-    if white != 255:
-        depth = "16-bit " if white > 255 else ""
-        raise ValueError(f"{path}: a {depth}PGM with white at {white}; convert the film to 8 bits with white at 255")
-    if (height, width) != (SIDE, SIDE):
+        with Image.open(path) as image:
+            width, height = image.size
+    except (UnidentifiedImageError, ValueError):
+        raise ValueError(f"{path}: cannot be read as a picture; fetch the film again") from None
+    if (width, height) != (SIDE, SIDE):
         raise ValueError(f"{path}: {width} x {height} pixels; films have {SIDE} x {SIDE}")
-    expected = header.end() + SIDE * SIDE
-    if length != expected:
-        fault = "is cut short" if length < expected else "is too long"
-        raise ValueError(f"{path}: the file {fault}, {length} bytes where {expected} belong; fetch the film again")
-    return header.end()
-
-
-def _read_any(path: Path) -> NDArray[np.uint8]:
-    try:
-        grey = read_grey(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the film is not there any more") from None
-    except ValueError as err:
-        raise ValueError(f"{err}; fetch or convert the film again") from None
-    if grey.values.dtype != np.uint8:
-        raise ValueError(f"{path}: deeper than 8 bits; convert the film to 8 bits")
-    if grey.coloured:
-        raise ValueError(f"{path}: a picture in colour; films are grey")
-    if grey.values.shape != (SIDE, SIDE):
-        raise ValueError(f"{path}: an image of shape {grey.values.shape}; films have {SIDE} x {SIDE} pixels")
-    return grey.bytes()
+    if path.suffix.lower() == ".pgm" and path.stat().st_size < SIDE * SIDE:
+        raise ValueError(f"{path}: the file is cut short; fetch the film again")

@@ -57,7 +57,7 @@ def pack(folder: str | Path, archive: str | Path, part: str = "lesions") -> int:
 
 
 def part_of(folder: str | Path) -> str | None:
-    """Say which of `DIGESTS` a folder holds, in words; None if it is neither mini-MIAS nor its films with lesions."""
+    """Return which of `DIGESTS` a folder holds, in words; None if it holds none of them."""
     try:
         return DIGESTS.get(digest(load(folder)))
     except (ValueError, OSError):

@@ -13,7 +13,6 @@ from mammolib.patches.sets import (
     Crops,
     Patches,
     labelled_patches,
-    leaves_film,
     lesion_crops,
     uniform_cuts,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "grid",
     "grid_origins",
     "labelled_patches",
-    "leaves_film",
     "lesion_crops",
     "survivors",
     "uniform_cuts",

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from mammolib.mias import Film
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 DARK = 10
 """Grey levels up to this one count as background. The paper's sentence breaks off; our reading (section 2)."""
@@ -91,13 +94,7 @@ def dark_fraction(patches: NDArray, dark: int = DARK) -> NDArray[np.floating]:
     return (patches <= int(dark)).mean(axis=(-2, -1))
 
 
-def survivors(
-    films: Iterable[Film],
-    dark: ArrayLike = DARK,
-    at_most: ArrayLike = MAX_DARK,
-    size: int = 128,
-    stride: int = 64,
-) -> NDArray[np.integer]:
+def survivors(films: Iterable[Film], dark: ArrayLike = DARK, at_most: ArrayLike = MAX_DARK) -> NDArray[np.integer]:
     """Count the patches of the grid that survive the background rule, film by film, for many thresholds at once.
 
     Every film is read once, and the patches are never formed: they are sums of the same small blocks.
@@ -106,7 +103,6 @@ def survivors(
         films: films to count on.
         dark: one or D grey levels; pixels up to the level are dark.
         at_most: one or A shares in [0, 1]; a patch survives if its share of dark pixels is at most this.
-        size, stride: the grid; 128 and 64 give 225 patches a film.
 
     Returns:
         (F, D, A) numbers of surviving patches, 0 to 225.
@@ -114,22 +110,21 @@ def survivors(
     Raises:
         ValueError: a share outside [0, 1].
     """
-    dark, at_most = np.atleast_1d(dark), np.atleast_1d(at_most).astype(float)
-    bad = np.flatnonzero(~((at_most >= 0) & (at_most <= 1)))
+    levels, shares = np.atleast_1d(dark), np.atleast_1d(at_most).astype(float)
+    bad = np.flatnonzero(~((shares >= 0) & (shares <= 1)))
     if len(bad):
-        raise ValueError(f"at_most, entry {bad[0]}: {at_most[bad[0]]} is not a share in [0, 1]")
+        raise ValueError(f"at_most, entry {bad[0]}: {shares[bad[0]]} is not a share in [0, 1]")
 
-    def count(film: Film) -> NDArray:
+    def count(film: Film) -> NDArray[np.integer]:
         pixels = film.pixels()
-        shares = np.stack([dark_grid(pixels, level, size, stride) for level in dark])
-        return (shares[..., None] <= at_most).sum(axis=(1, 2))
+        fractions = np.stack([dark_grid(pixels, level) for level in levels])
+        return (fractions[..., None] <= shares).sum(axis=(1, 2))
 
-    counts = each(films, count)
-    return np.stack(counts) if counts else np.zeros((0, len(dark), len(at_most)), int)
+    return np.array(for_each(films, count), int).reshape(-1, len(levels), len(shares))
 
 
-def dark_grid(pixels: NDArray, dark: int, size: int, stride: int) -> NDArray[np.floating]:
-    """`dark_fraction(grid(pixels, size, stride), dark)`, from the sums of blocks that the patches share."""
+def dark_grid(pixels: NDArray, dark: int, size: int = 128, stride: int = 64) -> NDArray[np.floating]:
+    """Return `dark_fraction(grid(pixels, size, stride), dark)`, from the sums of blocks that the patches share."""
     _check_grid(pixels.shape, size, stride)
     block = math.gcd(size, stride)
     height, width = (extent // block for extent in pixels.shape)
@@ -140,7 +135,7 @@ def dark_grid(pixels: NDArray, dark: int, size: int, stride: int) -> NDArray[np.
     return grid(blocks, size // block, stride // block).sum(axis=(-2, -1)) / size**2
 
 
-def each(items: Iterable[Any], work: Callable[[Any], Any]) -> list[Any]:
+def for_each(items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
     """Return `[work(item) for item in items]`, by threads: reading and NumPy both let go of the interpreter's lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(work, items))

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib import geometry
-from mammolib.geometry import DIHEDRAL, Truths
-from mammolib.patches.cutting import DARK, MAX_DARK, corner, crop, dark_grid, each, grid_origins
+from mammolib.geometry import DIHEDRAL, Symmetry, Truths
+from mammolib.patches.cutting import DARK, MAX_DARK, corner, crop, dark_grid, for_each, grid_origins
 
 if TYPE_CHECKING:
-    from mammolib.mias import Film, Lesion
+    from mammolib.mias import Film
 
 
-class _Rows:
-    """What the two sets of images share: fields of one length, and a way to take some rows."""
+@dataclass(frozen=True)
+class _Images:
+    """What the two sets of images share: (N, S, S) images, fields of the same length, and a way to take some rows."""
 
-    def _check(self) -> None:
+    images: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
         name, n = type(self).__name__.lower(), len(self)
         if self.images.ndim != 3 or self.images.dtype != np.uint8:
             raise ValueError(f"{name}.images: expected (N, S, S) uint8, got {self.images.dtype} {self.images.shape}")
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, np.ndarray) and len(value) != n:
-                raise ValueError(f"{name}.{f.name}: expected {n} values, one an image, got {len(value)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            length = value.n_images if isinstance(value, Truths) else len(value)
+            if length != n:
+                raise ValueError(f"{name}.{field.name}: expected {n} values, one an image, got {length}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,12 +41,14 @@ class _Rows:
         indices = np.asarray(indices, dtype=int).reshape(-1)
         if len(indices) and not (0 <= indices.min() and indices.max() < len(self)):
             raise ValueError(f"indices: must lie in 0 to {len(self) - 1}, got {indices.min()} to {indices.max()}")
-        columns = [getattr(self, f.name) for f in fields(self)]
-        return type(self)(*(c.of_images(indices) if isinstance(c, Truths) else c[indices] for c in columns))
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, column in columns.items():
+            columns[name] = column.of_images(indices) if isinstance(column, Truths) else column[indices]
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True)
-class Crops(_Rows):
+class Crops(_Images):
     """Images with at most one lesion each, and where they come from; row i is one image.
 
     Attributes:
@@ -54,17 +60,11 @@ class Crops(_Rows):
         view: (N,) int, 0 to 7, index into `geometry.DIHEDRAL`.
     """
 
-    images: NDArray[np.uint8]
     truths: Truths
     film: NDArray[np.str_]
     woman: NDArray[np.integer]
     lesion: NDArray[np.integer]
     view: NDArray[np.integer]
-
-    def __post_init__(self) -> None:
-        self._check()
-        if self.truths.n_images != len(self):
-            raise ValueError(f"crops.truths: made for {self.truths.n_images} images, but there are {len(self)}")
 
     @property
     def strata(self) -> NDArray[np.integer]:
@@ -92,29 +92,22 @@ def lesion_crops(films: Iterable[Film], size: int = 256, views: int = 8, paper: 
         ValueError: no film has exactly one located lesion, or `views` is not 1 to 8.
     """
     symmetries = _symmetries(views)
-    chosen = [f for f in films if f.lesions and f.kept]
+    chosen = [film for film in films if film.lesions and film.kept]
     if paper:
-        chosen = [f for f in chosen if f.severity != "benign" or not leaves_film(f.lesions[0], f.pixels().shape, size)]
+        chosen = [f for f in chosen if f.severity != "benign" or not f.lesions[0].crop_leaves_film(size)]
     if not chosen:
         raise ValueError("films: none of them has exactly one lesion with a centre; nothing to crop")
-    origins = [np.array([corner(f.lesions[0].row, f.lesions[0].column, size)]) for f in chosen]
+    origins = [np.array([corner(*film.lesions[0].circle[:2], size)]) for film in chosen]
     return _assemble(chosen, origins, size, symmetries)
-
-
-def leaves_film(lesion: Lesion, shape: tuple[int, int] = (1024, 1024), size: int = 256) -> bool:
-    """Say whether the crop of side `size` centred on a lesion reaches beyond a film of this (height, width)."""
-    top, left = corner(lesion.row, lesion.column, size)
-    return top < 0 or left < 0 or top + size > shape[0] or left + size > shape[1]
 
 
 def uniform_cuts(
     films: Iterable[Film],
     size: int = 256,
     stride: int = 64,
-    contains: Literal["box", "centre"] | float = "box",
+    contains: Literal["box", "centre"] = "box",
     views: int = 1,
     max_dark: float | None = MAX_DARK,
-    dark: int = DARK,
 ) -> Crops:
     """Cut films on a grid and keep the cuts that hold the lesion; a film without a lesion keeps them all.
 
@@ -124,11 +117,9 @@ def uniform_cuts(
     Args:
         films: films; those with several lesions or with one that has no centre are passed over.
         size, stride: the grid, in pixels.
-        contains: when a cut holds a lesion: "box", the whole box lies in it; "centre", the lesion's centre does; or
-            a share in (0, 1]: at least this share of the box's area does.
+        contains: when a cut holds a lesion: "box", the whole box lies in it; "centre", the lesion's centre does.
         views: how many of `geometry.DIHEDRAL` to make of each cut, in that order.
-        max_dark: largest share of dark pixels of a cut that is kept; None keeps all.
-        dark: grey levels up to this one are dark.
+        max_dark: largest share of pixels up to `DARK` of a cut that is kept; None keeps all.
 
     Returns:
         Crops, film by film, row by row and column by column of the grid, the views of a cut one after the other. Boxes
@@ -137,78 +128,87 @@ def uniform_cuts(
     Raises:
         ValueError: an unknown rule, a film smaller than a cut, or no usable film.
     """
+    if contains not in ("box", "centre"):
+        raise ValueError(f"contains: must be 'box' or 'centre', got {contains!r}")
     symmetries = _symmetries(views)
-    if contains not in ("box", "centre") and not (isinstance(contains, (int, float)) and 0 < contains <= 1):
-        raise ValueError(f"contains: must be 'box', 'centre' or a share in (0, 1], got {contains!r}")
-    chosen = [f for f in films if f.kept]
+    chosen = _usable(films)
+
+    def origins(film: Film) -> NDArray[np.integer]:
+        cuts, keep = _light_cuts(film, size, stride, max_dark)
+        if film.lesions:
+            keep &= _holds(film, cuts, size, contains)
+        return cuts[keep]
+
+    return _assemble(chosen, for_each(chosen, origins), size, symmetries)
+
+
+def _usable(films: Iterable[Film]) -> list[Film]:
+    chosen = [film for film in films if film.kept]
     if not chosen:
         raise ValueError("films: none of them is normal or has exactly one lesion with a centre; nothing to cut")
-
-    def origins(film: Film) -> NDArray:
-        pixels = film.pixels()
-        where = grid_origins(pixels.shape, size, stride)
-        keep = _holds(film, where, size, contains)
-        if max_dark is not None:
-            keep &= dark_grid(pixels, dark, size, stride) <= max_dark
-        return where[keep]
-
-    return _assemble(chosen, each(chosen, origins), size, symmetries)
+    return chosen
 
 
-def _holds(film: Film, origins: NDArray, size: int, contains: str | float) -> NDArray[np.bool_]:
-    """Say which squares at (..., 2) `origins` hold the lesion of a film; all do if the film has none."""
-    if not film.lesions:
-        return np.ones(origins.shape[:-1], bool)
-    (lesion,) = film.lesions
+def _light_cuts(
+    film: Film, size: int, stride: int, max_dark: float | None
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Return the (R, C, 2) origins of the grid's cuts, and (R, C) which of them the background rule keeps."""
+    pixels = film.pixels()
+    origins = grid_origins((pixels.shape[0], pixels.shape[1]), size, stride)
+    if max_dark is None:
+        return origins, np.ones(origins.shape[:-1], bool)
+    return origins, dark_grid(pixels, DARK, size, stride) <= max_dark
+
+
+def _holds(film: Film, origins: NDArray[np.integer], size: int, contains: str) -> NDArray[np.bool_]:
+    """Return which squares at (..., 2) `origins` hold the lesion of a film that has one."""
     if contains == "centre":
-        inside = (origins <= [lesion.row, lesion.column]) & ([lesion.row, lesion.column] < origins + size)
-        return inside.all(axis=-1)
-    box = lesion.box - np.tile(origins[..., ::-1], 2)
-    if contains == "box":
-        return ((box >= 0) & (box <= size)).all(axis=-1)
-    return geometry.area(geometry.clip(box, size, size)) >= contains * geometry.area(lesion.box)
+        centre = np.array(film.lesions[0].circle[:2])
+        return np.asarray(((origins <= centre) & (centre < origins + size)).all(axis=-1))
+    box = film.lesions[0].box - np.tile(origins[..., ::-1], 2)
+    return np.asarray(((box >= 0) & (box <= size)).all(axis=-1))
 
 
-def _assemble(films: Sequence[Film], origins: Sequence[NDArray], size: int, symmetries: Sequence[Any]) -> Crops:
+def _assemble(films: Sequence[Film], origins: Sequence[NDArray], size: int, symmetries: Sequence[Symmetry]) -> Crops:
     """Cut squares at the (K, 2) top-left corners given for each film, in every view, and bring their boxes along."""
-    starts = np.cumsum([0, *(len(o) for o in origins)])
-    n = int(starts[-1])
-    images = np.empty((n, len(symmetries), size, size), np.uint8)
+    counts, views = [len(of_film) for of_film in origins], len(symmetries)
+    starts = np.cumsum([0, *counts])
+    images = np.empty((starts[-1], views, size, size), np.uint8)
 
-    def cut(i: int) -> None:
-        if not len(origins[i]):
-            return
-        pixels = films[i].pixels()
-        for k, (top, left) in enumerate(origins[i], start=starts[i]):
-            square = crop(pixels, top + size // 2, left + size // 2, size)
-            for v, symmetry in enumerate(symmetries):
-                images[k, v] = symmetry.image(square)
+    def cut(number: int) -> None:
+        if counts[number]:
+            pixels = films[number].pixels()
+            for place, (top, left) in enumerate(origins[number], start=starts[number]):
+                square = crop(pixels, top + size // 2, left + size // 2, size)
+                for view, symmetry in enumerate(symmetries):
+                    images[place, view] = symmetry.image(square)
 
-    each(range(len(films)), cut)
-    of = np.repeat(np.arange(len(films)), np.diff(starts))
-    has = np.array([bool(f.lesions) for f in films])[of]
-    _, number = np.unique(of[has], return_inverse=True)
-    lesion = np.full(n, -1)
-    lesion[has] = number
-    box = np.array([films[i].lesions[0].box for i in of[has]], float).reshape(-1, 4)
-    shift = np.concatenate(origins).reshape(-1, 2)[has][:, ::-1]
-    box = geometry.clip(box - np.tile(shift, 2), size, size)
-    boxes = np.stack([symmetry.boxes(box, size, size) for symmetry in symmetries], axis=1)
-    label = np.array([films[i].lesions[0].label for i in of[has]], int)
-    views = len(symmetries)
-    row = np.flatnonzero(np.repeat(has, views))
+    for_each(range(len(films)), cut)
+    film_of = np.repeat(np.arange(len(films)), counts)
+    shows = np.array([bool(film.lesions) for film in films])[film_of]
+    lesions = [films[number].lesions[0] for number in film_of[shows]]
+    lesion = np.full(len(film_of), -1)
+    lesion[shows] = np.unique(film_of[shows], return_inverse=True)[1]
+    left_top = np.concatenate(origins).reshape(-1, 2)[shows][:, ::-1]
+    box = np.array([lesion.box for lesion in lesions]).reshape(-1, 4) - np.tile(left_top, 2)
+    box = geometry.clip(box, size, size)
     return Crops(
         images=images.reshape(-1, size, size),
-        truths=Truths(row, np.repeat(label, views), boxes.reshape(-1, 4), n * views),
-        film=np.repeat(np.array([f.reference for f in films])[of], views),
-        woman=np.repeat(np.array([f.woman for f in films], int)[of], views),
+        truths=Truths(
+            image=np.flatnonzero(np.repeat(shows, views)),
+            label=np.repeat(np.array([lesion.label for lesion in lesions], int), views),
+            box=np.stack([symmetry.boxes(box, size, size) for symmetry in symmetries], axis=1).reshape(-1, 4),
+            n_images=len(film_of) * views,
+        ),
+        film=np.repeat(np.array([film.reference for film in films])[film_of], views),
+        woman=np.repeat(np.array([film.woman for film in films])[film_of], views),
         lesion=np.repeat(lesion, views),
-        view=np.tile(np.arange(views), n),
+        view=np.tile(np.arange(views), len(film_of)),
     )
 
 
 @dataclass(frozen=True)
-class Patches(_Rows):
+class Patches(_Images):
     """Patches for classification, and where they come from; row i is one patch.
 
     Attributes:
@@ -222,7 +222,6 @@ class Patches(_Rows):
         view: (N,) int, index into `geometry.DIHEDRAL`.
     """
 
-    images: NDArray[np.uint8]
     label: NDArray[np.integer]
     film: NDArray[np.str_]
     woman: NDArray[np.integer]
@@ -230,9 +229,6 @@ class Patches(_Rows):
     kind: NDArray[np.str_]
     has_lesion: NDArray[np.bool_]
     view: NDArray[np.integer]
-
-    def __post_init__(self) -> None:
-        self._check()
 
     @property
     def strata(self) -> NDArray[np.integer]:
@@ -242,28 +238,23 @@ class Patches(_Rows):
 
 def labelled_patches(
     films: Iterable[Film],
-    size: int = 128,
-    stride: int = 64,
     reading: Literal["film", "lesion"] = "film",
     max_dark: float | None = MAX_DARK,
-    dark: int = DARK,
-    per_class: int | Mapping[int, int] | None = None,
+    per_class: Mapping[int, int] | None = None,
     limit: int | None = None,
     views: int = 1,
     seed: int = 0,
 ) -> Patches:
-    """Cut films into the patches of the grid and give each a class.
+    """Cut films into the 225 patches of the grid (128 x 128 at stride 64) and give each a class.
 
     The paper does not say what label a patch of a malignant film gets that does not show the lesion.
 
     Args:
         films: films; those with several lesions or with one that has no centre are passed over.
-        size, stride: the grid; 128 and 64 give 225 patches a film.
         reading: "film": every patch of a film has the film's label, lesion or not. "lesion": a patch has the lesion's
             label if the lesion's centre lies in it, and is normal otherwise, even if it shows the lesion's edge.
-        max_dark, dark: the background rule, as in `uniform_cuts`.
-        per_class: draw this many of each of the three classes, or of each label as a mapping says, such as
-            ``{0: 1400, 1: 700, 2: 700}``.
+        max_dark: the background rule, as in `uniform_cuts`.
+        per_class: draw so many of each label, such as ``{0: 1400, 1: 700, 2: 700}``.
         limit: draw this many of all, whatever their class; at most one of `per_class` and `limit`.
         views: how many of `geometry.DIHEDRAL` count as patches of their own, before drawing.
         seed: of the draw, which is without replacement.
@@ -278,59 +269,54 @@ def labelled_patches(
         raise ValueError(f"reading: must be 'film' or 'lesion', got {reading!r}")
     if per_class is not None and limit is not None:
         raise ValueError("per_class, limit: give one of them, not both")
+    size = 128
     symmetries = _symmetries(views)
-    chosen = [f for f in films if f.kept]
-    if not chosen:
-        raise ValueError("films: none of them is normal or has exactly one lesion with a centre; nothing to cut")
+    chosen = _usable(films)
 
-    def candidates(film: Film) -> tuple[NDArray, NDArray, NDArray]:
-        pixels = film.pixels()
-        where = grid_origins(pixels.shape, size, stride)
-        keep = np.ones(where.shape[:-1], bool)
-        if max_dark is not None:
-            keep = dark_grid(pixels, dark, size, stride) <= max_dark
-        has = _holds(film, where, size, "centre") & bool(film.lesions)
-        label = film.lesions[0].label if film.lesions else 0
-        return where[keep], has[keep], np.where(has | (reading == "film"), label, 0)[keep]
+    def candidates(film: Film) -> tuple[NDArray[np.integer], NDArray[np.bool_], NDArray[np.integer]]:
+        origins, keep = _light_cuts(film, size, 64, max_dark)
+        origins = origins[keep]
+        if not film.lesions:
+            return origins, np.zeros(len(origins), bool), np.zeros(len(origins), int)
+        shown = _holds(film, origins, size, "centre")
+        return origins, shown, np.where(shown | (reading == "film"), film.lesions[0].label, 0)
 
-    found = each(chosen, candidates)
-    of = np.repeat(np.arange(len(chosen)), [len(f[0]) * views for f in found])
-    origins, has, label = (np.repeat(np.concatenate(part), views, axis=0) for part in zip(*found, strict=True))
-    view = np.tile(np.arange(views), len(of) // views)
+    cuts = for_each(chosen, candidates)
+    film_of = np.repeat(np.arange(len(chosen)), [len(origins) * views for origins, _, _ in cuts])
+    origins, shown, label = (np.repeat(np.concatenate(part), views, axis=0) for part in zip(*cuts, strict=True))
+    view = np.tile(np.arange(views), len(film_of) // views)
     rows = _draw(label, per_class, limit, np.random.default_rng(seed))
     images = np.empty((len(rows), size, size), np.uint8)
 
-    def cut(i: int) -> None:
-        mine = np.flatnonzero(of[rows] == i)
-        if len(mine):
-            pixels = chosen[i].pixels()
-            for k in mine:
-                top, left = origins[rows[k]]
-                images[k] = symmetries[view[rows[k]]].image(pixels[top : top + size, left : left + size])
+    def cut(number: int) -> None:
+        places = np.flatnonzero(film_of[rows] == number)
+        if len(places):
+            pixels = chosen[number].pixels()
+            for place in places:
+                top, left = origins[rows[place]]
+                images[place] = symmetries[view[rows[place]]].image(pixels[top : top + size, left : left + size])
 
-    each(range(len(chosen)), cut)
-    about = [(f.reference, f.woman, f.tissue, f.lesions[0].kind if f.lesions else "NORM") for f in chosen]
-    film, woman, tissue, kind = (np.array(column)[of[rows]] for column in zip(*about, strict=True))
-    return Patches(images, label[rows], film, woman, tissue, kind, has[rows], view[rows])
+    for_each(range(len(chosen)), cut)
+    columns = [(f.reference, f.woman, f.tissue, f.lesions[0].kind if f.lesions else "NORM") for f in chosen]
+    reference, woman, tissue, kind = (np.array(column)[film_of[rows]] for column in zip(*columns, strict=True))
+    return Patches(images, label[rows], reference, woman, tissue, kind, shown[rows], view[rows])
 
 
-def _draw(label: NDArray, per_class: int | Mapping[int, int] | None, limit: int | None, rng: Any) -> NDArray:
-    """Draw rows without replacement; sorted."""
+def _draw(
+    label: NDArray[np.integer], per_class: Mapping[int, int] | None, limit: int | None, rng: np.random.Generator
+) -> NDArray[np.integer]:
+    """Draw rows without replacement; return them sorted."""
     if per_class is None:
-        wanted = {None: len(label) if limit is None else limit}
+        pools = [("", np.arange(len(label)), len(label) if limit is None else limit)]
     else:
-        wanted = dict(per_class) if isinstance(per_class, Mapping) else dict.fromkeys(range(3), per_class)
-    rows = []
-    for value, count in wanted.items():
-        pool = np.flatnonzero(label == value) if value is not None else np.arange(len(label))
+        pools = [(f" of class {value}", np.flatnonzero(label == value), n) for value, n in per_class.items()]
+    for name, pool, count in pools:
         if not 0 <= count <= len(pool):
-            of = "" if value is None else f" of class {value}"
-            raise ValueError(f"{count} patches{of} are to be drawn, but there are {len(pool)}")
-        rows.append(rng.permutation(pool)[:count])
-    return np.sort(np.concatenate([np.zeros(0, int), *rows]))
+            raise ValueError(f"{count} patches{name} are to be drawn, but there are {len(pool)}")
+    return np.sort(np.concatenate([rng.permutation(pool)[:count] for _, pool, count in pools]))
 
 
-def _symmetries(views: int) -> Sequence[Any]:
+def _symmetries(views: int) -> Sequence[Symmetry]:
     if views not in range(1, len(DIHEDRAL) + 1):
         raise ValueError(f"views: must be 1 to {len(DIHEDRAL)}, got {views!r}")
     return DIHEDRAL[:views]

@@ -146,7 +146,7 @@ def breast(woman: Woman, rng: Generator) -> Breast:
     macro = enlarge(woman.macro, 3, rows, columns)
     fine = power_noise(rng, 512, b=2.6, lowest=5)[:, :columns]
 
-    near = _squared(y - woman.nipple[0], x - woman.nipple[1])
+    near = ((y - woman.nipple[0]) ** 2).astype(np.float32) + ((x - woman.nipple[1]) ** 2).astype(np.float32)
     depth += 11 / (1 + near / 150) ** 2  # the nipple stands out of the skin
     rim = woman.rim * (1 + np.float32(0.1) * macro)
     inside = np.clip(depth / rim, 0, 1)
@@ -182,10 +182,6 @@ def tone(attenuation: Plane) -> Plane:
     s *= 255
     s /= below
     return s
-
-
-def _squared(dy: Plane, dx: Plane) -> Plane:
-    return np.float32(dy * dy) + np.float32(dx * dx)
 
 
 def _curve(knots: NDArray, points: int = 24) -> NDArray[np.float64]:

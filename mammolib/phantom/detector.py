@@ -45,20 +45,20 @@ def answers(
     odds = skill + 1.5 * rng.normal(size=len(names))[of_group] + 0.7 * rng.normal(size=len(truths))
     seen = np.flatnonzero(rng.random(len(truths)) < _share(odds + 1))
     again = seen[rng.random(len(seen)) < 0.2]
-    about = np.concatenate([seen, again])
-    confidence = _share(odds[about] + 0.7 * rng.normal(size=len(about)) - np.r_[0 * seen, 0 * again + 2])
-    side = truths.box[about, 2:] - truths.box[about, :2]
-    centre = truths.box[about, :2] + side / 2 + 0.07 * side * rng.normal(size=side.shape)
+    marked = np.concatenate([seen, again])
+    confidence = _share(odds[marked] + 0.7 * rng.normal(size=len(marked)) - np.r_[0 * seen, 0 * again + 2])
+    side = truths.box[marked, 2:] - truths.box[marked, :2]
+    centre = truths.box[marked, :2] + side / 2 + 0.07 * side * rng.normal(size=side.shape)
     side = side * np.exp(0.15 * rng.normal(size=side.shape))
-    other = rng.random(len(about)) > _share(odds[about] + 1.5)
-    label = np.where(other, 1 + truths.label[about] % len(truths.classes), truths.label[about])
+    other = rng.random(len(marked)) > _share(odds[marked] + 1.5)
+    label = np.where(other, 1 + truths.label[marked] % len(truths.classes), truths.label[marked])
     marks = rng.poisson(false_per_image, truths.n_images)
     n = int(marks.sum())
     false_side = np.exp(rng.normal(4.2, 0.5, (n, 1))) * np.exp(0.2 * rng.normal(size=(n, 2)))
     false_centre = rng.uniform(0, size, (n, 2))
     centre, side = np.concatenate([centre, false_centre]), np.concatenate([side, false_side])
     return Detections(
-        image=np.concatenate([truths.image[about], np.repeat(np.arange(truths.n_images), marks)]),
+        image=np.concatenate([truths.image[marked], np.repeat(np.arange(truths.n_images), marks)]),
         label=np.concatenate([label, rng.integers(1, len(truths.classes) + 1, n)]),
         confidence=np.concatenate([confidence, _share(rng.normal(-1.0, 1.5, n))]).round(4),
         box=clip(np.concatenate([centre - side / 2, centre + side / 2], axis=1), size, size),

@@ -190,7 +190,8 @@ def _write(word: str, y: Plane, x: Plane, height: float) -> Plane:
     bitmap = double(double(np.pad(bitmap, 2)))  # rounds the corners
     r = 4 * (y / np.float32(cell) + np.float32(1.5))
     c = 4 * (x / np.float32(0.8 * cell) + np.float32(bitmap.shape[1] / 8 - 0.5))
-    read = sample(bitmap, *np.broadcast_arrays(r, c), wrap=False)
+    r, c = np.broadcast_arrays(r, c)
+    read = sample(bitmap, r, c, wrap=False)
     return np.clip(read * 4 - np.float32(1.4), 0, 1)
 
 

@@ -61,30 +61,27 @@ def place(rng: Generator, card: Card, breast: Breast, padding: int, taken: list[
     """
     median, spread = _RADII[card.kind, card.severity]
     radius = median * float(np.exp(rng.normal(0, spread)))
-    radius = rng.uniform(130, 190) if card.quirk == "large" else min(max(radius, 4), 124)
+    radius = float(rng.uniform(130, 190)) if card.quirk == "large" else min(max(radius, 4), 124)
     height, width = breast.depth.shape
     r, c = rng.integers(0, height, 900), rng.integers(0, width, 900)
     depth, gland, muscle = breast.depth[r, c], breast.gland[r, c], breast.muscle[r, c]
-    row, column = 2 * r + 1, 2 * c + 1
-    across = column + padding
-    low, high, most_muscle = (130, 892, 0.3) if card.quirk != "edge" else (14, 1008, 0.95)
-    good = (depth > 22 + 0.45 * min(radius, 110)) & (muscle < most_muscle) & (row > low) & (row < high)
-    good &= (column > 0.55 * min(radius, 130)) & (across > 130) & (across < SIZE - 130)
-    if card.quirk == "edge":
-        good &= (row < 122) | (row > 902)
+    rows, columns = 2 * r + 1, 2 * c + 1
+    across = columns + padding
+    at_edge = card.quirk == "edge"
+    low, high, most_muscle = (14, 1008, 0.95) if at_edge else (130, 892, 0.3)
+    fits = (across > 130) & (across < SIZE - 130) & (rows > low) & (rows < high)
+    near_edge = (rows < 122) | (rows > 902)
+    good = fits & (depth > 22 + 0.45 * min(radius, 110)) & (muscle < most_muscle) & (columns > 0.55 * min(radius, 130))
+    if at_edge:
+        good &= near_edge
     for spot in taken:
-        good &= (row - spot.row) ** 2 + (column - spot.column) ** 2 > (radius + spot.radius) ** 2
+        good &= (rows - spot.row) ** 2 + (columns - spot.column) ** 2 > (radius + spot.radius) ** 2
     chance = np.where(good, 0.25 + gland, 0)
     if not good.any():  # a small or a crowded breast: the deepest place that the film allows
-        fits = (across > 130) & (across < SIZE - 130) & (row > low) & (row < high)
-        best = np.where(fits, depth - 200 * muscle, -1e9)
-        if card.quirk == "edge":
-            best = np.where((row < 122) | (row > 902), depth, -1e9)
+        best = np.where(near_edge, depth, -1e9) if at_edge else np.where(fits, depth - 200 * muscle, -1e9)
         chance = (np.arange(len(r)) == best.argmax()).astype(float)
     at = int(rng.choice(len(r), p=chance / chance.sum()))
-    row, column = int(row[at]), int(column[at])
-    limit = min(row, SIZE - 1 - row, column + padding, SIZE - 1 - column - padding)
-    return Spot(row, column, int(max(3, min(round(radius), limit))))
+    return _spot(int(rows[at]), int(columns[at]), radius, padding)
 
 
 def misplace(rng: Generator, card: Card, breast: Breast, padding: int, spot: Spot) -> Spot:
@@ -94,9 +91,13 @@ def misplace(rng: Generator, card: Card, breast: Breast, padding: int, spot: Spo
     r, c = rng.integers(height // 3, height - 24, 600), rng.integers(width // 8, width - 4, 600)
     depth = breast.depth[r, c]
     at = int(np.abs(depth + 0.75 * radius + 12).argmin())
-    row, column = int(2 * r[at]), int(2 * c[at])
+    return _spot(int(2 * r[at]), int(2 * c[at]), radius, padding)
+
+
+def _spot(row: int, column: int, radius: float, padding: int) -> Spot:
+    """Return the circle, made so small that it lies within the film, but not smaller than 3 pixels."""
     limit = min(row, SIZE - 1 - row, column + padding, SIZE - 1 - column - padding)
-    return Spot(row, column, max(3, min(radius, limit)))
+    return Spot(row, column, max(3, min(round(radius), limit)))
 
 
 def paint(rng: Generator, card: Card, breast: Breast, spot: Spot) -> None:

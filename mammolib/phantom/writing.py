@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from mammolib.files import draft_folder
 from mammolib.phantom.anatomy import SIZE
 from mammolib.phantom.films import SIDES, PhantomFilm, film, whole
 
@@ -79,7 +79,7 @@ Society, whose database has a licence of its own.
 """
 
 
-def write(folder: str | os.PathLike, women: int = 80, seed: int = 0, jobs: int | None = None) -> Path:
+def write(folder: str | os.PathLike[str], women: int = 80, seed: int = 0) -> Path:
     """Write the films of a screening round, Info.txt and Licence.txt.
 
     Everything is written into a hidden folder beside `folder`, which takes its name when it is complete. An error or
@@ -89,7 +89,6 @@ def write(folder: str | os.PathLike, women: int = 80, seed: int = 0, jobs: int |
         folder: where; must not exist, be empty, or hold the same set.
         women: how many, 1 to 499; two films each.
         seed: 0 or more. The first women of a larger set are those of a smaller one.
-        jobs: threads; by default as many as there are processors.
 
     Returns:
         The folder.
@@ -103,54 +102,38 @@ def write(folder: str | os.PathLike, women: int = 80, seed: int = 0, jobs: int |
     women, seed = whole("women", women, 1), whole("seed", seed, 0)
     if women > MOST_WOMEN:
         raise ValueError(f"women: must be at most {MOST_WOMEN}, got {women}")
-    jobs = (
-        whole("jobs", jobs, 1)
-        if jobs is not None
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
     if is_whole(folder, women, seed):
         return folder
     _refuse(folder)
-    draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        draft.mkdir(parents=True)
-        _fill(draft, women, seed, jobs)
-        try:
-            if folder.is_dir():  # empty: not every system renames onto it
+        with draft_folder(folder) as draft:
+            _fill(draft, women, seed)
+            if folder.is_dir() and not any(folder.iterdir()):  # not every system renames onto an empty folder
                 folder.rmdir()
-            draft.rename(folder)
-        except OSError:  # another process may have been faster
-            if not is_whole(folder, women, seed):
-                _refuse(folder)
-                raise
-    except FileExistsError:
-        raise
+            try:
+                draft.rename(folder)
+            except OSError:
+                if not is_whole(folder, women, seed):  # else another process was faster
+                    raise
     except OSError as err:
         raise type(err)(f"{folder}: the phantoms could not be written: {err.strerror or err}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
-def ensure(cache: str | os.PathLike, women: int, seed: int) -> Path:
+def ensure(cache: str | os.PathLike[str], women: int, seed: int) -> Path:
     """Return a phantom data set in a cache folder; written the first time, found again afterwards.
 
     The name of the folder says the version of the generator, the number of women and the seed. Processes that ask at
     the same time each draw the set, and the first to finish provides it. A set that has lost a file is drawn anew.
     """
-    women, seed = whole("women", women, 1), whole("seed", seed, 0)
     folder = Path(cache) / f"phantom-v{VERSION}-women-{women}-seed-{seed}"
     if folder.is_dir() and not is_whole(folder, women, seed):
-        aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old")
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder)
     return write(folder, women, seed)
 
 
-def is_whole(folder: str | os.PathLike, women: int, seed: int) -> bool:
-    """Say whether a folder holds the whole set of these settings: the right Info.txt and every film at full length."""
+def is_whole(folder: str | os.PathLike[str], women: int, seed: int) -> bool:
+    """Whether a folder holds the whole set of these settings: the right Info.txt and every film at full length."""
     folder = Path(folder)
     try:
         if _settings(women, seed) not in (folder / "Info.txt").read_text(encoding="ascii").splitlines():
@@ -187,15 +170,17 @@ def _refuse(folder: Path) -> None:
         raise FileExistsError(f"{folder}: exists and is not this phantom set; name another folder or remove it")
 
 
-def _fill(draft: Path, women: int, seed: int, jobs: int) -> None:
-    def one(woman_and_side: tuple[int, str]) -> list[str]:
+def _fill(draft: Path, women: int, seed: int) -> None:
+    from joblib import cpu_count
+
+    def draw(woman_and_side: tuple[int, str]) -> list[str]:
         drawn = film(seed, *woman_and_side)
         (draft / f"{drawn.reference}.pgm").write_bytes(_HEADER + drawn.pixels.tobytes())
         return info_rows(drawn)
 
-    pool = ThreadPoolExecutor(jobs)  # threads: NumPy and the FFT let go of the interpreter; nothing to fork or pickle
+    pool = ThreadPoolExecutor(cpu_count())  # threads: NumPy and the FFT let go of the interpreter
     try:
-        rows = list(pool.map(one, [(woman, side) for woman in range(1, women + 1) for side in SIDES]))
+        rows = list(pool.map(draw, [(woman, side) for woman in range(1, women + 1) for side in SIDES]))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     lines = [row for of_film in rows for row in of_film]

@@ -44,8 +44,14 @@ def reliability_diagram(diagrams: Mapping[str, Reliability]) -> Figure:
     ax.plot([0, 1], [0, 1], color="#BBBBBB", lw=1, label="perfect calibration")
     for i, (name, points) in enumerate(diagrams.items()):
         style = {"color": COLOURS[i % 5], "ls": DASHES[i % 5]}
-        ax.plot(points.said, points.seen, marker="o", label=f"{name}, Brier {points.brier:.3f}", **style)
-        counts.plot(points.said, points.count, marker="o", **style)
+        ax.plot(
+            points.mean_probability,
+            points.abnormal_share,
+            marker="o",
+            label=f"{name}, Brier {points.brier:.3f}",
+            **style,
+        )
+        counts.plot(points.mean_probability, points.count, marker="o", **style)
     ax.set(ylabel="share abnormal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     ax.legend(frameon=False, fontsize=9, loc="upper left")
     top = max(int(np.max(points.count)) for points in diagrams.values())
