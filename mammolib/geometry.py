@@ -105,15 +105,14 @@ def paired_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     """Return the IoU of box i of `a` with box i of `b`; (..., 4) arrays that broadcast against each other."""
     a, b = np.asarray(a, float), np.asarray(b, float)
     shared = intersection(a, b)
-    size_a, size_b = ((v[..., 2:] - v[..., :2]).prod(axis=-1) for v in (a, b))
-    union = size_a + size_b - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    size_a, size_b = ((v[..., 2] - v[..., 0]) * (v[..., 3] - v[..., 1]) for v in (a, b))
+    return shared / np.maximum(size_a + size_b - shared, np.finfo(float).tiny)  # two boxes of no area: 0 / tiny
 
 
 def intersection(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the area that box i of `a` shares with box i of `b`; (..., 4) arrays that broadcast against each other."""
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    return np.clip(high - low, 0, None).prod(axis=-1)
+    width, height = (np.minimum(a[..., k + 2], b[..., k + 2]) - np.maximum(a[..., k], b[..., k]) for k in (0, 1))
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True) -> NDArray[np.floating]:

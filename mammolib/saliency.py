@@ -5,6 +5,7 @@ None of the maps needs a gradient, so they are the same on every Keras backend.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ def highest_point(maps: NDArray) -> NDArray[np.floating]:
 
 
 def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
-    """Say whether the highest point of each map lies in the lesion's box (Zhang et al. 2016), and what chance hits.
+    """Return whether the highest point of each map lies in the lesion's box (Zhang et al. 2016), and what chance hits.
 
     Args:
         maps: (N, H, W). Where several pixels share the highest value, their centre of mass is the point.
@@ -120,8 +121,8 @@ def pointing_game(maps: ArrayLike, boxes: ArrayLike) -> tuple[NDArray[np.bool_],
     if maps.ndim != 3 or len(maps) != len(boxes):
         raise ValueError(f"maps: {len(boxes)} boxes need as many maps (N, H, W), got shape {maps.shape}")
     height, width = maps.shape[1:]
-    point = highest_point(maps)
-    hit = (boxes[:, :2] <= point[:, ::-1]).all(axis=1) & (point[:, ::-1] < boxes[:, 2:]).all(axis=1)
+    x_y = highest_point(maps)[:, ::-1]
+    hit = np.all((boxes[:, :2] <= x_y) & (x_y < boxes[:, 2:]), axis=1)
     inside = np.clip(boxes, 0, [width, height, width, height])
     return hit, (inside[:, 2:] - inside[:, :2]).prod(axis=1) / (width * height)
 
@@ -207,12 +208,12 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
 
     NaN where one of the two maps is constant.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import ConstantInputWarning, spearmanr
 
-    a, b = (rankdata(np.asarray(m, float).reshape(len(m), -1), axis=1) for m in (a, b))
-    a, b = (m - m.mean(axis=1, keepdims=True) for m in (a, b))
-    norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), norm, out=np.full(len(norm), np.nan), where=norm > 0)
+    pairs = zip(np.asarray(a), np.asarray(b), strict=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        return np.array([spearmanr(first.ravel(), second.ravel()).statistic for first, second in pairs])
 
 
 def _images(model: keras.Model, images: NDArray) -> NDArray[np.float32]:

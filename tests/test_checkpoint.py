@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tiny import network, samples, train
+from tiny import network, samples, train, weights_digest
 
 from mammolib import training
 from mammolib.training import Execution, Samples, Settings, checkpoint
@@ -32,7 +32,7 @@ def watch(update, model, history):
     if update == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 run = train(settings, folder=sys.argv[1], execution=often, watch=watch)
-print(training.weights_digest(run.model), run.updates, len(run.history.update["loss"]), len(run.history.epoch["loss"]))
+print(weights_digest(run.model), run.updates, len(run.history.update["loss"]), len(run.history.epoch["loss"]))
 """
 
 
@@ -71,7 +71,7 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
     with pytest.raises(Stop):
         train(SETTINGS, folder=tmp_path, execution=OFTEN, watch=watch)
     resumed = train(SETTINGS, folder=tmp_path, execution=OFTEN)
-    assert training.weights_digest(resumed.model) == training.weights_digest(whole.model)
+    assert weights_digest(resumed.model) == weights_digest(whole.model)
     assert resumed.history.update == whole.history.update
     assert resumed.history.epoch["val_loss"] == whole.history.epoch["val_loss"]
     assert resumed.seconds > 0
@@ -101,7 +101,7 @@ def test_what_a_watch_notes_is_never_lost(tmp_path, unit, kill_at, noted):
         train(SETTINGS, folder=tmp_path / "cut", execution=often, watch=killed)
     resumed = train(SETTINGS, folder=tmp_path / "cut", execution=often, watch=look)
     assert resumed.history.notes == whole.history.notes and len(whole.history.notes) == (9 if unit == "update" else 3)
-    assert training.weights_digest(resumed.model) == training.weights_digest(whole.model)
+    assert weights_digest(resumed.model) == weights_digest(whole.model)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.R
 def test_a_finished_run_is_not_run_again(finished):
     folder, run = finished
     again = train(SETTINGS, folder=folder, watch=lambda *_: pytest.fail("it trained"))
-    assert training.weights_digest(again.model) == training.weights_digest(run.model)
+    assert weights_digest(again.model) == weights_digest(run.model)
     assert again.history.update == run.history.update and again.outcome == "finished"
 
 
@@ -123,7 +123,7 @@ def test_a_finished_run_can_be_made_longer(finished, tmp_path):
     longer = replace(SETTINGS, epochs=4)
     extended = train(longer, folder=tmp_path)
     assert extended.updates == 12
-    assert training.weights_digest(extended.model) == training.weights_digest(train(longer).model)
+    assert weights_digest(extended.model) == weights_digest(train(longer).model)
 
 
 def _other_activation() -> keras.Model:
@@ -175,42 +175,22 @@ def test_a_damaged_checkpoint_is_refused_and_kept(finished, tmp_path, damage):
     assert path.read_bytes() == before
 
 
-def _edited(source: Path, path: Path, sign: bool, members: dict = {}, without: str = "", **header: object) -> None:  # noqa: B006
-    """Write a checkpoint again with some of it changed, its checksum made to fit if `sign`."""
-    with np.load(source) as file:
-        arrays = {k: v for k, v in file.items() if not without or not k.startswith(without)}
-    arrays |= members
-    arrays["header"] = np.array(json.dumps({**json.loads(str(arrays["header"])), **header}))
-    digest = arrays.pop("digest")
-    np.savez(path, **arrays, digest=np.array(checkpoint.digest_of(arrays)) if sign else digest)
-
-
 CRAFTED = {
-    "an update below 0": {"update": -5},
-    "an update in words": {"update": "x"},
-    "an update without its history": {"update": 10},
-    "an identity that is none": {"identity": []},
-    "notes that are none": {"notes": None},
-    "a clock that is none": {"clock": {"seconds": "many"}},
-    "no cores": {"cores": 0},
-    "no history": {"without": "history"},
-    "no optimizer": {"without": "optimizer"},
-    "a weight missing": {"without": "model/0"},
-    "weights that are no numbers": {"members": {"model/0": np.full((3, 3, 1, 3), np.nan, np.float32)}},
-    "weights that are words": {"members": {"model/0": np.full((3, 3, 1, 3), "x")}},
-    "weights of another shape": {"members": {"model/0": np.zeros(3, np.float32)}},
-    "a history of words": {"members": {"history/update/loss": np.full(9, "x")}},
-    "a member too many": {"members": {"surplus": np.zeros(3)}},
+    "an update of another history": {"header": np.array(json.dumps({"format": 2, "update": 10}))},
+    "weights that are no numbers": {"model/0": np.full((3, 3, 1, 3), np.nan, np.float32)},
+    "a weight missing": {"model/0": None},
+    "a member too many": {"surplus": np.zeros(3)},
 }
 
 
-@pytest.mark.parametrize("sign", [True, False], ids=["signed", "not signed"])
 @pytest.mark.parametrize("what", CRAFTED)
-def test_a_checkpoint_that_was_edited_is_refused_in_one_line(finished, tmp_path, what, sign):
+def test_a_checkpoint_that_was_edited_is_refused_in_one_line(finished, tmp_path, what):
     path = tmp_path / "checkpoint.npz"
-    _edited(finished[0] / "checkpoint.npz", path, sign, **CRAFTED[what])
+    with np.load(finished[0] / "checkpoint.npz") as file:
+        arrays = {k: v for k, v in {**file, **CRAFTED[what]}.items() if v is not None}
+    np.savez(path, **arrays)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=re.escape(f"{path}: the checkpoint is damaged")) as err:
+    with pytest.raises(ValueError, match=re.escape(f"{path}: the checkpoint is damaged (its checksum")) as err:
         train(SETTINGS, folder=tmp_path)
     assert "\n" not in str(err.value) and "move it away to begin again" in str(err.value)
     assert path.read_bytes() == before
@@ -275,15 +255,6 @@ def test_what_another_process_is_writing_is_left_to_it(finished, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_the_digest_sees_every_weight():
-    model = network()
-    before = training.weights_digest(model)
-    weights = model.get_weights()
-    weights[-1][0] += 1e-6
-    model.set_weights(weights)
-    assert training.weights_digest(model) != before
-
-
 # weights that travel
 
 
@@ -330,10 +301,10 @@ def test_exporting_again_replaces_the_shards(finished, tmp_path):
 def test_the_layer_that_does_not_fit_is_named_and_nothing_is_loaded(finished, tmp_path):
     training.export_weights(finished[1].model, tmp_path)
     other = network(units=5)
-    before = training.weights_digest(other)
+    before = weights_digest(other)
     with pytest.raises(ValueError, match=r"weights last/kernel of shape \(108, 2\) do not fit layer last"):
         training.load_weights(other, tmp_path)
-    assert training.weights_digest(other) == before
+    assert weights_digest(other) == before
     with pytest.raises(ValueError, match="holds 4 weights, the model has 2"):
         inputs = keras.Input((8, 8, 1))
         training.load_weights(keras.Model(inputs, layers.Conv2D(3, 3)(inputs)), tmp_path)
@@ -346,80 +317,36 @@ def test_damaged_and_missing_exports_are_named(finished, tmp_path):
     (shard,) = tmp_path.glob("weights-*.npz")
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    with pytest.raises(ValueError, match="this shard of the weights is damaged"):
+    with pytest.raises(ValueError, match=f"the weights are damaged .the checksum of {shard.name} does not fit"):
         training.read_weights(tmp_path)
     shard.unlink()
     with pytest.raises(FileNotFoundError, match="this shard of the weights is missing"):
         training.read_weights(tmp_path)
-    (tmp_path / "weights.json").write_text("{")
-    with pytest.raises(ValueError, match="the manifest is damaged"):
-        training.read_weights(tmp_path)
-
-
-def _manifest(folder: Path, **changes: object) -> dict:
-    path = folder / "weights.json"
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, **changes}))
-    return manifest
 
 
 MANIFESTS = {
     "a number": "3",
-    "a list": "[]",
     "nested without end": "[" * 200_000,
     "not UTF-8": b"\xff\xfe",
     "no shards": {"shards": None},
-    "shards that are numbers": {"shards": [3]},
-    "a shard elsewhere": {"shards": [{"file": "../weights.npz", "sha256": "", "tensors": [0]}]},
-    "a shard of a tensor that is not there": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [9]}]},
-    "a shard of a tensor before the first": {"shards": [{"file": "a.npz", "sha256": "", "tensors": [-1]}]},
-    "tensors that are words": {"tensors": ["first"]},
-    "a tensor without a name": {"tensors": [{"path": None, "shape": [3]}]},
-    "a shape of words": {"tensors": [{"path": "first/kernel", "shape": "27"}]},
+    "a tensor without a shard": {"shards": []},
     "a shape below 0": {"tensors": [{"path": "first/kernel", "shape": [-27]}]},
-    "a shape that is none": {"tensors": [{"path": "first/kernel", "shape": None}]},
     "another format": {"format": 2},
 }
 
 
 @pytest.mark.parametrize("what", MANIFESTS)
-def test_a_manifest_of_another_kind_is_refused_in_one_line(finished, tmp_path, what):
+def test_a_damaged_manifest_is_refused_in_one_line(finished, tmp_path, what):
     training.export_weights(finished[1].model, tmp_path)
-    damage = MANIFESTS[what]
+    path, damage = tmp_path / "weights.json", MANIFESTS[what]
     if isinstance(damage, dict):
-        _manifest(tmp_path, **damage)
-    else:
-        (tmp_path / "weights.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
-    for read in (training.read_weights, lambda folder: training.load_weights(network(), folder)):
-        with pytest.raises(ValueError, match=re.escape(f"{tmp_path}/weights.json: the manifest is damaged")) as err:
-            read(tmp_path)
-        assert "\n" not in str(err.value)
-
-
-@pytest.mark.parametrize(
-    ("values", "part"),
-    [
-        ({"0": np.full(27, np.nan, np.float32)}, "first/kernel holds a weight that is not finite"),
-        ({"0": np.full(27, np.inf, np.float16)}, "first/kernel holds a weight that is not finite"),
-        ({"0": np.zeros(26, np.float16)}, "first/kernel of shape (3, 3, 1, 3) has 26 weights in the shards"),
-        ({"0": np.zeros((27, 1), np.float16)}, "this shard of the weights is damaged"),
-        ({"0": np.float16(1)}, "this shard of the weights is damaged"),
-        ({"0": np.full(27, "x")}, "this shard of the weights is damaged"),
-        ({"1": None}, "this shard of the weights is damaged"),
-    ],
-)
-def test_a_shard_that_was_edited_is_refused_in_one_line(finished, tmp_path, values, part):
-    training.export_weights(finished[1].model, tmp_path)
-    manifest = json.loads((tmp_path / "weights.json").read_text())
-    file = tmp_path / manifest["shards"][0]["file"]
-    with np.load(file) as stored:
-        arrays = {k: v for k, v in {**stored, **values}.items() if v is not None}
-    np.savez(file, **arrays)
-    shard = manifest["shards"][0] | {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    _manifest(tmp_path, shards=[shard])
-    with pytest.raises(ValueError, match=re.escape(part)) as err:
-        training.read_weights(tmp_path)
-    assert "\n" not in str(err.value) and str(tmp_path) in str(err.value)
+        damage = json.dumps(json.loads(path.read_text()) | damage)
+    path.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    model = network()
+    before = weights_digest(model)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path}: the weights are damaged (")) as err:
+        training.load_weights(model, tmp_path)
+    assert "\n" not in str(err.value) and weights_digest(model) == before
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"class_name": "Functional", "config": 3}', "\xff"])

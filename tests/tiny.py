@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,7 +22,7 @@ def samples(n: int = 40, seed: int = 0, classes: int = 2) -> Samples:
     rng = np.random.default_rng(seed)
     label = rng.permutation(np.arange(n) % classes)
     images = rng.integers(0, 80, (n, 8, 8)) + 80 * label[:, None, None]
-    return Samples(images.astype(np.uint8), training.one_hot(label, classes))
+    return Samples(images.astype(np.uint8), np.eye(classes, dtype=np.float32)[label])
 
 
 def network(units: int = 2, dropout: float = 0.2, l2: float = 1e-3) -> keras.Model:
@@ -40,3 +41,8 @@ def train(settings: Settings | None = None, data: Samples | None = None, **optio
     given = {"loss": "categorical_crossentropy", "execution": QUIET, "validation": samples(10, seed=1)} | options
     build = given.pop("build", network)
     return training.train(build, data or samples(), given.pop("validation"), settings=settings, **given)
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over a model's weights, in order; equal weights give equal digests."""
+    return hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()

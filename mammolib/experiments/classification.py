@@ -206,7 +206,10 @@ def _train_and_ask(
     watch: Callable[[int, keras.Model, Any], None] | None,
 ) -> tuple[Run, Answers]:
     def samples(rows: NDArray) -> Samples:
-        return Samples(patches.images[rows], training.one_hot(patches.label[rows], experiment.classes))
+        return Samples(
+            patches.images[rows],
+            keras.utils.to_categorical(patches.label[rows], experiment.classes).astype(np.float32),
+        )
 
     done = training.train(
         lambda: experiment.build(width),
@@ -214,7 +217,7 @@ def _train_and_ask(
         samples(part.validation),
         settings=experiment.settings,
         loss=experiment.loss,
-        measures={"accuracy": training.accuracy},
+        measures={"accuracy": keras.metrics.categorical_accuracy},
         seed=seed,
         execution=execution,
         folder=folder,

@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from mammolib.ssd.loss import SSDLoss
     from mammolib.ssd.model import load_imagenet, ssd256, ssd300, ssd512
 
-_LATER = {
-    "loss": ("SSDLoss",),
-    "model": ("load_imagenet", "ssd256", "ssd300", "ssd512"),
-    "inference": ("predict",),
-}
-_HOME = {name: module for module, names in _LATER.items() for name in names}
+_HOME = {"SSDLoss": "loss", "predict": "inference"} | dict.fromkeys(
+    ("load_imagenet", "ssd256", "ssd300", "ssd512"), "model"
+)
 
 __all__ = [
     "SSD256",

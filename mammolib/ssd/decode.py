@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammolib.geometry import Detections, Truths, as_boxes, cxcywh_to_xyxy
-from mammolib.geometry import iou as overlap_of
+from mammolib.geometry import Detections, Truths, as_boxes, cxcywh_to_xyxy, paired_iou
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
 from mammolib.ssd.targets import VARIANCES, decode
 
@@ -49,32 +48,33 @@ def decode_predictions(
     """
     scores, offsets = _scores(predictions, layout)
     default = default_boxes(layout)
-    classes, chosen = scores.shape[0] + 1, []
+    detections = [_NOTHING]
     for image in range(len(predictions)):
-        found = []
-        for label in range(1, classes):
-            score = scores[label - 1, image]
+        by_class = [_NOTHING]
+        for label, score in enumerate(scores[:, image], start=1):
             rows = np.flatnonzero(score > confidence)
             rows = rows[np.argsort(-score[rows], kind="stable")[:top_before]]
-            if not len(rows):
-                continue
-            box = _boxes(offsets[image, rows], default[rows]) * size
-            kept = suppress(box, iou, top)
-            found.append((np.full(len(kept), label), score[rows[kept]], box[kept]))
-        if found:
-            label, score, box = (np.concatenate(v) for v in zip(*found, strict=True))
-            best = np.argsort(-score, kind="stable")[:top]
-            chosen.append((np.full(len(best), image), label[best], score[best], box[best]))
-    if not chosen:
-        return Detections()
-    return Detections(*(np.concatenate(v) for v in zip(*chosen, strict=True)))
+            if len(rows):
+                boxes = _boxes(offsets[image, rows], default[rows]) * size
+                kept = suppress(boxes, iou, top)
+                by_class.append((np.full(len(kept), image), np.full(len(kept), label), score[rows[kept]], boxes[kept]))
+        fields = [np.concatenate(values) for values in zip(*by_class, strict=True)]
+        best = np.argsort(-fields[2], kind="stable")[:top]
+        detections.append(tuple(values[best] for values in fields))
+    return Detections(*(np.concatenate(values) for values in zip(*detections, strict=True)))
 
 
-def best_is_right(found: Detections, truths: Truths, confidence: float = 0.5, iou: float = 0.5) -> NDArray[np.bool_]:
-    """Say for each lesion whether the most confident detection on its image is right about it.
+_NOTHING: tuple[NDArray, ...] = (np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32), np.zeros((0, 4)))
+"""Image, label, confidence and box of no detection."""
+
+
+def best_is_right(
+    detections: Detections, truths: Truths, confidence: float = 0.5, iou: float = 0.5
+) -> NDArray[np.bool_]:
+    """Return for each lesion whether the most confident detection on its image is right about it.
 
     Args:
-        found: detections, of any number of images.
+        detections: of any number of images.
         truths: the lesions on the same images.
         confidence: a detection less confident than this is not taken for an answer.
         iou: how much the detection must overlap the lesion's box, at least.
@@ -89,17 +89,20 @@ def best_is_right(found: Detections, truths: Truths, confidence: float = 0.5, io
         >>> best_is_right(found, truths)
         array([ True, False])
     """
-    order = np.lexsort((-found.confidence, found.image))
-    image, first = np.unique(found.image[order], return_index=True)
-    best = dict(zip(image.tolist(), order[first].tolist(), strict=True))
     right = np.zeros(len(truths), bool)
-    for truth, row in enumerate(best.get(i, -1) for i in truths.image.tolist()):
-        if row >= 0 and found.label[row] == truths.label[truth] and found.confidence[row] >= confidence:
-            right[truth] = overlap_of([found.box[row]], [truths.box[truth]])[0, 0] >= iou
+    for truth, (image, label) in enumerate(zip(truths.image, truths.label, strict=True)):
+        rows = np.flatnonzero(detections.image == image)
+        if len(rows):
+            best = rows[detections.confidence[rows].argmax()]
+            overlap = paired_iou(detections.box[best], truths.box[truth])
+            right[truth] = (
+                detections.label[best] == label and detections.confidence[best] >= confidence and overlap >= iou
+            )
     return right
 
 
-_BLOCKS = (8, 32, 128)
+BLOCK = 256
+"""How many boxes `suppress` compares with each other at once."""
 
 
 def suppress(xyxy: ArrayLike, iou: float = 0.45, top: int | None = None) -> NDArray[np.intp]:
@@ -117,45 +120,21 @@ def suppress(xyxy: ArrayLike, iou: float = 0.45, top: int | None = None) -> NDAr
         >>> suppress([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
         array([0, 2])
     """
-    box = as_boxes(xyxy, "xyxy")
-    corners = np.ascontiguousarray(box.T)
-    limit = len(box) if top is None else min(top, len(box))
-    kept, start, step = np.zeros(0, np.intp), 0, 64
-    while start < len(box) and len(kept) < limit:
-        rows = np.arange(start, min(start + step, len(box)))
-        start, step = rows[-1] + 1, min(2 * step, 1024)
-        for some in np.split(kept, _BLOCKS[: np.searchsorted(_BLOCKS, len(kept))]):  # the first drop most of the rows
-            if len(some) and len(rows):
-                rows = rows[~(_ious(corners[:, some], corners[:, rows]) > iou).any(axis=0)]
-        kept = np.concatenate([kept, rows[_first_of_each(corners[:, rows], iou)]])
+    boxes = np.asfortranarray(as_boxes(xyxy, "xyxy"))
+    limit = len(boxes) if top is None else top
+    kept = np.zeros(0, np.intp)
+    for start in range(0, len(boxes), BLOCK):
+        if len(kept) >= limit:
+            break
+        rows = np.arange(start, min(start + BLOCK, len(boxes)))
+        rows = rows[~(paired_iou(boxes[kept, None], boxes[rows]) > iou).any(axis=0)]
+        clashes = np.triu(paired_iou(boxes[rows, None], boxes[rows]) > iou, 1)
+        alive = np.ones(len(rows), bool)
+        for row in np.flatnonzero(clashes.any(axis=1)):
+            if alive[row]:
+                alive &= ~clashes[row]
+        kept = np.concatenate([kept, rows[alive]])
     return kept[:limit]
-
-
-def _first_of_each(corners: NDArray, iou: float) -> NDArray[np.intp]:
-    """Suppression among few boxes, best first: rows kept."""
-    clash = _ious(corners, corners) > iou
-    clash = np.triu(clash, 1)
-    alive = np.ones(len(clash), bool)
-    for row in np.flatnonzero(clash.any(axis=1)):
-        if alive[row]:
-            alive &= ~clash[row]
-    return np.flatnonzero(alive)
-
-
-def _ious(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """IoU of every box of (4, N) corners with every box of (4, M); `geometry.iou` without temporaries."""
-    width = np.minimum(a[2][:, None], b[2])
-    width -= np.maximum(a[0][:, None], b[0])
-    np.maximum(width, 0, out=width)
-    height = np.minimum(a[3][:, None], b[3])
-    height -= np.maximum(a[1][:, None], b[1])
-    np.maximum(height, 0, out=height)
-    shared = np.multiply(width, height, out=width)
-    size_a, size_b = ((v[2] - v[0]) * (v[3] - v[1]) for v in (a, b))
-    union = np.add(size_a[:, None], size_b, out=height)
-    union -= shared
-    np.maximum(union, np.finfo(float).tiny, out=union)  # two boxes of no area: 0 / tiny
-    return np.divide(shared, union, out=shared)
 
 
 def _scores(predictions: NDArray, layout: Layout) -> tuple[NDArray, NDArray]:

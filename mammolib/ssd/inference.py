@@ -1,4 +1,4 @@
-"""Let a trained network answer: images in, detections out."""
+"""Apply a trained network: images in, detections out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mammolib.ssd.model import layout_of
 
 
 def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any) -> Detections:
-    """Return what a network finds on images of its own size.
+    """Return a network's detections on images of its own size.
 
     Args:
         model: of `ssd.model`.
@@ -34,10 +34,10 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
         raise ValueError(f"batch: must be at least 1, got {batch}")
     parts, channels = [], model.input_shape[-1]
     for first in range(0, len(images), batch):
-        part = images[first : first + batch]
-        filled = np.zeros((min(batch, 1 << (len(part) - 1).bit_length()), *part.shape[1:], channels), np.float32)
-        filled[: len(part)] = part[..., None]
-        out = np.asarray(model.predict_on_batch(filled))[: len(part)]
-        found = decode_predictions(out, layout.size, layout, **options)
-        parts.append((found.image + first, found.label, found.confidence, found.box))
+        shown = images[first : first + batch]
+        filled = np.zeros((min(batch, 1 << (len(shown) - 1).bit_length()), *shown.shape[1:], channels), np.float32)
+        filled[: len(shown)] = shown[..., None]
+        out = np.asarray(model.predict_on_batch(filled))[: len(shown)]
+        part = decode_predictions(out, layout.size, layout, **options)
+        parts.append((part.image + first, part.label, part.confidence, part.box))
     return Detections(*(np.concatenate(v) for v in zip(*parts, strict=True))) if parts else Detections()

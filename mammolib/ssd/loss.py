@@ -7,33 +7,34 @@ whole training step compiles, and nothing differs between backends.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+
+from mammolib.ssd.pooling import Tensor
 
 MINING = ("image", "batch")
 
 
 @keras.saving.register_keras_serializable(package="mammolib")
 class SSDLoss(keras.losses.Loss):
-    """(confidence + alpha x localisation) / hits, over a batch (Liu et al. 2016, equations 1 to 3).
+    """(confidence + localisation) / hits, over a batch (Liu et al. 2016, equations 1 to 3, with alpha = 1).
 
     confidence: cross-entropy of the softmax over background and classes, summed over the hits and the hard negatives.
     localisation: smooth L1 between predicted and target offsets, summed over the hits.
     hits: how many default boxes of the batch hold a lesion; where there is none, 1.
 
-    The value belongs to the batch, not to an image: images with many hits weigh more. Use `metrics()` to record the
-    parts beside it. Weight decay is no part of it: Keras adds that to the loss it reports.
+    The value belongs to the batch, not to an image: images with many hits weigh more. Weight decay is no part of it:
+    Keras adds that to the loss it reports.
 
     Args:
         mining: "image": `negatives_per_hit` background boxes for every hit of the same image, as in the SSD paper;
             an image without a lesion then adds nothing. "batch": as many for every hit of the batch, from whichever
             images, as in the implementation of the time (Ferrari 2018).
         negatives_per_hit: how many.
-        alpha: weight of the localisation.
-        min_negatives: pick at least as many negatives for each image ("image") or for the batch ("batch"), so that
-            images without a lesion teach something.
 
     Shapes:
         y_true: (B, boxes, 5) of any number type: label, four offsets, as `ssd.targets.make_targets` gives them.
@@ -41,37 +42,25 @@ class SSDLoss(keras.losses.Loss):
     """
 
     def __init__(
-        self,
-        mining: str = "image",
-        negatives_per_hit: float = 3.0,
-        alpha: float = 1.0,
-        min_negatives: int = 0,
-        name: str = "ssd_loss",
-        **options,
+        self, mining: str = "image", negatives_per_hit: float = 3.0, name: str = "ssd_loss", **options: Any
     ) -> None:
         super().__init__(name=name, **options)
         if mining not in MINING:
             raise ValueError(f"mining: must be one of {MINING}, got {mining!r}")
-        for argument, value in (
-            ("negatives_per_hit", negatives_per_hit),
-            ("alpha", alpha),
-            ("min_negatives", min_negatives),
-        ):
-            if not value >= 0:
-                raise ValueError(f"{argument}: must not be negative, got {value}")
+        if not negatives_per_hit >= 0:
+            raise ValueError(f"negatives_per_hit: must not be negative, got {negatives_per_hit}")
         self.mining, self.negatives_per_hit = mining, negatives_per_hit
-        self.alpha, self.min_negatives = alpha, min_negatives
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         localisation, confidence = self.parts(y_true, y_pred)
-        return confidence + self.alpha * localisation
+        return confidence + localisation
 
-    def named(self, y_true, y_pred) -> dict:
-        """Return the parts by name, localisation weighted with alpha: a loss for `training.train`, which adds them."""
+    def named(self, y_true: Tensor, y_pred: Tensor) -> dict[str, Tensor]:
+        """Return the parts by name: a loss for `training.train`, which adds and records them."""
         localisation, confidence = self.parts(y_true, y_pred)
-        return {"localisation": self.alpha * localisation, "confidence": confidence}
+        return {"localisation": localisation, "confidence": confidence}
 
-    def parts(self, y_true, y_pred):
+    def parts(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits.
 
         Both are 0 for a batch without images.
@@ -88,15 +77,15 @@ class SSDLoss(keras.losses.Loss):
         localisation = ops.sum(smooth_l1((y_true[1:] - y_pred[-4:]) * hit))
         return localisation / hits, ops.sum(entropy * chosen) / hits
 
-    def negatives(self, hit, entropy):
+    def negatives(self, hit: Tensor, entropy: Tensor) -> Tensor:
         """Return which background boxes count, (B, boxes) of 0 and 1, given the hits and every box's cross-entropy."""
         shape = ops.shape(hit)
         if self.mining == "batch":
             hit, entropy = ops.reshape(hit, (1, -1)), ops.reshape(entropy, (1, -1))
-        wanted = ops.maximum(self.negatives_per_hit * ops.sum(hit, axis=1), self.min_negatives)
+        wanted = self.negatives_per_hit * ops.sum(hit, axis=1)
         return ops.reshape(hardest(entropy, 1.0 - hit, wanted), shape)
 
-    def check_targets(self, targets: NDArray, output_shape: tuple[int | None, ...], name: str = "targets") -> None:
+    def check_targets(self, targets: NDArray, output_shape: tuple[Any, ...], name: str = "targets") -> None:
         """Refuse targets that a network cannot answer; `training.train` asks this once, before the first update.
 
         Within a training step nothing is checked: a label beyond the network's classes belongs to no logit, and its
@@ -126,33 +115,11 @@ class SSDLoss(keras.losses.Loss):
                 "which this network tells apart; build it with more classes or leave that image out"
             )
 
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """Return metrics named `localisation` and `confidence` for `model.compile`: the parts of this loss."""
-        return [LossPart(self, part) for part in ("localisation", "confidence")]
-
     def get_config(self) -> dict:
-        names = ("mining", "negatives_per_hit", "alpha", "min_negatives")
-        return super().get_config() | {name: getattr(self, name) for name in names}
+        return super().get_config() | {"mining": self.mining, "negatives_per_hit": self.negatives_per_hit}
 
 
-@keras.saving.register_keras_serializable(package="mammolib")
-class LossPart(keras.metrics.Mean):
-    """Mean of one part of an `SSDLoss` over an epoch, batches weighted by their images as Keras does with the loss."""
-
-    def __init__(self, loss: SSDLoss | dict, part: str, **options) -> None:
-        super().__init__(**{"name": part, **options})
-        self.loss = keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss
-        self.part = part
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        value = self.loss.parts(y_true, y_pred)[0 if self.part == "localisation" else 1]
-        return super().update_state(ops.broadcast_to(value, (ops.shape(y_pred)[0],)), sample_weight)
-
-    def get_config(self) -> dict:
-        return super().get_config() | {"loss": keras.saving.serialize_keras_object(self.loss), "part": self.part}
-
-
-def cross_entropy(label, logits):
+def cross_entropy(label: Tensor, logits: Tensor) -> Tensor:
     """Return -ln softmax(logits)[label]: labels (...), logits (classes + 1, ...), result (...)."""
     logits = logits - ops.stop_gradient(ops.max(logits, axis=0))
     classes = ops.reshape(ops.arange(logits.shape[0], dtype=label.dtype), (-1,) + (1,) * len(label.shape))
@@ -160,7 +127,7 @@ def cross_entropy(label, logits):
     return ops.log(ops.sum(ops.exp(logits), axis=0)) - own
 
 
-def smooth_l1(difference):
+def smooth_l1(difference: Tensor) -> Tensor:
     """Return x^2 / 2 where |x| < 1, elsewhere |x| - 1/2.
 
     Both are c (x - c / 2) with c = x cut off at -1 and 1, and c is the derivative.
@@ -169,7 +136,7 @@ def smooth_l1(difference):
     return cut * (difference - 0.5 * cut)
 
 
-def hardest(value, candidate, wanted):
+def hardest(value: Tensor, candidate: Tensor, wanted: Tensor) -> Tensor:
     """Return a mask of the candidates with the highest values in each row; of equal ones the first count.
 
     Args:

@@ -8,13 +8,14 @@ the softmax is taken in the loss and in `ssd.decode`, where it can be taken with
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout
-from mammolib.ssd.pooling import MaxPooling2D
+from mammolib.ssd.pooling import MaxPooling2D, Tensor
 
 VGG_MEAN = (103.939, 116.779, 123.68)
 """Mean blue, green and red of ImageNet: what the VGG weights expect to be subtracted, in their order of channels."""
@@ -50,27 +51,27 @@ class CentreInput(layers.Layer):
         divide_by: what the difference is divided by; 1 is VGG's own convention.
     """
 
-    def __init__(self, mean: Sequence[float] = VGG_MEAN, divide_by: float = 1.0, **options) -> None:
+    def __init__(self, mean: Sequence[float] = VGG_MEAN, divide_by: float = 1.0, **options: Any) -> None:
         super().__init__(autocast=False, **options)
         if not divide_by > 0:
             raise ValueError(f"divide_by: must be positive, got {divide_by}")
         self.mean, self.divide_by = tuple(float(m) for m in mean), float(divide_by)
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         x = (ops.cast(x, "float32") - ops.convert_to_tensor(self.mean, "float32")) * (1 / self.divide_by)
         return ops.cast(x, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], len(self.mean))
 
     def get_config(self) -> dict:
         return super().get_config() | {"mean": self.mean, "divide_by": self.divide_by}
 
-    def save_own_variables(self, store) -> None:
+    def save_own_variables(self, store: Any) -> None:
         """Write the constants beside the weights: weights that learnt on one scale fail silently on another."""
         store["mean"], store["divide_by"] = np.array(self.mean), np.array(self.divide_by)
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         """Compare the constants that came with the weights, if any did."""
         if "divide_by" in store:
             theirs = (*np.asarray(store["mean"]).tolist(), float(np.asarray(store["divide_by"])))
@@ -91,27 +92,27 @@ class L2Normalise(layers.Layer):
         scale: the factor every channel begins with.
     """
 
-    def __init__(self, scale: float = 20.0, **options) -> None:
+    def __init__(self, scale: float = 20.0, **options: Any) -> None:
         super().__init__(**options)
         self.scale = float(scale)
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         self.gamma = self.add_weight(
             name="gamma", shape=(input_shape[-1],), initializer=keras.initializers.Constant(self.scale)
         )
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         square = ops.sum(ops.square(ops.cast(x, "float32")), axis=-1, keepdims=True)
         return x * ops.cast(ops.rsqrt(ops.maximum(square, 1e-12)), x.dtype) * self.gamma
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict:
         return super().get_config() | {"scale": self.scale}
 
 
-def ssd256(classes: int = 2, separable: bool = False, width: float = 1.0, **options) -> keras.Model:
+def ssd256(classes: int = 2, separable: bool = False, width: float = 1.0, **options: Any) -> keras.Model:
     """Return the paper's network (Figures 5 and 6) for 256 x 256 greyscale images.
 
     With the defaults it has 23,715,730 parameters, with `separable=True` 4,820,525 (Table 2): the paper's, exactly.
@@ -134,7 +135,7 @@ def ssd256(classes: int = 2, separable: bool = False, width: float = 1.0, **opti
     return build(SSD256, classes, separable, width, **{"channels": 1, "name": "ssd256", **options})
 
 
-def ssd300(classes: int = 20, separable: bool = False, width: float = 1.0, **options) -> keras.Model:
+def ssd300(classes: int = 20, separable: bool = False, width: float = 1.0, **options: Any) -> keras.Model:
     """Return the SSD300 of Liu et al. for 300 x 300 colour images: 26,285,486 parameters with 20 classes.
 
     Colours are expected in VGG's order: blue, green, red. Otherwise as `ssd256`, with 8732 default boxes.
@@ -142,7 +143,7 @@ def ssd300(classes: int = 20, separable: bool = False, width: float = 1.0, **opt
     return build(SSD300, classes, separable, width, **{"channels": 3, "name": "ssd300", **options})
 
 
-def ssd512(classes: int = 20, separable: bool = False, width: float = 1.0, **options) -> keras.Model:
+def ssd512(classes: int = 20, separable: bool = False, width: float = 1.0, **options: Any) -> keras.Model:
     """Return the SSD512 of Liu et al. for 512 x 512 colour images, with 24564 default boxes; see `ssd300`."""
     return build(SSD512, classes, separable, width, **{"channels": 3, "name": "ssd512", **options})
 
@@ -192,9 +193,9 @@ def build(
     inputs = keras.Input((layout.size, layout.size, channels), name="image")
     x = CentreInput(mean, divide_by, name="centre")(inputs)
     sources = {}
-    for block, filters in enumerate(BACKBONE, start=1):
-        for i, n in enumerate(filters, start=1):
-            x = conv(x, f"conv{block}_{i}", n, 3)
+    for block, widths in enumerate(BACKBONE, start=1):
+        for i, filters in enumerate(widths, start=1):
+            x = conv(x, f"conv{block}_{i}", filters, 3)
         if block == 4:
             sources["conv4_3_norm"] = L2Normalise(name="conv4_3_norm")(x)
         pool, stride = (2, 2) if block < 5 else (3, 1)
@@ -207,12 +208,12 @@ def build(
         x = conv(x, layer, filters, kernel, stride, padding="valid")
         if layer.endswith("_2"):
             sources[layer] = x
-    logits, offsets = [], []
+    heads: dict[str, list[Tensor]] = {"logits": [], "offsets": []}
     for (source, x), cells, per_cell in zip(sources.items(), layout.maps, layout.per_cell, strict=True):
-        for found, kind, n in ((logits, "conf", classes + 1), (offsets, "loc", 4)):
+        for part, kind, n in (("logits", "conf", classes + 1), ("offsets", "loc", 4)):
             head = conv.head(x, f"{source}_{kind}", per_cell * n)
-            found.append(layers.Reshape((cells * cells * per_cell, n), name=f"{source}_{kind}_boxes")(head))
-    parts = [layers.Concatenate(axis=1, name=n)(p) for n, p in (("logits", logits), ("offsets", offsets))]
+            heads[part].append(layers.Reshape((cells * cells * per_cell, n), name=f"{source}_{kind}_boxes")(head))
+    parts = [layers.Concatenate(axis=1, name=part)(of_maps) for part, of_maps in heads.items()]
     outputs = layers.Concatenate(axis=-1, dtype="float32", name="predictions")(parts)  # the loss works in float32
     return keras.Model(inputs, outputs, name=name)
 
@@ -223,7 +224,16 @@ class _Convolutions:
     def __init__(self, separable: bool, width: float, l2: float, regularise_separable: bool) -> None:
         self.separable, self.width, self.l2, self.explicit = separable, width, l2, regularise_separable
 
-    def __call__(self, x, name, filters, kernel, stride=1, padding="same", dilation=1):
+    def __call__(
+        self,
+        x: Tensor,
+        name: str,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: str = "same",
+        dilation: int = 1,
+    ) -> Tensor:
         shared = {
             "filters": max(1, round(filters * self.width)),
             "kernel_size": kernel,
@@ -248,13 +258,13 @@ class _Convolutions:
             }
         return layers.SeparableConv2D(**shared, **factors)(x)
 
-    def head(self, x, name, filters):
+    def head(self, x: Tensor, name: str, filters: int) -> Tensor:
         return layers.Conv2D(filters, 3, padding="same", data_format="channels_last", name=name, **self._plain())(x)
 
-    def _plain(self) -> dict:
+    def _plain(self) -> dict[str, Any]:
         return {"kernel_initializer": "he_normal", "kernel_regularizer": self._decay()}
 
-    def _decay(self):
+    def _decay(self) -> keras.regularizers.Regularizer | None:
         return keras.regularizers.L2(self.l2) if self.l2 else None
 
 
@@ -287,22 +297,23 @@ def load_imagenet(model: keras.Model, source: keras.Model | str | None = None) -
         OSError: the weights cannot be fetched or read.
         ValueError: a layer does not fit; names it. Then no layer has been changed.
     """
-    if source is None or isinstance(source, str):
-        try:
-            source = keras.applications.VGG16(
-                include_top=False, weights=source or "imagenet", input_shape=(224, 224, 3)
-            )
-        except Exception as err:  # Keras raises bare Exceptions here, and h5py and urllib their own
-            reason = " ".join(str(err).split())[:200]
-            raise OSError(f"ImageNet weights: cannot be had from {source or 'keras.applications'}: {reason}") from None
+    network = source if isinstance(source, keras.Model) else _fetch_vgg16(source)
     names = {f"conv{b}_{i}": f"block{b}_conv{i}" for b, n in enumerate(BACKBONE, 1) for i in range(1, len(n) + 1)}
-    found = {}
-    for name, theirs in names.items():
-        layer, weights = model.get_layer(name), source.get_layer(theirs).get_weights()
-        have, need = [w.shape for w in weights], [tuple(w.shape) for w in layer.weights]
+    weights = {name: network.get_layer(theirs).get_weights() for name, theirs in names.items()}
+    for name, arrays in weights.items():
+        have, need = [w.shape for w in arrays], [tuple(w.shape) for w in model.get_layer(name).weights]
         if have != need:
-            raise ValueError(f"load_imagenet: layer {name} has weights of shapes {need}, VGG16's {theirs} has {have}")
-        found[name] = weights
-    for name, weights in found.items():
-        model.get_layer(name).set_weights(weights)
-    return list(found)
+            raise ValueError(
+                f"load_imagenet: layer {name} has weights of shapes {need}, VGG16's {names[name]} has {have}"
+            )
+    for name, arrays in weights.items():
+        model.get_layer(name).set_weights(arrays)
+    return list(weights)
+
+
+def _fetch_vgg16(file: str | None) -> keras.Model:
+    try:
+        return keras.applications.VGG16(include_top=False, weights=file or "imagenet", input_shape=(224, 224, 3))
+    except Exception as err:  # Keras raises bare Exceptions here, and h5py and urllib their own
+        reason = " ".join(str(err).split())[:200]
+        raise OSError(f"ImageNet weights: cannot be had from {file or 'keras.applications'}: {reason}") from None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
+
+Tensor = Any
+"""An array of whichever backend Keras runs on."""
 
 
 @keras.saving.register_keras_serializable(package="mammolib")
@@ -16,7 +21,7 @@ class MaxPooling2D(layers.MaxPooling2D):
     scatter. Other windows and other backends use Keras's own.
     """
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         if keras.backend.backend() == "jax" and self.data_format == "channels_last":
             window, even = (tuple(self.pool_size), tuple(self.strides)), x.shape[1] % 2 == x.shape[2] % 2 == 0
             if window == ((2, 2), (2, 2)) and even:
@@ -26,12 +31,13 @@ class MaxPooling2D(layers.MaxPooling2D):
         return super().call(x)
 
 
-def pool_halves(x):
+def pool_halves(x: Tensor) -> Tensor:
     """Return the maximum of each 2 x 2 block: (B, H, W, C) with even sides becomes (B, H/2, W/2, C)."""
     _, height, width, channels = x.shape
     blocks = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
     fixed = ops.stop_gradient(blocks)
-    largest, place = fixed[:, :, 0, :, 0], 0
+    largest: Tensor = fixed[:, :, 0, :, 0]
+    place: Tensor = 0
     for number, (i, j) in enumerate(((0, 1), (1, 0), (1, 1)), start=1):
         other = fixed[:, :, i, :, j]
         stays = ops.logical_or(largest >= other, ops.isnan(largest))
@@ -42,7 +48,7 @@ def pool_halves(x):
     return ops.sum(ops.where(chosen, blocks, ops.zeros((), x.dtype)), axis=(2, 4))
 
 
-def pool_neighbours(x):
+def pool_neighbours(x: Tensor) -> Tensor:
     """Return the maximum of the 3 x 3 cells around each cell, (B, H, W, C): first along rows, then along columns."""
     for axis in (2, 1):
         border = [(0, 0)] * 4
@@ -53,5 +59,5 @@ def pool_neighbours(x):
     return x
 
 
-def _larger(a, b):
+def _larger(a: Tensor, b: Tensor) -> Tensor:
     return ops.where(ops.logical_or(a >= b, ops.isnan(a)), a, b)

@@ -1,8 +1,8 @@
-"""From lesions to what a network should answer: matching truths with default boxes, and encoding boxes as offsets.
+"""Training targets: assigning default boxes to lesions, and encoding boxes as offsets.
 
 Everything here is NumPy in float64 and runs once, before training. `keras.utils.bounding_boxes` encodes the same
 offsets, box by box with its anchor, on whatever backend is loaded; the tests hold `encode` and `decode` against it.
-It does not match, and importing it takes longer than all targets of the paper.
+It assigns nothing, and importing it takes longer than all targets of the paper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mammolib.geometry import Symmetry, Truths, as_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
+from mammolib.geometry import Symmetry, Truths, as_boxes, cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from mammolib.ssd.boxes import SSD256, Layout, default_boxes
 
 if TYPE_CHECKING:
@@ -25,11 +25,9 @@ VARIANCES = (0.1, 0.1, 0.2, 0.2)
 MIRROR = Symmetry.of(2, flip=True)
 """The one symmetry that SSD's augmentation keeps here: left and right change places."""
 
-_CHUNK = 8  # truths at once: 8 x 6132 float64 stay in a core's second-level cache
 
-
-def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
-    """Say how a default box must move to become a box (Liu et al. 2016, equation 2).
+def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.floating]:
+    """Return the offsets that turn default boxes into given boxes (Liu et al. 2016, equation 2).
 
     Args:
         cxcywh: (..., 4) boxes, relative to the image.
@@ -46,7 +44,7 @@ def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
     return offsets / VARIANCES
 
 
-def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
+def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.floating]:
     """Move default boxes by offsets; the inverse of `encode`.
 
     Args:
@@ -67,7 +65,7 @@ def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.float64]:
 
 
 def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.intp]:
-    """Say which truth of one image each default box answers for (Liu et al. 2016, section 2.2).
+    """Return which truth of one image each default box answers for (Liu et al. 2016, section 2.2).
 
     First every truth gets one default box of its own: of all pairs still free, the one with the highest overlap is
     joined, and so on until no truth is left. Then every other default box is joined to the truth it overlaps most, if
@@ -91,15 +89,19 @@ def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.
     overlap = np.asarray(overlap, float)
     if overlap.ndim != 2:
         raise ValueError(f"overlap: expected (truths, default boxes), got shape {overlap.shape}")
-    matched = np.full(overlap.shape[1], -1)
+    assigned = np.full(overlap.shape[1], -1)
     if not overlap.size:
-        return matched
-    truth = overlap.argmax(axis=0)
-    good = overlap[truth, np.arange(len(matched))] >= threshold
-    matched[good] = truth[good]
-    for row, box in _own_boxes(overlap):
-        matched[box] = row
-    return matched
+        return assigned
+    hits = np.flatnonzero((overlap >= threshold).any(axis=0))
+    assigned[hits] = overlap[:, hits].argmax(axis=0)
+    free = overlap.copy()
+    for _ in range(len(overlap)):
+        truth, box = np.unravel_index(free.argmax(), free.shape)
+        if not free[truth, box] > 0:
+            break
+        assigned[box] = truth
+        free[truth], free[:, box] = 0, 0
+    return assigned
 
 
 def make_targets(
@@ -133,13 +135,18 @@ def make_targets(
             row = np.flatnonzero(bad)[0]
             raise ValueError(f"truths.box, row {row} (image {truths.image[row]}): {box[row].tolist()} {what}")
     box = box / size
-    out = np.zeros((truths.n_images, layout.n_boxes, 5), dtype)
-    order = np.argsort(truths.image, kind="stable")
-    image, at, lesion = _matches(box[order], truths.image[order], threshold, layout)
-    lesion = order[lesion]
-    out[image, at, 0] = truths.label[lesion]
-    out[image, at, 1:] = encode(xyxy_to_cxcywh(box)[lesion], default[at])
-    return out
+    corners = np.asfortranarray(cxcywh_to_xyxy(default))  # by columns: the overlaps are computed twice as fast
+    targets = np.zeros((truths.n_images, layout.n_boxes, 5), dtype)
+    hits = [np.zeros((2, 0), int)]
+    for image in np.unique(truths.image):
+        rows = np.flatnonzero(truths.image == image)
+        assigned = assign(paired_iou(box[rows, None], corners), threshold)
+        at = np.flatnonzero(assigned >= 0)
+        hits.append(np.stack([rows[assigned[at]], at]))
+    lesion, at = np.concatenate(hits, axis=1)
+    targets[truths.image[lesion], at, 0] = truths.label[lesion]
+    targets[truths.image[lesion], at, 1:] = encode(xyxy_to_cxcywh(box[lesion]), default[at])
+    return targets
 
 
 def samples(crops: Crops, rows: ArrayLike, flip: bool = False) -> Samples:
@@ -161,65 +168,7 @@ def samples(crops: Crops, rows: ArrayLike, flip: bool = False) -> Samples:
     return Samples(taken.images, make_targets(truths, size, dtype=np.float16), mirrored)
 
 
-def _matches(box: NDArray, image: NDArray, threshold: float, layout: Layout) -> tuple[NDArray, NDArray, NDArray]:
-    """Match every image; (image, default box, truth) of each hit. Truths are sorted by image.
-
-    Images with one truth, nearly all there are, need no loop: a chunk of them is matched at once.
-    """
-    corners = cxcywh_to_xyxy(default_boxes(layout)).T
-    starts = np.flatnonzero(np.diff(image, prepend=-1))
-    many = np.diff(starts, append=len(image)) > 1
-    hits = [np.zeros((3, 0), int)]
-    single = starts[~many]
-    for rows in (single[i : i + _CHUNK] for i in range(0, len(single), _CHUNK)):
-        overlap = _overlaps(box[rows], corners)
-        hit = overlap >= threshold
-        best = overlap.argmax(axis=1)
-        every = np.arange(len(rows))
-        hit[every, best] |= overlap[every, best] > 0
-        row, at = np.divmod(np.flatnonzero(hit), hit.shape[1])
-        hits.append(np.stack([image[rows[row]], at, rows[row]]))
-    for start, stop in zip(starts[many], np.append(starts, len(image))[1:][many], strict=True):
-        found = assign(_overlaps(box[start:stop], corners), threshold)
-        at = np.flatnonzero(found >= 0)
-        hits.append(np.stack([np.full(len(at), image[start]), at, start + found[at]]))
-    return tuple(np.concatenate(hits, axis=1))
-
-
-def _overlaps(box: NDArray, corners: NDArray) -> NDArray[np.float64]:
-    """IoU of (T, 4) `xyxy` boxes with default boxes given as four rows; `geometry.iou` without temporaries."""
-    x1, y1, x2, y2 = (box[:, i, None] for i in range(4))
-    width, height = np.minimum(x2, corners[2]), np.minimum(y2, corners[3])
-    left = np.maximum(x1, corners[0])
-    width -= left
-    np.maximum(width, 0, out=width)
-    height -= np.maximum(y1, corners[1], out=left)
-    np.maximum(height, 0, out=height)
-    shared = np.multiply(width, height, out=width)
-    union = np.add((x2 - x1) * (y2 - y1), (corners[2] - corners[0]) * (corners[3] - corners[1]), out=height)
-    union -= shared
-    return np.divide(shared, union, out=shared)
-
-
-def _own_boxes(overlap: NDArray) -> list[tuple[int, int]]:
-    """The first step of `assign`: (truth, default box) pairs, best pair first, every row and column at most once."""
-    best = overlap.argmax(axis=1)
-    value = overlap[np.arange(len(overlap)), best]
-    free, open_, pairs = np.ones(overlap.shape[1], bool), np.ones(len(overlap), bool), []
-    for _ in range(len(overlap)):
-        row = int(np.where(open_, value, -1).argmax())
-        if not value[row] > 0:
-            break
-        pairs.append((row, int(best[row])))
-        free[best[row]], open_[row] = False, False
-        for other in np.flatnonzero(open_ & ~free[best]):  # those that have just lost their first choice
-            left = np.where(free, overlap[other], -1)
-            best[other] = left.argmax()
-            value[other] = left[best[other]]
-    return pairs
-
-
-def _with_area(boxes: ArrayLike, name: str, corners: bool = False) -> NDArray[np.float64]:
+def _with_area(boxes: ArrayLike, name: str, corners: bool = False) -> NDArray[np.floating]:
     """Return boxes as floats, or say which one has no width or no height."""
     b = as_boxes(boxes, name, ordered=corners)
     size = b[..., 2:] - b[..., :2] if corners else b[..., 2:]

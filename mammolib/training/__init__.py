@@ -7,10 +7,10 @@ continues to those same weights; a run whose loss explodes is a result.
 
 from __future__ import annotations
 
-from mammolib.training.checkpoint import Checkpoint, weights_digest
+from mammolib.training.checkpoint import Checkpoint
 from mammolib.training.checks import OutOfMemory, out_of_memory
 from mammolib.training.export import export_weights, load_network, load_weights, read_weights
-from mammolib.training.feed import Loss, Samples, accuracy, epoch_order, epoch_plan, one_hot, predict, quiet
+from mammolib.training.feed import Loss, Samples, epoch_order, epoch_plan, predict, quiet
 from mammolib.training.history import History
 from mammolib.training.loop import CHECKPOINT, Run, train
 from mammolib.training.schedule import Schedule
@@ -27,18 +27,15 @@ __all__ = [
     "Samples",
     "Schedule",
     "Settings",
-    "accuracy",
     "device_kind",
     "epoch_order",
     "epoch_plan",
     "export_weights",
     "load_network",
     "load_weights",
-    "one_hot",
     "out_of_memory",
     "predict",
     "quiet",
     "read_weights",
     "train",
-    "weights_digest",
 ]

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.files import atomic
-from mammolib.training.settings import number, whole
 
 FORMAT = 2
 HEADER = ("update", "identity", "notes", "clock", "cores")
 CLOCK = ("seconds", "epoch_seconds", "images", "steady_seconds")
 """What every checkpoint's clock counts."""
+AGAIN = "move it away to begin again"
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ class Checkpoint:
     identity: Mapping[str, Any]
     model: Sequence[NDArray]
     optimizer: Sequence[NDArray]
-    history: Mapping[str, Mapping[str, Sequence[float]]]
+    history: Mapping[str, dict[str, list[float]]]
     notes: Mapping[str, Any]
     clock: Mapping[str, float]
     cores: int
 
     def finite(self, apart: Collection[int] = ()) -> bool:
-        """Say whether every weight and every number of the optimizer's state is finite.
+        """Return whether every weight and every number of the optimizer's state is finite.
 
         Args:
-            apart: places in `optimizer` that are not looked at: what it holds only to be read, such as gradient norms.
+            apart: places in `optimizer` to leave out: what is only recorded there, such as gradient norms.
         """
         state = [v for place, v in enumerate(self.optimizer) if place not in apart]
         return all(np.isfinite(v).all() for v in (*self.model, *state) if v.dtype.kind == "f")
@@ -59,7 +59,7 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; the old file stays until the new one is complete and on the disk."""
     header = {name: getattr(checkpoint, name) for name in HEADER} | {"format": FORMAT}
-    members = {"header": np.array(json.dumps(header))}
+    members: dict[str, Any] = {"header": np.array(json.dumps(header))}
     members |= {f"model/{i}": v for i, v in enumerate(checkpoint.model)}
     members |= {f"optimizer/{i}": v for i, v in enumerate(checkpoint.optimizer)}
     for axis, columns in checkpoint.history.items():
@@ -81,74 +81,36 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        ValueError: the file is damaged, by accident or on purpose, or of another format; it is left as it is.
+        ValueError: the file is damaged or of another format; it is left as it is.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             members = {name: file[name] for name in file.files}
         header = json.loads(str(members["header"]))
         version = header["format"]
-        if version == FORMAT:
-            return _checkpoint(members, header)
+        if version == FORMAT and str(members.pop("digest")) != digest_of(members):
+            raise ValueError("its checksum does not fit")
     except FileNotFoundError:
         raise
     except Exception as err:  # whatever zipfile, zlib, NumPy and JSON make of bytes that are not what they should be
         reason = " ".join(str(err).split()) or type(err).__name__
-        raise ValueError(f"{path}: the checkpoint is damaged ({reason}); move it away to begin again") from None
-    away = "move it away to begin again"
-    raise ValueError(f"{path}: checkpoint format {version!r}, this version reads {FORMAT}; {away}")
-
-
-def _checkpoint(members: dict[str, NDArray], header: dict[str, Any]) -> Checkpoint:
-    """Make a checkpoint of a file's arrays, or raise a ValueError that says what is wrong with them."""
-    if str(members.pop("digest", "")) != digest_of(members):
-        raise ValueError("its checksum does not fit")
-    groups: dict[str, list[NDArray]] = {"model": [], "optimizer": []}
+        raise ValueError(f"{path}: the checkpoint is damaged ({reason}); {AGAIN}") from None
+    if version != FORMAT:
+        raise ValueError(f"{path}: checkpoint format {version!r}, this version reads {FORMAT}; {AGAIN}")
     history: dict[str, dict[str, list[float]]] = {"epoch": {}, "update": {}}
     for name, values in members.items():
-        group, _, rest = name.partition("/")
-        if group == "history":
-            axis, _, column = rest.partition("/")
-            if values.ndim != 1 or values.dtype.kind != "f":
-                raise ValueError(f"{name} is no column of numbers")
+        if name.startswith("history/"):
+            _, axis, column = name.split("/", 2)
             history[axis][column] = values.tolist()
-        elif group != "header":
-            groups[group].append(values)
-    state = Checkpoint(**groups, history=history, **{name: header[name] for name in HEADER})
-    lengths = {axis: {len(column) for column in columns.values()} for axis, columns in history.items()}
-    if lengths["update"] != ({state.update} if state.update else set()) or len(lengths["epoch"]) > 1:
-        raise ValueError(f"update {state.update!r} does not fit its history")
-    for name, good in (
-        ("update", whole(state.update, 0)),
-        ("cores", whole(state.cores, 1)),
-        *((name, isinstance(header[name], dict)) for name in ("identity", "notes", "clock")),
-        ("clock", set(CLOCK) <= set(state.clock) and all(number(v) and v >= 0 for v in state.clock.values())),
-    ):
-        if not good:
-            raise ValueError(f"{name} {header[name]!r} does not fit")
-    return state
+    model, optimizer = ([v for k, v in members.items() if k.startswith(f"{part}/")] for part in ("model", "optimizer"))
+    return Checkpoint(model=model, optimizer=optimizer, history=history, **{name: header[name] for name in HEADER})
 
 
-def check(
-    path: Path, state: Checkpoint, model: Sequence[Any], optimizer: Sequence[Any], recorded: Collection[int] = ()
-) -> None:
-    """Raise a ValueError unless a checkpoint's arrays fit a model's and an optimizer's variables and are finite."""
-    for arrays, variables in ((state.model, model), (state.optimizer, optimizer)):
-        if [v.shape for v in arrays] != [tuple(v.shape) for v in variables] or any(
-            v.dtype.kind not in "fiub" for v in arrays
-        ):
-            raise ValueError(
-                f"{path}: the checkpoint is damaged (its variables do not fit); move it away to begin again"
-            )
-    if not state.finite(recorded):
-        raise ValueError(f"{path}: the checkpoint is damaged (a number is not finite); move it away to begin again")
-
-
-def compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def compare(path: Path, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise a ValueError that names the first thing in which a checkpoint's identity differs from the run's."""
-    away = "move it away to begin again, or continue with what it was made with"
-    for name in dict.fromkeys([*wanted, *found]):
-        old, new = found.get(name), wanted.get(name)
+    away = f"{AGAIN}, or continue with what it was made with"
+    for name in dict.fromkeys([*wanted, *stored]):
+        old, new = stored.get(name), wanted.get(name)
         if old == new:
             continue
         if name == "data":
@@ -161,11 +123,9 @@ def compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         raise ValueError(f"{path}: the checkpoint was made with {name} {old!r}, this run has {new!r}; {away}")
 
 
-def variables_of(network: keras.Model) -> list[list]:
+def variables_of(network: keras.Model) -> list[list[Any]]:
     """Return [path, shape, dtype] of every variable, for a checkpoint's identity."""
-    paths = [v.path for v in network.variables]
-    rows = zip(paths, network.variables, strict=True)
-    return [[path.rsplit("/", 1)[-1], list(v.shape), str(v.dtype)] for path, v in rows]
+    return [[v.path.rsplit("/", 1)[-1], list(v.shape), str(v.dtype)] for v in network.variables]
 
 
 def _first_difference(old: list | None, new: list | None) -> str:
@@ -185,12 +145,3 @@ def assign(variables: Sequence[Any], values: Sequence[NDArray]) -> None:
     """Put host arrays back into Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Return the SHA-256 over a model's weights, in order, with their shapes; equal weights give equal digests."""
-    h = hashlib.sha256()
-    for value in to_numpy(model.weights):
-        h.update(f"{value.dtype.str}{value.shape}".encode())
-        h.update(np.ascontiguousarray(value).data)
-    return h.hexdigest()

@@ -1,4 +1,4 @@
-"""What cannot be trained, said in one line: images or targets that do not suit the network, memory that ran out."""
+"""One-line errors for what cannot be trained: images or targets that do not fit the network, too little memory."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def out_of_memory(err: BaseException) -> bool:
 
 
 def too_large(batch: int, size: Sequence[int]) -> str:
-    """Say that memory ran out, and what to do."""
+    """Return the message that memory ran out, and what to do."""
     side, memory = "x".join(str(v) for v in size), f"the {device_kind()}'s memory"
     if batch > 1:
         return f"batch: {batch} images of {side} do not fit into {memory}; try a batch of {batch // 2}"
     return (
-        f"batch: not even one image of {side} fits into {memory}; take a narrower network, mixed_bfloat16, "
-        "a device with more memory, or keep the images on the host (resident=False)"
+        f"batch: not even one image of {side} fits into {memory}; take a narrower network, mixed_bfloat16 "
+        "or a device with more memory"
     )

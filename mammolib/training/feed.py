@@ -1,4 +1,4 @@
-"""Images on the device, batches as numbers.
+"""Keep the images on the device and feed batches as row indices.
 
 Keras's `fit` is given rows of (image number, view), a few bytes each; the images and targets lie on the device as
 unsigned bytes and are picked out there. The order and the mirroring of an epoch depend on the seed and the epoch
@@ -29,7 +29,7 @@ with each array of targets before the first update, and it raises a ValueError f
 
 @dataclass(frozen=True)
 class Samples:
-    """Images and what to learn from them.
+    """Images and their targets.
 
     Attributes:
         images: (N, H, W) uint8 grey levels.
@@ -117,16 +117,15 @@ COLUMNS = 16
 class Fed(keras.Model):
     """A network together with the images it learns from; what `fit` trains.
 
-    Its input is the plan's rows or, where the images are not resident, (rows, images, targets). Every batch writes
-    its loss, the loss's parts, the L2 term and the measures into one row of `trace`, a table that stays on the device
-    until the host asks for it.
+    Its input is rows of the plan: (image number, view). Every batch writes its loss, the loss's parts, the L2 term and
+    the measures into one row of `trace`, a table that stays on the device until the host asks for it.
 
     Args:
         network: takes (B, H, W, channels) grey levels in 0-255.
         loss: see `Loss`; its parts are averaged over the batch and added up.
         measures: further quantities to record, by name, each (targets, outputs) -> scalar or one per image.
         rows: rows of the trace: the most batches between two readings.
-        samples: sets that follow each other in the numbering of images, held on the device; empty if fed from the host.
+        samples: sets that follow each other in the numbering of images.
         flip: whether rows may ask for view 1.
     """
 
@@ -136,7 +135,7 @@ class Fed(keras.Model):
         loss: Loss,
         measures: Mapping[str, Loss],
         rows: int,
-        samples: Sequence[Samples] = (),
+        samples: Sequence[Samples],
         flip: bool = False,
     ) -> None:
         super().__init__(dtype="float32")  # of this shell alone: the network's layers have their own policies
@@ -145,27 +144,26 @@ class Fed(keras.Model):
         self.columns: tuple[str, ...] = ()  # known once Keras has traced a step
         self.trace = _held(np.zeros((rows, COLUMNS), np.float32), "trace")
         self.place = _held(np.zeros((), np.int32), "place")
-        self.resident = bool(samples)
-        if samples:
-            self.images = _held(np.concatenate([s.images for s in samples]), "images")
-            targets = [s.targets for s in samples]
-            self.offset = 0
-            if flip and samples[0].mirrored is not None:
-                self.offset = sum(len(s) for s in samples)
-                targets += [s.targets if s.mirrored is None else s.mirrored for s in samples]
-            self.targets = _held(np.concatenate(targets), "targets")
+        self.images = _held(np.concatenate([s.images for s in samples]), "images")
+        targets, self.mirrored_at = [s.targets for s in samples], 0
+        if flip and samples[0].mirrored is not None:
+            self.mirrored_at = sum(len(s) for s in samples)
+            targets += [s.targets if s.mirrored is None else s.mirrored for s in samples]
+        self.targets = _held(np.concatenate(targets), "targets")
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Show the images of the rows `x` to the network."""
-        rows, images = (x, ops.take(self.images.value, x[:, 0], axis=0)) if self.resident else x[:2]
+        images = ops.take(self.images.value, x[:, 0], axis=0)
         if self.flip:
-            images = ops.where(rows[:, 1][:, None, None] == 1, ops.flip(images, axis=2), images)
+            images = ops.where(x[:, 1][:, None, None] == 1, ops.flip(images, axis=2), images)
         return self.network(grey_to_input(images, self.network), training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         """Return the total loss of a batch and write its parts into the trace; the hook of Keras on any backend."""
-        targets = ops.take(self.targets.value, x[:, 0] + self.offset * x[:, 1], axis=0) if self.resident else x[2]
+        targets = ops.take(self.targets.value, x[:, 0] + self.mirrored_at * x[:, 1], axis=0)
         outputs = keras.tree.map_structure(lambda v: ops.cast(v, "float32"), y_pred)
         parts = _parts(self.loss_function(targets, outputs))
         l2 = sum((ops.cast(value, "float32") for value in self.losses), ops.zeros(()))
@@ -188,65 +186,33 @@ class Fed(keras.Model):
         self.place.assign(ops.zeros((), "int32"))
         return dict(zip(self.columns, table.T, strict=False))
 
-    def show(
-        self,
-        plan: NDArray[np.int32],
-        batch: int,
-        sets: Sequence[Samples] = (),
-        watch: keras.callbacks.Callback | None = None,
-    ) -> None:
+    def show(self, plan: NDArray[np.int32], batch: int, watch: keras.callbacks.Callback | None = None) -> None:
         """Train on the rows of a plan, or test on them if nobody watches; `read` returns what came of it.
 
-        TensorFlow gets its batches one by one unless several go into one execution: after the last batch of `fit`, the
-        thread that tunes tf.data sleeps on, up to as long again as all the batches took.
+        TensorFlow gets its batches one by one: after the last batch of `fit`, the thread that tunes tf.data sleeps on,
+        up to as long again as all the batches took.
 
         Args:
             plan: (rows, 2) image number and view.
             batch: rows in a batch.
-            sets: where the images come from, if they are not resident.
             watch: told of every batch of a training; it may end it by `stop_training`.
         """
-        batches = Batches(plan, () if self.resident else sets, batch)
-        if keras.backend.backend() == "tensorflow" and self.steps_per_execution == 1:
-            self.reset_metrics()
-            self.stop_training = False
-            for number in range(len(batches)):
-                if watch is None:
-                    self.test_on_batch(*batches[number])
-                    continue
-                watch.on_train_batch_end(number, self.train_on_batch(*batches[number], return_dict=True))
-                if self.stop_training:
-                    break
+        if keras.backend.backend() != "tensorflow":
+            if watch is None:
+                self.evaluate(plan, batch_size=batch, verbose=0)
+            else:
+                self.fit(plan, batch_size=batch, shuffle=False, verbose=0, callbacks=[watch])
             return
-        x = {"x": plan, "batch_size": batch} if self.resident else {"x": batches}
-        if watch is None:
-            self.evaluate(**x, verbose=0)
-        else:
-            self.fit(**x, shuffle=False, verbose=0, callbacks=[watch])
-
-
-class Batches(keras.utils.PyDataset):
-    """The batches of a plan: its rows, with their images and targets if these are gathered on the host."""
-
-    def __init__(self, plan: NDArray, samples: Sequence[Samples], batch: int) -> None:
-        super().__init__()
-        self.plan, self.samples, self.batch = plan, samples, batch
-        self.first = np.cumsum([0, *(len(s) for s in samples)])
-
-    def __len__(self) -> int:
-        return -(-len(self.plan) // self.batch)
-
-    def __getitem__(self, number: int) -> tuple:
-        rows = self.plan[number * self.batch : (number + 1) * self.batch]
-        if not self.samples:
-            return (rows,)
-        one = int(np.searchsorted(self.first, rows[0, 0], side="right")) - 1  # a plan stays within one set
-        samples, index = self.samples[one], rows[:, 0] - self.first[one]
-        targets = samples.targets[index]
-        if samples.mirrored is not None and rows[:, 1].any():
-            view = rows[:, 1].reshape(-1, *[1] * (targets.ndim - 1))
-            targets = np.where(view == 1, samples.mirrored[index], targets)
-        return ((rows, samples.images[index], targets),)
+        self.reset_metrics()
+        self.stop_training = False
+        for number, start in enumerate(range(0, len(plan), batch)):
+            rows = plan[start : start + batch]
+            if watch is None:
+                self.test_on_batch(rows)
+                continue
+            watch.on_train_batch_end(number, self.train_on_batch(rows, return_dict=True))
+            if self.stop_training:
+                break
 
 
 def grey_to_input(images: Any, network: keras.Model) -> Any:
@@ -279,11 +245,11 @@ def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 64) -> N
     samples = Samples(images, np.zeros(len(images), np.uint8))
     channels = model.inputs[0].shape[-1]
     with quiet():
-        said = [
+        outputs = [
             model.predict_on_batch(np.repeat(x[..., None], channels, axis=-1).astype(np.float32))
             for x in np.split(samples.images, range(batch, len(images), batch))
         ]
-    return np.concatenate(said).astype(np.float32)
+    return np.concatenate(outputs).astype(np.float32)
 
 
 @contextmanager
@@ -296,23 +262,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def one_hot(labels: NDArray[np.integer], classes: int, name: str = "labels") -> NDArray[np.float32]:
-    """Turn (N,) labels 0 to classes - 1 into (N, classes) zeros and ones.
-
-    Raises:
-        ValueError: names the row and the value that is out of range.
-    """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(f"{name}: must be whole numbers in one row, got {labels.dtype} of shape {labels.shape}")
-    bad = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(bad):
-        raise ValueError(f"{name}, row {bad[0]}: {labels[bad[0]]} is not in the range 0 to {classes - 1}")
-    return np.eye(classes, dtype=np.float32)[labels]
-
-
-def accuracy(targets: Any, outputs: Any) -> Any:
-    """Say for each image whether the largest output is the class: a measure for `train`."""
-    return ops.equal(ops.argmax(targets, axis=-1), ops.argmax(outputs, axis=-1))

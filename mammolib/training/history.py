@@ -1,4 +1,4 @@
-"""What a training saw, by update and by epoch."""
+"""The training curves: losses, measures and learning rates by update and by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 @dataclass
 class History:
-    """Columns of numbers along two axes.
+    """Per-update and per-epoch training curves.
 
     Attributes:
         update: one value an update: "loss" (the total), its parts by name, "l2", the measures, "learning_rate", and
@@ -38,18 +38,18 @@ class History:
         for name in dict.fromkeys([*self.epoch, *row]):
             self.epoch.setdefault(name, [float("nan")] * done).append(float(row.get(name, float("nan"))))
 
-    def for_record(self, rows: int = 600) -> dict[str, dict[str, list]]:
+    def for_record(self, rows: int = 600) -> dict[str, dict[str, list[Any]]]:
         """Return plain data of at most `rows` points an axis: longer columns become means over blocks of equal length.
 
         Along updates the column "update" says where each block ends; it and "learning_rate" are the block's last value,
         not its mean. What is not finite stays so: a record says where and why.
         """
         n = len(self.update.get("loss", []))
-        updates = {"update": list(range(1, n + 1)), **self.update}
+        updates: dict[str, list[Any]] = {"update": list(range(1, n + 1)), **self.update}
         return {"epoch": _thin(self.epoch, rows), "update": _thin(updates, rows)}
 
 
-def _thin(columns: Mapping[str, Sequence[float]], rows: int) -> dict[str, list]:
+def _thin(columns: Mapping[str, Sequence[float]], rows: int) -> dict[str, list[Any]]:
     n = len(next(iter(columns.values()), []))
     size = max(1, -(-n // rows))
     ends = [*range(size, n, size), n] if n else []

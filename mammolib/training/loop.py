@@ -23,7 +23,7 @@ from mammolib.training.export import fit_weights, load_weights, read_weights
 from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
 from mammolib.training.gradients import record_gradient_norms
 from mammolib.training.history import History
-from mammolib.training.progress import Bar, Watch, wanted
+from mammolib.training.progress import Watch, progress_bar
 from mammolib.training.settings import Execution, Settings, cores
 
 CHECKPOINT = "checkpoint.npz"
@@ -90,7 +90,7 @@ def train(
         loss: a loss of Keras by name, an `ssd.SSDLoss`, whose parts are recorded one by one, or a function, see
             `feed.Loss`. Regularisers of the model are added as "l2". If it can check targets, it does so once, before
             the first update.
-        measures: further quantities to record, such as {"accuracy": training.accuracy}.
+        measures: further quantities to record, such as {"accuracy": keras.metrics.categorical_accuracy}.
         seed: of initial weights, order, mirroring and dropout; not negative.
         execution: how to run.
         folder: where the checkpoint lies; a training found there is continued. None: nothing is kept. A training that
@@ -165,18 +165,10 @@ class _Trainer:
             self.norms = record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
         self.validation_batch = _even_batch(len(validation), settings.batch) if validation is not None else 0
         sets = [training] + ([validation] if validation is not None else [])
-        size = sum(a.nbytes for s in sets for a in (s.images, s.targets, s.mirrored) if a is not None)
-        resident = execution.resident if execution.resident is not None else size <= execution.resident_limit
         rows = max(self.steps, -(-len(validation) // self.validation_batch) if validation is not None else 1)
         loss_function = keras.losses.get(loss) if isinstance(loss, str) else loss
-        self.sets = sets
-        self.fed = Fed(network, loss_function, measures, rows, sets if resident else (), settings.flip)
-        single = keras.backend.backend() != "tensorflow"
-        self.fed.compile(
-            optimizer=self.optimizer,
-            jit_compile=execution.use_jit(),
-            steps_per_execution=1 if single else execution.steps_per_execution,
-        )
+        self.fed = Fed(network, loss_function, measures, rows, sets, settings.flip)
+        self.fed.compile(optimizer=self.optimizer, jit_compile=execution.use_jit())
         kept = {k: v for k, v in settings.as_data().items() if k != "epochs"}
         self.identity: dict[str, Any] = {
             "variables": saved.variables_of(network),
@@ -185,7 +177,8 @@ class _Trainer:
             "data": hashlib.sha256("".join(s.digest() for s in sets).encode()).hexdigest(),
             "backend": keras.backend.backend(),
         }
-        self.history, self.update, self.path = History(), 0, None
+        self.history, self.update = History(), 0
+        self.path: Path | None = None
         self.clock = dict.fromkeys(saved.CLOCK, 0.0)
         self.last: saved.Checkpoint | None = None
         self.made: list[Path] = []
@@ -205,13 +198,13 @@ class _Trainer:
         saved.compare(path, stored.identity, self.identity)
         if stored.update > self.total:
             raise ValueError(f"{path}: the checkpoint is at update {stored.update}, this run ends at {self.total}")
-        saved.check(path, stored, self.network.variables, self.optimizer.variables, self.recorded())
         if stored.cores != cores():
             words = f"{stored.cores} cores, this process has {cores()}: rounding, and so the weights, may differ"
             warnings.warn(f"{path}: the checkpoint was written with {words}", stacklevel=3)
         saved.assign(self.network.variables, stored.model)
         saved.assign(self.optimizer.variables, stored.optimizer)
-        self.update, self.history = stored.update, History(**stored.history, notes=dict(stored.notes))
+        self.update = stored.update
+        self.history = History(stored.history["update"], stored.history["epoch"], dict(stored.notes))
         self.clock, self.last = dict(stored.clock), stored
 
     def recorded(self) -> list[int]:
@@ -242,7 +235,7 @@ class _Trainer:
     def go(self, title: str, watch: Watcher | None) -> Run:
         """Train to the end."""
         settings, first = self.settings, True
-        with Bar(wanted(self.execution.progress), title, self.total, self.update, settings.batch) as bar:
+        with progress_bar(self.execution.progress, title, self.total, self.update, settings.batch) as bar:
             while self.update < self.total:
                 epoch, within = divmod(self.update, self.steps)
                 end = self.stretch_end(epoch)
@@ -254,7 +247,7 @@ class _Trainer:
                     settings.flip,
                 )[within * settings.batch : (end - epoch * self.steps) * settings.batch]
                 began = perf_counter()
-                self.fed.show(plan, settings.batch, self.sets, Watch(bar, self.fed, self.update))
+                self.fed.show(plan, settings.batch, Watch(bar, self.fed, self.update))
                 table = self.fed.read()
                 self.count(perf_counter() - began, len(plan), first)
                 first = False
@@ -288,7 +281,7 @@ class _Trainer:
         return end
 
     def due(self) -> bool:
-        """Say whether a checkpoint is due now; the end of the run always is one."""
+        """Return whether a checkpoint is due now; at the end of the run it always is."""
         every = self.execution.checkpoint_every * (self.steps if self.execution.checkpoint_unit == "epoch" else 1)
         return self.update == self.total or (self.path is not None and self.update % every == 0)
 
@@ -320,7 +313,7 @@ class _Trainer:
         return self.update if len(bad) else None
 
     def end_epoch(self, epoch: int) -> bool:
-        """Close an epoch: its means over images, and the validation; say whether the validation loss is finite."""
+        """Close an epoch: its means over images, and the validation; return whether the validation loss is finite."""
         first = epoch * self.steps
         sizes = np.full(self.update - first, self.settings.batch)
         if self.settings.steps_per_epoch is None and len(sizes) == self.steps:
@@ -332,7 +325,7 @@ class _Trainer:
             began = perf_counter()
             n, batch, after = len(self.validation), self.validation_batch, len(self.training)
             plan = np.stack([np.arange(after, after + n), np.zeros(n, int)], axis=1).astype(np.int32)
-            self.fed.show(plan, batch, self.sets)
+            self.fed.show(plan, batch)
             sizes = np.minimum(batch, n - batch * np.arange(-(-n // batch)))
             row |= {f"val_{name}": float(np.average(v, weights=sizes)) for name, v in self.fed.read().items()}
             self.clock["seconds"] += perf_counter() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -69,7 +70,7 @@ class _Steps(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, values: tuple[float, ...], boundaries: tuple[int, ...], warmup: int) -> None:
         self.values, self.boundaries, self.warmup = values, boundaries, warmup
 
-    def __call__(self, step: object) -> object:
+    def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")  # exact up to 16 million updates
         rate = ops.full_like(step, self.values[0])
         for value, start in zip(self.values[1:], self.boundaries[1:], strict=True):
@@ -78,5 +79,5 @@ class _Steps(keras.optimizers.schedules.LearningRateSchedule):
             rate = rate * ops.minimum(1.0, (step + 1) / self.warmup)
         return rate
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {"values": self.values, "boundaries": self.boundaries, "warmup": self.warmup}

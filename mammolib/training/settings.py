@@ -1,4 +1,4 @@
-"""What a training run is told, as plain data: what decides the weights, and what only decides how fast."""
+"""The settings of a training as plain data: those that decide the weights, and those that only decide the speed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def one_of(value: Any, names: Collection[str]) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights that a training ends with, beside the model, the data and the seed.
+    """The settings that decide the trained weights, beside the model, the data and the seed.
 
     Attributes:
         epochs: how many.
@@ -122,13 +122,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training runs on this machine; nothing here changes what is learnt, rounding apart.
+    """How a training runs on this machine; nothing here changes the result, except for rounding.
 
     Attributes:
         jit: compile with XLA. None: yes with JAX, and with TensorFlow on a GPU (on a CPU it is slower); else no.
-        steps_per_execution: updates between two returns to Python (TensorFlow only; the others ignore it).
-        resident: hold all images on the device. None: when they fit into `resident_limit`.
-        resident_limit: in bytes.
         checkpoint_every: how often a checkpoint is written, in `checkpoint_unit`; also at the end.
         checkpoint_unit: "epoch" or "update".
         progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
@@ -136,22 +133,18 @@ class Execution:
     """
 
     jit: bool | None = None
-    steps_per_execution: int = 1
-    resident: bool | None = None
-    resident_limit: int = 8 * 2**30
     checkpoint_every: int = 10
     checkpoint_unit: str = "epoch"
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps_per_execution", "checkpoint_every"):
-            if not whole(getattr(self, name), 1):
-                raise ValueError(f"execution.{name}: must be at least 1, got {getattr(self, name)!r}")
+        if not whole(self.checkpoint_every, 1):
+            raise ValueError(f"execution.checkpoint_every: must be at least 1, got {self.checkpoint_every!r}")
         if self.checkpoint_unit not in ("epoch", "update"):
             raise ValueError(f"execution.checkpoint_unit: {self.checkpoint_unit!r} is not one of epoch, update")
 
     def use_jit(self) -> bool:
-        """Decide whether XLA compiles the training step on this backend and machine."""
+        """Return whether XLA compiles the training step on this backend and machine."""
         if self.jit is not None:
             return self.jit
         backend = keras.backend.backend()
