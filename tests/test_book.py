@@ -476,7 +476,10 @@ def test_first_pages_show_what_is_done_and_announce_the_rest(project):
     page = book.build_early(root, say=said.append)
     assert page == root / "_build" / "html" / "index.html" and page.is_file()
     assert said == [f"the chapters that are done, and the text of the others: open {page.resolve().as_uri()}"]
-    waits = {n: "This chapter is being executed" in (page.parent / f"chapters/{n}.html").read_text() for n in ("01-a", "02-b")}
+    waits = {
+        n: "This chapter is being executed" in (page.parent / f"chapters/{n}.html").read_text()
+        for n in ("01-a", "02-b")
+    }
     assert waits == {"01-a": False, "02-b": True}
     assert not (source / "chapters" / "02-b.ipynb").exists(), "what was not executed is not staged"
     assert book.build_early(root, say=said.append) is None and len(said) == 1, "pages that are there stay"
