@@ -162,10 +162,10 @@ def build(executed: Path | None, public: bool) -> None:
 @main.command()
 @_chapter_options
 def book(chapters: tuple[str, ...], **options: Any) -> None:
-    """Execute chapters and make the pages: run and build in one."""
+    """Execute chapters and make the pages: run and build in one. First pages appear after the first chapters."""
     from mammolib import book as room
 
-    _run(chapters, **options)
+    _run(chapters, early=lambda: room.build_early(say=click.echo), **options)
     room.build(say=click.echo)
 
 

@@ -468,6 +468,30 @@ def test_pages_that_are_missing_are_noticed(project, monkeypatch):
         book.build(root)
 
 
+@pytest.mark.slow
+def test_first_pages_show_what_is_done_and_announce_the_rest(project):
+    root, said = project(c01_a=chapter("x = 1"), c02_b=chapter("y = 1")), []
+    source = stage_executed(root)
+    (source / "chapters" / "02-b.ipynb").unlink()
+    page = book.build_early(root, say=said.append)
+    assert page == root / "_build" / "html" / "index.html" and page.is_file()
+    assert said == [f"the chapters that are done, and the text of the others: open {page.resolve().as_uri()}"]
+    waits = {
+        n: "This chapter is being executed" in (page.parent / f"chapters/{n}.html").read_text()
+        for n in ("01-a", "02-b")
+    }
+    assert waits == {"01-a": False, "02-b": True}
+    assert not (source / "chapters" / "02-b.ipynb").exists(), "what was not executed is not staged"
+    assert book.build_early(root, say=said.append) is None and len(said) == 1, "pages that are there stay"
+
+
+def test_first_pages_that_cannot_be_made_stop_nothing(project, monkeypatch):
+    root = project(c01_a=chapter("x = 1"))
+    monkeypatch.setattr(render, "JUPYTER_BOOK", [sys.executable, "-c", "raise SystemExit(1)"])
+    assert book.build_early(root, say=pytest.fail) is None
+    assert not (root / "_build" / "html").exists() and not list((root / "_build").glob(".pages-*"))
+
+
 def test_build_names_the_chapters_that_were_not_executed(project):
     root = project(c01_a=chapter(), c02_b=chapter())
     with pytest.raises(ValueError, match=r"not executed: 01-a, 02-b; first `mammolib run 01-a 02-b`"):

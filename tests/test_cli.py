@@ -77,6 +77,7 @@ def test_run_hands_its_options_on(monkeypatch, capsys):
         status, _, err = call(command, *words, capsys=capsys)
         assert status == 1 and err == "mammolib: 1 of 2 chapters failed: 02-b\n"
         asked.pop("say")
+        assert callable(asked.pop("early", None)) == (command == "book")
         assert asked == {
             "chapters": ("01", "02"), "profile": "paper", "data": "x", "seed": 3, "jobs": 2, "timeout": 9, "force": True
         }  # fmt: skip

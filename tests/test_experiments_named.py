@@ -40,7 +40,7 @@ def test_a_classifier_is_changed_and_read_as_asked(seen, tmp_path):
     asked = {k: options[k] for k in ("seed", "split", "reading", "width")}
     assert asked == {"seed": 2, "split": "folds", "reading": "lesion", "width": 0.125}
     named.run_named("cnni-bcc", [], profile=profiles.profile("quick"), data=DATA, store=tmp_path)
-    assert seen[1][1] == classification.QUICK["cnni-bcc"] and seen[1][2]["width"] == 0.125
+    assert seen[1][1] == classification.QUICK["cnni-bcc"] and seen[1][2]["width"] == profiles.profile("quick").width
     assert seen[1][2]["reading"] == "film"
 
 

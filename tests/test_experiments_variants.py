@@ -100,7 +100,7 @@ def test_a_profile_says_which_variant_is_run_and_changes_come_on_top():
     stated = _ask("A", profile=quick, variant="stated", changes={"clip": 1.0}).experiment
     assert (stated.optimizer, stated.divide_by, stated.clip) == ("sgd", 1.0, 1.0)
     own = d.A.but(clip=1.0)
-    assert _ask(own, profile=quick).experiment.changes == {"clip": 1.0, "batch": 16}
+    assert _ask(own, profile=quick).experiment.changes == {"clip": 1.0, "batch": quick.batch}
     assert _ask(own, profile=quick, variant="trains").experiment.optimizer == "adam"
     with pytest.raises(ValueError, match="variant: 'best' is not one of stated, trains"):
         _ask("A", variant="best")

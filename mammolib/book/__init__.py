@@ -6,8 +6,8 @@ In a chapter: ``run = book.start(profile, seed, data)``. From outside: `run`, `b
 
 from mammolib.book.execute import Outcome, run
 from mammolib.book.hygiene import problems
-from mammolib.book.render import build
+from mammolib.book.render import build, build_early
 from mammolib.book.session import Run, start
 from mammolib.book.sources import refresh
 
-__all__ = ["Outcome", "Run", "build", "problems", "refresh", "run", "start"]
+__all__ = ["Outcome", "Run", "build", "build_early", "problems", "refresh", "run", "start"]

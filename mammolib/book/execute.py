@@ -33,6 +33,9 @@ from mammolib.experiments import profiles
 TIMEOUT = {"quick": 900}
 """Seconds a cell may take, by profile; a profile that is not named has no limit."""
 
+EARLY = 2
+"""Executed chapters after which there is something to read."""
+
 KEEP = 4
 """How many executions of one chapter ``_build/executed/`` keeps."""
 
@@ -81,6 +84,7 @@ def run(
     root: Path | None = None,
     source: Path | None = None,
     say: Callable[[str], None] = print,
+    early: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Execute chapters by papermill into the staged source.
 
@@ -99,6 +103,7 @@ def run(
         root: the project's folder; default: found from here upwards.
         source: where executed chapters are staged; default ``_build/source``.
         say: is given one line for each chapter as it is done.
+        early: is called once, when `EARLY` chapters have been executed and others have not.
 
     Returns:
         One outcome for each chapter, in the book's order.
@@ -132,9 +137,11 @@ def run(
             waiting[name] = job
     with _workers(jobs) as begin:
         futures = {begin(name, job): name for name, job in waiting.items()}
-        for future in as_completed(futures):
+        for number, future in enumerate(as_completed(futures), start=1):
             outcome = done[futures[future]] = _stage(future.result(), root, source)
             say(str(outcome))
+            if early is not None and number == EARLY < len(futures):
+                early()
     return [done[name] for name in names]
 
 

@@ -21,7 +21,11 @@ from mammolib.book.reporting import reporting_page
 LEADERBOARD = b"% leaderboard\n"
 """The comment in book/benchmark.md that gives way to the table."""
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
-OPTIONS = ["-q", "-W", "--keep-going", "--path-output"]
+STRICT = ["-W", "--keep-going"]
+OPTIONS = ["-q", *STRICT, "--path-output"]
+WAITING = """```{note}
+This chapter is being executed. Its figures and tables appear here when the command has ended: reload the page then.
+```"""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|^\w*(Error|Exception)\b")
 
@@ -83,9 +87,54 @@ def build(
     return page
 
 
-def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None]) -> None:
-    """Let Jupyter Book make ``_build/html`` in a folder; a warning, an error or a missing page is a ValueError."""
-    command = [*JUPYTER_BOOK, *OPTIONS, str(place), str(source)]
+def build_early(root: Path | None = None, *, say: Callable[[str], None] = print) -> Path | None:
+    """Render a first book while chapters are still being executed: those that are done, and the sources of the others.
+
+    Sources have no figures that the text could refer to, so warnings do not count here. Pages that are there already
+    stay, and a first book that cannot be made is none: `build` says at the end what is wrong.
+
+    Args:
+        root: the project's folder; default: found from here upwards.
+        say: is given the line that says what to open.
+
+    Returns:
+        The page to open, or None.
+    """
+    root = results.root(root)
+    out = root / "_build"
+    page = out / "html" / "index.html"
+    if page.exists():
+        return None
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".pages-", ignore_cleanup_errors=True) as place:
+        source = Path(place).resolve() / "source"
+        for path in sorted((root / "chapters").glob("*.ipynb")):
+            done = out / "source" / "chapters" / path.name
+            content = done.read_bytes() if done.is_file() else _announced(path)
+            notebooks.update(source / "chapters" / path.name, content)
+        try:
+            stage(root, source, lambda _: None, announced=True)
+            _make_pages(root, source, Path(place).resolve(), lambda _: None, strict=False)
+        except (ValueError, OSError):
+            return None
+        (Path(place) / "_build" / "html").rename(out / "html")
+    say(f"the chapters that are done, and the text of the others: open {page.resolve().as_uri()}")
+    return page
+
+
+def _announced(path: Path) -> str:
+    """Return a chapter that has no results yet, as the text of a notebook that says so under its title."""
+    import nbformat.v4
+
+    nb = notebooks.read(path)
+    nb.cells.insert(1, nbformat.v4.new_markdown_cell(WAITING, id="waiting"))
+    return notebooks.text(nb)
+
+
+def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None], strict: bool = True) -> None:
+    """Let Jupyter Book make ``_build/html`` in a folder; an error, a missing page or, if strict, a warning raises."""
+    options = [o for o in OPTIONS if strict or o not in STRICT]
+    command = [*JUPYTER_BOOK, *options, str(place), str(source)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
@@ -147,13 +196,14 @@ def take_executed(root: Path, folder: Path, source: Path) -> list[Path]:
     return list(whole)
 
 
-def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
+def stage(root: Path, source: Path, say: Callable[[str], None] = print, announced: bool = False) -> None:
     """Bring what the book is made from up to date: all but the outputs of the chapters, which execution leaves there.
 
     Args:
         root: the project's folder.
         source: the staged source.
         say: is given a line for each chapter whose code has changed since it was executed; it stays as it was.
+        announced: leave the chapters as they are staged: some have not been executed yet, see `build_early`.
 
     Raises:
         ValueError: a chapter of the book has not been executed.
@@ -175,7 +225,7 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print) -> None:
     wanted["book/reporting.md"] = reporting_page(records).encode("utf-8")
     wanted["book/reference.md"] = reference_page().encode("utf-8")
     wanted["_toc.yml"] = (root / "_toc.yml").read_bytes()
-    for name in names:
+    for name in [] if announced else names:
         nb = notebooks.merge(notebooks.read(root / name), notebooks.read(source / name))
         if nb is None:
             say(f"{Path(name).stem}: its code has changed since; `mammolib run {Path(name).stem}` executes it again")

@@ -53,7 +53,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile("quick", women=80, width=0.125, updates=110, batch=16),
+    "quick": Profile("quick", women=80, width=1 / 16, updates=110, batch=8),
     "paper": Profile("paper", women=161),
 }
 """``quick`` is the default: phantoms on a CPU in minutes. ``paper``: the paper's own sizes, on a GPU."""
