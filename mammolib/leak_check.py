@@ -285,9 +285,10 @@ def _alike(listed: Sequence[Item]) -> list[Leak]:
                     if score > pairs.get(pair, (0.0, ""))[0]:
                         pairs[pair] = score, name
     for (i, j), (score, name) in sorted(pairs.items()):
-        x, y = listed[i], listed[j]
-        if (str(x.path), str(y.path)) not in equal and _still_alike(x.path, y.path, VIEWS[name]):
-            leaks.append(Leak(COPIED, str(x.path), str(y.path), (x.part, y.part), _turned(name), round(score, 3)))
+        one, other = listed[i], listed[j]
+        files = str(one.path), str(other.path)
+        if files not in equal and _still_alike(one.path, other.path, VIEWS[name]):
+            leaks.append(Leak(COPIED, *files, (one.part, other.part), _turned(name), round(score, 3)))
     return leaks
 
 

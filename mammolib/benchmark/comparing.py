@@ -43,7 +43,8 @@ def compare(
     women = np.array([film.woman for film in shown])
     behind = np.array([bool(film.lesions) for film in shown])
     metrics: dict[str, Any] = {"films": len(shown), "films_left_out": len(films) - len(shown)}
-    needed, curves = {}, {}
+    needed: dict[str, int | None] = {}
+    curves: dict[str, Any] = {}
     for rule, suffix in RULES.items():
         counts = count(shown, marks_a, rule), count(shown, marks_b, rule)
         curves |= {f"{rule}_{side}": curve([c]) for side, c in zip("ab", counts, strict=True)}

@@ -75,8 +75,9 @@ def count(films: Sequence[Film], marks: Sequence[NDArray[np.floating]], rule: st
 def _hits(lesion: Lesion, rows: NDArray, rule: str) -> NDArray[np.bool_]:
     if rule != "centre":
         return iou(lesion.box[None], rows[:, :4])[0] >= float(rule.removeprefix("iou"))
+    row, column, radius = lesion.circle
     x, y = (rows[:, 0] + rows[:, 2]) / 2, (rows[:, 1] + rows[:, 3]) / 2
-    return np.hypot(x - lesion.column, y - lesion.row) <= max(lesion.radius, LEAST_RADIUS)
+    return np.hypot(x - column, y - row) <= max(radius, LEAST_RADIUS)
 
 
 Measure = Callable[..., NDArray[np.floating]]

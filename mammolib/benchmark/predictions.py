@@ -194,10 +194,10 @@ def _check_origin(marks: list[NDArray], films: Sequence[Film], source: str) -> N
     gained, lost = (there & ~here).sum(), (here & ~there).sum()
     if gained >= max(20, len(here) / 20) and gained >= 9 * lost:
         worst = max(range(len(given)), key=lambda i: (mirrored[i] & ~given[i]).sum())
-        film = [f.reference for f, rows in zip(films, marks, strict=True) if len(rows)][worst]
+        name = [f.reference for f, rows in zip(films, marks, strict=True) if len(rows)][worst]
         entry = int(np.flatnonzero(mirrored[worst] & ~given[worst])[0])
         what = f"the mark is off the breast, and on it if y is counted from the bottom, like {gained - 1} more"
-        _refuse(f"{source}, film {film}, entry {entry}", f"{what}; count y from the top")
+        _refuse(f"{source}, film {name}, entry {entry}", f"{what}; count y from the top")
 
 
 def _mark(entry: Any, where: str) -> dict[str, Any]:
@@ -232,7 +232,8 @@ def _confidence(value: Any, where: str) -> float:
 
 
 def _number(value: Any, where: str, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < 1e300:  # NaN compares false
+    size: Any = abs(value) if isinstance(value, Real) and not isinstance(value, bool) else np.inf
+    if not size < 1e300:  # NaN compares false
         _refuse(where, f"{name} {_short(value)} is not a finite number")
     return float(value)
 
@@ -241,14 +242,16 @@ def _keys(value: Any, needed: tuple[str, ...], optional: tuple[str, ...] | None,
     """Refuse what is not an object with these keys; `optional` None allows any."""
     if not isinstance(value, dict):
         _refuse(where, f"expected an object, got {_short(value)}")
-    if getattr(value, "twice", None) is not None:
-        _refuse(where, f"the key {_short(value.twice)} is there twice")
+    if (twice := getattr(value, "twice", None)) is not None:
+        _refuse(where, f"the key {_short(twice)} is there twice")
     for key in needed:
         if key not in value:
             _refuse(where, f"{key!r} is missing")
-    for key in value if optional is not None else ():
-        if key not in (*needed, *optional):
-            _refuse(where, f"the key {_short(key)} is unknown; there are {', '.join((*needed, *optional))}")
+    if optional is not None:
+        known = (*needed, *optional)
+        for key in value:
+            if key not in known:
+                _refuse(where, f"the key {_short(key)} is unknown; there are {', '.join(known)}")
 
 
 def _from_coco(entries: list, names: Iterable[str], source: str) -> dict[str, Any]:

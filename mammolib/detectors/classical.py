@@ -48,7 +48,9 @@ def detections(marks: Iterable[Marks], radius: float, confidence: Callable) -> D
         radius: half the side of every square, in pixels.
         confidence: turns scores into numbers from 0 to 1, the higher the better.
     """
-    image, score, box = [np.zeros(0, int)], [np.zeros(0)], [np.zeros((0, 4))]
+    image: list[NDArray] = [np.zeros(0, int)]
+    score: list[NDArray] = [np.zeros(0)]
+    box: list[NDArray] = [np.zeros((0, 4))]
     for i, (rows, columns, scores) in enumerate(marks):
         image.append(np.full(len(rows), i))
         score.append(confidence(scores))

@@ -115,7 +115,7 @@ class _Reader(pickle.Unpickler):
         return kind, key
 
 
-TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+TYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 def read_state(file: BinaryIO) -> dict[str, NDArray]:

@@ -174,7 +174,7 @@ class Eye:
             arrays["maps"] = self._maps(breast)
         if path is not None:
             with atomic(path) as file:
-                np.savez(file, **arrays)
+                np.savez(file, allow_pickle=False, **arrays)
         return arrays
 
 

@@ -88,11 +88,12 @@ def detect(
         image[: part.shape[0], : part.shape[1]] = part
     found = predict(model, images, batch, confidence=confidence, iou=iou, top=top, top_before=top_before)
     box = found.box + np.tile(origins[found.image][:, ::-1], 2)
-    order, kept = np.argsort(-found.confidence, kind="stable"), []
+    order = np.argsort(-found.confidence, kind="stable")
+    of_labels = []
     for label in np.unique(found.label):
         rows = order[found.label[order] == label]
-        kept.append(rows[suppress(box[rows], iou, top)])
-    kept = np.sort(np.argsort(order)[np.concatenate(kept)])[:top] if kept else np.zeros(0, int)
+        of_labels.append(rows[suppress(box[rows], iou, top)])
+    kept = np.sort(np.argsort(order)[np.concatenate(of_labels)])[:top] if of_labels else np.zeros(0, int)
     rows = order[kept]
     return Detections(np.zeros(len(rows), int), found.label[rows], found.confidence[rows], box[rows])
 
@@ -205,15 +206,15 @@ def detect_file(
     """
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence: must lie between 0 and 1, got {confidence:g}")
-    image, given = Path(image), isinstance(weights, keras.Model)
-    name = name or str(weights.name if given else weights)
+    image = Path(image)
+    name = name or str(weights.name if isinstance(weights, keras.Model) else weights)
     picture = read_picture(image)
     pixels, (by_rows, by_columns) = picture.at_film_scale(spacing)
     if out is not None and Path(out).resolve() == image.resolve():
         raise ValueError(f"{out}: would overwrite the picture itself; give another name")
     if out is not None and not Path(out).resolve().parent.is_dir():
         raise FileNotFoundError(f"{out}: there is no folder {Path(out).parent}")
-    model = weights if given else load_detector(weights)
+    model = weights if isinstance(weights, keras.Model) else load_detector(weights)
     found = detect(model, pixels, confidence=confidence, **options)
     height, width = picture.pixels.shape
     box = clip(found.box / [by_columns, by_rows, by_columns, by_rows], width, height)
