@@ -265,7 +265,11 @@ def _value(text: str) -> Any:
 
 @main.command()
 @click.argument("image", type=FOLDER)
-@click.option("--weights", type=FOLDER, required=True, help="A run's folder, or a .keras or .weights.h5 file.")
+@click.option("--weights", type=FOLDER, help="A run's folder, or a .keras or .weights.h5 file.")
+@click.option("--detector", "rung", help="Or a detector of the benchmark, such as laplacian or features, fitted now.")
+@click.option(
+    "--data", type=FOLDER, help="With --detector: the films to fit it on; where the book finds them if not given."
+)
 @click.option("-o", "--out", type=FOLDER, help="Where to write the picture with boxes, as PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 @click.option("--confidence", default=0.3, show_default=True, help="What a detection must exceed.")
@@ -273,7 +277,9 @@ def _value(text: str) -> Any:
 @click.option("--divide-by", type=float, help="What the network's input was divided by, if the weights do not say.")
 def detect(
     image: Path,
-    weights: Path,
+    weights: Path | None,
+    rung: str | None,
+    data: Path | None,
     out: Path | None,
     as_json: bool,
     confidence: float,
@@ -283,6 +289,16 @@ def detect(
     """Find lesions on IMAGE, a PGM, PNG or DICOM file. For teaching and research: not for clinical use."""
     from mammolib.detectors import windows as room
 
+    if (weights is None) == (rung is None):
+        raise click.UsageError("give either --weights or --detector")
+    if rung is not None:
+        from mammolib import mias, results
+        from mammolib.experiments import rungs
+
+        one = rungs.detector(rung, results.run_store() / "features").fit(mias.load(mias.find(data)))
+        report = room.detect_file(image, one, out, confidence, spacing, name=rung)
+        return click.echo(report.json() if as_json else report.table())
+    assert weights is not None
     options = {} if divide_by is None else {"divide_by": divide_by}
     network = _network_of_run(weights, options) if weights.is_dir() else room.load_detector(weights, **options)
     report = room.detect_file(image, network, out, confidence, spacing, name=str(weights))

@@ -270,3 +270,19 @@ def test_both_breasts_learn_and_choose_inside_the_training_women(films):
 
 def _weights():
     return Path(importlib.util.find_spec(efficientnet.PACKAGE).origin).parent / "models" / efficientnet.FILE
+
+
+def test_a_picture_is_marked_by_a_rung_and_too_large_a_one_refused(films, tmp_path):
+    from PIL import Image
+
+    from mammolib.detectors.windows import detect_file
+
+    one = rungs.detector("laplacian").fit(films[:8])
+    path = tmp_path / "film.png"
+    Image.fromarray(films[8].pixels()[:, :700]).resize((700, 1024)).save(path)
+    report = detect_file(path, one, tmp_path / "marked.png", confidence=0.5, spacing=0.2, name="laplacian")
+    spot, best = films[8].lesions[0], report.found.box[np.argmax(report.found.confidence)]
+    assert np.hypot((best[0] + best[2]) / 2 - spot.column, (best[1] + best[3]) / 2 - spot.row) < spot.radius
+    assert report.classes == ("lesion",) and (tmp_path / "marked.png").is_file()
+    with pytest.raises(ValueError, match=r"film.png: 1750 x 2560 pixels of 0.2 mm; this detector takes up to"):
+        detect_file(path, one, spacing=0.5)

@@ -16,9 +16,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mammolib.detectors.classical import Detector
 from mammolib.detectors.pictures import draw, read_picture
 from mammolib.geometry import CLASSES, Detections, clip
-from mammolib.mias import Film
+from mammolib.mias import SIDE, Film
 from mammolib.patches import dark_fraction
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512
 from mammolib.ssd.decode import suppress
@@ -182,7 +183,7 @@ class Report:
 
 def detect_file(
     image: str | Path,
-    weights: keras.Model | str | Path,
+    weights: keras.Model | Detector | str | Path,
     out: str | Path | None = None,
     confidence: float = 0.3,
     spacing: float | None = None,
@@ -194,7 +195,8 @@ def detect_file(
     Args:
         image: the file; see `pictures.read_picture` for how it becomes grey levels and `Picture.at_film_scale` for how
             it is brought to mini-MIAS's 0.2 mm a pixel.
-        weights: a network, or a file for `load_detector`.
+        weights: a network, a file for `load_detector`, or a fitted detector of whole films, which takes pictures of up
+            to 1024 x 1024 pixels of 0.2 mm.
         out: where to write the picture with boxes, as PNG; None to write none.
         confidence: what a detection must exceed to be reported.
         spacing: millimetres a pixel, if the file does not say or is wrong.
@@ -214,19 +216,48 @@ def detect_file(
         raise ValueError(f"{out}: would overwrite the picture itself; give another name")
     if out is not None and not Path(out).resolve().parent.is_dir():
         raise FileNotFoundError(f"{out}: there is no folder {Path(out).parent}")
-    model = weights if isinstance(weights, keras.Model) else load_detector(weights)
-    found = detect(model, pixels, confidence=confidence, **options)
+    if isinstance(weights, str | Path):
+        weights = load_detector(weights)
+    classes: tuple[str, ...] = ("lesion",)
+    if isinstance(weights, keras.Model):
+        found = detect(weights, pixels, confidence=confidence, **options)
+        outputs = weights.output_shape[-1]
+        classes = CLASSES if outputs == len(CLASSES) + 5 else _numbered(outputs - 5)
+        examined = windows(pixels, layout_of(weights).size, options.get("stride", 128), options.get("max_dark", 0.9))
+    else:
+        found = weights.predict([OnePicture(pixels, image)])
+        found = found.take(found.confidence > confidence)
+        examined = np.zeros((1, 2), int)
     height, width = picture.pixels.shape
     box = clip(found.box / [by_columns, by_rows, by_columns, by_rows], width, height)
     seen = (box[:, 2:] > box[:, :2]).all(axis=1)  # a box may lie beside the picture altogether
     found = Detections(found.image[seen], found.label[seen], found.confidence[seen], box[seen])
-    classes = CLASSES if model.output_shape[-1] == len(CLASSES) + 5 else _numbered(model.output_shape[-1] - 5)
     if out is not None:
         draw(picture.pixels, found, classes, NOTICE, out)
     known = (spacing, spacing) if spacing is not None else picture.spacing
-    shown = windows(pixels, layout_of(model).size, options.get("stride", 128), options.get("max_dark", 0.9))
-    brightest = int(picture.pixels.max())
-    return Report(image, name, (height, width), known, pixels.shape, confidence, found, len(shown), brightest, classes)
+    brightest, shown = int(picture.pixels.max()), len(examined)
+    return Report(image, name, (height, width), known, pixels.shape, confidence, found, shown, brightest, classes)
+
+
+class OnePicture(Film):
+    """A picture as a film of 1024 x 1024 pixels, black where it does not reach.
+
+    Raises:
+        ValueError: it is larger than a film.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], path: Path) -> None:
+        if max(pixels.shape) > SIDE:
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise ValueError(f"{path}: {size} pixels of 0.2 mm; this detector takes up to {SIDE} x {SIDE}")
+        super().__init__("mdb000", "G", (), path)
+        film = np.zeros((SIDE, SIDE), np.uint8)
+        film[: pixels.shape[0], : pixels.shape[1]] = pixels
+        vars(self)["film"] = film
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return the picture, (1024, 1024)."""
+        return vars(self)["film"]
 
 
 def load_detector(path: str | Path, **options: Any) -> keras.Model:
