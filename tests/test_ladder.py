@@ -1,0 +1,76 @@
+"""The ladder of whole-film detectors: tables and figures made of records, and the leaderboard's page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mammolib import mias, results
+from mammolib.analysis import ladder
+from mammolib.book import render
+from mammolib.plots import ladder as figures
+
+
+def record(name: str, share: float, **settings) -> results.Record:
+    points = {"0.25": share / 2, "0.5": share / 1.5, "1": share, "2": share, "4": share}
+    metrics = {f"sensitivity_at_{k}": results.metric(v, v / 2, v * 1.1, 104, kind="women") for k, v in points.items()}
+    metrics |= {f"sensitivity_at_{x}_{kind}": results.metric(share, n=20) for x in (1, 4) for kind in mias.KINDS}
+    curve = {"false_marks": [0, 1, 8], "sensitivity": [0, share, share]}
+    return results.Record(
+        name,
+        {"folds": "0123456789abcdef", **settings},
+        {"name": "mini-MIAS", "digest": "d", "films": 322},
+        seed=0,
+        split="woman",
+        metrics=metrics,
+        outputs={"curves": {"centre": curve}},
+    )
+
+
+@pytest.fixture
+def records():
+    return [
+        record("benchmark-laplacian", 0.4, detector="laplacian", repeats=5),
+        record("benchmark-position", 0.1, detector="position", repeats=5),
+        record("benchmark", 0.7, predictions="x", repeat=0),
+    ]
+
+
+def test_rungs_come_in_the_order_of_the_ladder_and_others_are_no_rungs(records):
+    assert [r.name for r in ladder.rungs(records).values()] == ["benchmark-position", "benchmark-laplacian"]
+
+
+def test_tables_say_what_the_records_hold(records):
+    table = ladder.ladder_table(records)
+    assert list(table.columns) == ["1/4 false mark a film", "1 false mark a film", "4 false marks a film"]
+    assert table.iloc[1, 1] == results.words.number_words(records[0].metrics["sensitivity_at_1"])
+    by_class = ladder.by_class(records[0])
+    assert list(by_class.index) == list(mias.KINDS.values()) and (by_class["women"] == 20).all()
+
+
+def test_the_leaderboard_begins_with_the_best_and_lists_others(records):
+    head, *rows = ladder.leaderboard([*records, record("A", 0.9)])
+    assert head[0] == "Detector" and len(rows) == 3
+    assert rows[0][0].startswith("benchmark ") and rows[0][-2:] == ("1", "01234567")
+    assert rows[2][0] == "where lesions of training women lie"
+
+
+def test_the_page_gets_the_table_in_the_place_kept_for_it(records):
+    page = render._with_leaderboard(b"# The benchmark\n\n% leaderboard\n\nEnd\n", records).decode()
+    assert "| where lesions of training women lie |" in page and "% leaderboard" not in page
+    assert "No detector is recorded yet." in render._with_leaderboard(b"% leaderboard\n", []).decode()
+
+
+def test_figures_show_every_rung_at_its_place(records):
+    rungs = ladder.rungs(records)
+    axes = figures.bars(rungs).axes[0]
+    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [0.1, 0.4]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(rungs)
+    curves = figures.curves(rungs).axes[0].lines
+    assert np.allclose([line.get_ydata()[-1] for line in curves[:2]], [0.1, 0.4])
+
+
+def test_labels_are_kept_apart_and_within_the_axes():
+    places = figures._apart([0.5, 0.51, 0.99, 1.0], 0.05)
+    assert (np.diff(places) >= 0.05 - 1e-9).all() and places[-1] <= 1
