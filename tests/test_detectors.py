@@ -268,6 +268,17 @@ def test_both_breasts_learn_and_choose_inside_the_training_women(films):
     assert maps.shape[2] == 1600 and np.isfinite(maps.astype(float)).all()
 
 
+@pytest.mark.slow
+def test_windows_of_an_ssd_mark_films(films):
+    from mammolib.detectors.ssd_windows import Windows
+
+    one = Windows(updates=1).fit(films[:6])
+    found = one.predict(films[6:8])
+    assert set(found.image) <= {0, 1} and len(found) <= 60
+    again = Windows(start=one.learnt, updates=1)
+    assert all(np.array_equal(a, b) for a, b in zip(again.start, one.learnt, strict=True))
+
+
 def _weights():
     return Path(importlib.util.find_spec(efficientnet.PACKAGE).origin).parent / "models" / efficientnet.FILE
 
