@@ -392,6 +392,8 @@ def bench(rooms: tuple[str, ...], data: Path | None) -> None:
 @click.argument("predictions", nargs=-1, type=FOLDER)
 @click.option("--data", "folder", type=FOLDER, help="The films; where the book finds them if not given.")
 @click.option("--out", type=FOLDER, help="A folder for the record.")
+@click.option("--mean", is_flag=True, help="The files are repeats of one detector: score the mean over them.")
+@click.option("--name", help="What the leaderboard calls the detector.")
 @click.option("--figure", type=FOLDER, help="Where to draw the FROC curves: a .svg, .png or .pdf file.")
 @click.option("--example", is_flag=False, flag_value="-", metavar="[FILE]", help="Write a valid file, or print it.")
 @click.option("--coco", is_flag=True, help="Write the example in COCO's format of results.")
@@ -399,6 +401,8 @@ def benchmark(
     predictions: tuple[Path, ...],
     folder: Path | None,
     out: Path | None,
+    mean: bool,
+    name: str | None,
     figure: Path | None,
     example: str | None,
     coco: bool,
@@ -415,12 +419,14 @@ def benchmark(
         if example == "-":
             return click.echo(room.text(room.example(), coco), nl=False)
         return room.write(room.example(), example, coco)
-    if len(predictions) not in (1, 2):
-        raise click.UsageError(f"give one file of detections, or two to compare; got {len(predictions)}")
+    if not predictions or (len(predictions) > 2 and not mean):
+        raise click.UsageError(
+            f"give one file of detections, two to compare, or several with --mean; got {len(predictions)}"
+        )
     films = mias.load(mias.find(folder))
     read = [room.read(path, [film.reference for film in films]) for path in predictions]
-    if len(read) == 1:
-        record = room.score(*read, films, source=str(predictions[0]))
+    if mean or len(read) == 1:
+        record = room.score(read, films, source=str(predictions[0]), name=name)
         heading, tables = report.heading(record), report.tables(record)
     else:
         record = room.compare(*read, films, sources=tuple(map(str, predictions)))

@@ -68,6 +68,17 @@ def value(record: results.Record) -> dict[str, float]:
     return {name: number["value"] for name, number in record.metrics.items()}
 
 
+def test_several_repeats_score_the_mean(films):
+    one, other = (at_random(films, seed) for seed in (1, 2))
+    first, second = value(benchmark.score(one, films)), value(benchmark.score(other, films))
+    both = benchmark.score([one, other], films, name="mine")
+    for name in ("sensitivity_at_1", "ap", "camelyon_score", "sensitivity_at_4_CIRC"):
+        assert value(both)[name] == pytest.approx((first[name] + second[name]) / 2)
+    assert both.settings["detector"] == "mine" and len(both.settings["predictions"]) == 2
+    curve = both.outputs["curves"]["centre"]
+    assert np.all(np.diff(curve["sensitivity"]) >= 0) and curve["false_marks"][0] == 0
+
+
 # The folds
 
 

@@ -128,6 +128,8 @@ def test_a_detector_finds_bright_discs_of_women_it_has_not_seen(films, rung):
     found = rungs.detector(rung).fit(films[:16]).predict(films[16:])
     assert sensitivity(films[16:], found, 1) == 1
     assert set(found.label) == {1} and len(found) > 2
+    again = rungs.detector(rung).fit(films[:16]).predict(films[16:])
+    assert np.array_equal(found.box, again.box) and np.array_equal(found.confidence, again.confidence)
     assert np.bincount(found.image).max() <= 30
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mammolib import mias
 from mammolib.experiments.rungs import PREFIX, RUNGS
 from mammolib.results import Record
@@ -63,10 +65,8 @@ def leaderboard(records: Iterable[Record]) -> list[tuple[str, ...]]:
     scored.sort(key=lambda record: -(record.metrics[AT_ONE]["value"] or 0))
     rows = [("Detector", *(f"at {label}" for label in POINTS.values()), "repeats", "folds")]
     for record in scored:
-        rung = record.settings.get("detector", "")
-        repeats = record.settings.get("repeats", 1)
+        name = record.settings.get("detector", f"{record.name} {record.hash}")
+        repeats = record.settings.get("repeats") or len(np.atleast_1d(record.settings["repeat"]))
         shares = (number_words(record.metrics[f"sensitivity_at_{point}"]) for point in POINTS)
-        rows.append(
-            (RUNGS.get(rung, f"{record.name} {record.hash}"), *shares, str(repeats), record.settings["folds"][:8])
-        )
+        rows.append((RUNGS.get(name, name), *shares, str(repeats), record.settings["folds"][:8]))
     return rows

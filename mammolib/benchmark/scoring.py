@@ -25,7 +25,10 @@ STRATA_AT = (1, 4)
 
 
 def score(
-    predictions: dict[str, Any] | Sequence[dict[str, Any]], films: Sequence[Film], source: str = "predictions"
+    predictions: dict[str, Any] | Sequence[dict[str, Any]],
+    films: Sequence[Film],
+    source: str = "predictions",
+    name: str | None = None,
 ) -> results.Record:
     """Score detections on whole films.
 
@@ -34,6 +37,7 @@ def score(
             five repeats, every number is the mean over them, in every resample of the women too.
         films: as `mias.load` returns them; predictions name each of them and no other.
         source: what errors call the predictions.
+        name: what the leaderboard calls the detector.
 
     Returns:
         A record. Metrics, the names for IoU 0.1 and 0.5 ending with `_iou0.1` and `_iou0.5`: sensitivity_at_0.25,
@@ -57,8 +61,8 @@ def score(
     }
     counts = {rule: [count(shown, marks, rule) for _, _, marks in checked_ones] for rule in RULES}
     for rule, suffix in RULES.items():
-        for name, measure in MEASURES.items():
-            metrics[name + suffix] = _of_lesions(measure, counts[rule], women)
+        for key, measure in MEASURES.items():
+            metrics[key + suffix] = _of_lesions(measure, counts[rule], women)
     parts, edges = strata(shown)
     for part, lesions in parts.items():
         for x in STRATA_AT:
@@ -68,6 +72,7 @@ def score(
     repeats, digests = [d["repeat"] for d in documents], [digest(d) for d in documents]
     one = len(several) == 1
     settings = {"repeat": repeats[0] if one else repeats, "predictions": digests[0] if one else digests}
+    settings |= {} if name is None else {"detector": name}
     return record_of("benchmark", settings, films, metrics, outputs)
 
 
