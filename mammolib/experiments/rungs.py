@@ -28,7 +28,7 @@ RUNGS: dict[str, str] = {
     "laplacian": "round and bright (Laplacian of Gaussian)",
     "features": "features by hand, linear model",
     "imagenet": "ImageNet's maps, linear model",
-    "both-breasts": "the same, both breasts, calcifications apart",
+    "both-breasts": "ImageNet's maps, both breasts, calcifications apart",
 }
 """Rungs in the order of the ladder, and what each goes by."""
 ONCE = ("ssd", "ssd-phantoms")

@@ -73,12 +73,14 @@ def _colour(words: str) -> str:
 
 
 def _apart(places: list[float], least: float) -> list[float]:
-    """Return ascending places, moved so that they are at least so far apart."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(place if not moved else max(place, moved[-1] + least))
-    over = max(0.0, moved[-1] - 1.0) if moved else 0.0
-    return [place - over for place in moved]
+    """Return ascending places, moved as little as needed to be that far apart and not above 1."""
+    moved = np.array(places)
+    for _ in range(200):
+        lack = np.maximum(least - np.diff(moved), 0) / 2
+        moved[:-1] -= lack
+        moved[1:] += lack
+        moved -= max(0.0, moved.max(initial=0) - 1)
+    return moved.tolist()
 
 
 def gallery(films: Sequence[Film], found: Detections, false_marks: float = 1) -> Figure:
