@@ -82,6 +82,20 @@ def test_calcifications_are_the_hardest():
     states(CHAPTER, f"under IoU 0.5 they find {two('both-breasts', ONE + '_iou0.5')}")
 
 
+def test_the_first_pages():
+    best, lines = (f"{100 * value(stem(rung), ONE):.0f}" for rung in ("both-breasts", "laplacian"))
+    states(
+        "book/intro.md",
+        f"There, ten lines of SciPy find {lines} of 100 lesions, and the best detector of this book, which trains no "
+        f"network, finds {best}.",
+    )
+    states(
+        "README.md",
+        f"the best that we could build finds {best} of 100 lesions at one false mark a film; ten lines of SciPy find "
+        f"{lines}.",
+    )
+
+
 def test_the_guesses():
     states(CHAPTER, f"the Laplacian finds {100 * value(stem('laplacian'), ONE):.0f} of 100")
     states(CHAPTER, f"({two('imagenet')} against {two('features')})")
