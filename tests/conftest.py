@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = pytest.StashKey[dict[Path, dict[str, list[Any]]]]()
 """What nbval saw: path of a chapter -> id of a cell -> its outputs; only of cells that passed."""
 
-TRAINS = ("04-", "05-", "07-", "08-", "09-", "10-", "11-")
-"""The chapters that train a network."""
+LONG = ("04-", "05-", "07-", "08-", "09-", "10-", "11-", "12-", "13-")
+"""The chapters that train a network, or fit and score for half a minute."""
 
 settings.register_profile("mammolib", deadline=None)  # a busy machine is no failing test
 settings.load_profile("mammolib")
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     changed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.split()
     for item in items:
         name = item.path.name
-        if name == "test_site.py" or (name.startswith(TRAINS) and f"chapters/{name}" not in changed):
+        if name == "test_site.py" or (name.startswith(LONG) and f"chapters/{name}" not in changed):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name == "test_site.py")
 

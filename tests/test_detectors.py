@@ -123,7 +123,9 @@ def test_afum_answers_one_on_a_peak_and_little_on_a_slope(films):
     assert answer[128, 200] < 0.55, "half of every ring is darker, at the most"
 
 
-@pytest.mark.parametrize("rung", ["brightness", "afum", "laplacian", "features"])
+@pytest.mark.parametrize(
+    "rung", ["brightness", *(pytest.param(rung, marks=pytest.mark.slow) for rung in ("afum", "laplacian", "features"))]
+)
 def test_a_detector_finds_bright_discs_of_women_it_has_not_seen(films, rung):
     found = rungs.detector(rung).fit(films[:16]).predict(films[16:])
     assert sensitivity(films[16:], found, 1) == 1

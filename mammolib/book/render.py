@@ -245,4 +245,4 @@ def _with_leaderboard(page: bytes, records: list[results.Record]) -> bytes:
 
     head, *rows = leaderboard(record for record in records if record.data["name"] == "mini-MIAS")
     table = markdown(head, rows) if rows else "No detector is recorded yet."
-    return page.replace(LEADERBOARD, table.encode("utf-8"))
+    return page.replace(LEADERBOARD, f"{table}\n".encode())
