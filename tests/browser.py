@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,60 +28,90 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8
 <link rel="stylesheet" href="{folder}/widgets.css"><body>{body}
 {scripts}
 <script>
-const key = (node, name, more) => node.dispatchEvent(new KeyboardEvent("keydown", {{key: name, bubbles: true, ...more}}));
+const key = (node, name, more) =>
+  node.dispatchEvent(new KeyboardEvent("keydown", {{key: name, bubbles: true, ...more}}));
 const set = (node, value) => {{ node.value = value; node.dispatchEvent(new Event("input", {{bubbles: true}})); }};
 const point = (node, kind, x, y) => node.dispatchEvent(
   new PointerEvent(kind, {{clientX: x, clientY: y, bubbles: true, pointerId: 1}}));
 const $ = (what) => document.querySelector(what), $$ = (what) => [...document.querySelectorAll(what)];
 addEventListener("DOMContentLoaded", () => {{
-  const out = document.createElement("pre");
-  out.id = "answer";
-  try {{ out.textContent = JSON.stringify((() => {{ {ask} }})()); }}
-  catch (error) {{ out.textContent = JSON.stringify({{error: String(error.stack)}}); }}
-  document.body.append(out);
+  let answer;
+  try {{ answer = (() => {{ {script} }})(); }}
+  catch (error) {{ answer = {{error: String(error.stack)}}; }}
+  parent.postMessage(["{name}", answer], "*");
 }});
 </script></body></html>"""
 
+ALL = """<!doctype html><meta charset="utf-8"><title>tests</title><body><pre id="answer"></pre><script>
+const answers = {{}};
+addEventListener("message", (event) => {{
+  answers[event.data[0]] = event.data[1];
+  document.querySelector("#answer").textContent = JSON.stringify(answers);
+}});
+</script>{frames}</body>"""
 
-def ask(name: str, script: str, body: str | None = None, also: tuple[str, ...] = ()) -> Any:
-    """Open a page with one widget, from a file, and return what a function body in JavaScript returns there.
 
-    Args:
-        name: of the widget.
-        script: the function's body; `key`, `set`, `point`, `$` and `$$` press keys, move sliders and find elements.
-        body: the page's own elements; the widget's place if not given.
-        also: names of other scripts to load.
+@dataclass(frozen=True)
+class Ask:
+    """A page with one widget, opened from a file, and what to ask it.
+
+    Attributes:
+        widget: its name.
+        script: the body of a function in JavaScript; `key`, `set`, `point`, `$` and `$$` press keys, move sliders,
+            point and find elements. What it returns is the answer.
+        also: names of other scripts to load before.
+        body: the page's own elements; a still figure and the widget's place if not given.
+    """
+
+    widget: str
+    script: str
+    also: tuple[str, ...] = ()
+    body: str = ""
+
+    def page(self, name: str) -> str:
+        """Return the page as HTML."""
+        names = ("common", *self.also, self.widget)
+        scripts = "".join(f'<script defer src="{WIDGETS.as_uri()}/{n}.js"></script>' for n in names)
+        body = self.body or f'<p><img src="x.svg" alt="still"></p><div data-widget="{self.widget}" data-still></div>'
+        return PAGE.format(folder=WIDGETS.as_uri(), body=body, scripts=scripts, script=self.script, name=name)
+
+
+def answers(asks: dict[str, Ask]) -> dict[str, Any]:
+    """Open every page in one browser and return what they answer.
 
     Raises:
-        AssertionError: the script raised an error, or nothing came back.
+        AssertionError: a script raised an error, or did not answer.
     """
-    scripts = "".join(f'<script defer src="{WIDGETS.as_uri()}/{n}.js"></script>' for n in ("common", *also, name))
-    body = body or f'<p><img src="x.svg" alt="still"></p><div data-widget="{name}" data-still></div>'
-    page = PAGE.format(folder=WIDGETS.as_uri(), body=body, scripts=scripts, ask=script)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.html"
-        path.write_text(page, encoding="utf-8")
+        frames = ""
+        for name, ask in asks.items():
+            (Path(folder) / f"{name}.html").write_text(ask.page(name), encoding="utf-8")
+            frames += f'<iframe src="{name}.html" width="700" height="900"></iframe>'
+        path = Path(folder) / "all.html"
+        path.write_text(ALL.format(frames=frames), encoding="utf-8")
         flags = [*FLAGS, f"--user-data-dir={folder}/profile", "--dump-dom", path.as_uri()]
-        done = subprocess.run([CHROMIUM, *flags], capture_output=True, text=True, timeout=60)
-    found = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.S)
+        done = subprocess.run([CHROMIUM, *flags], capture_output=True, text=True, timeout=240)
+    found = re.search(r'<pre id="answer">(.+?)</pre>', done.stdout, re.S)
     assert found, done.stdout[-500:] + done.stderr[-500:]
     answer = json.loads(html.unescape(found[1]))
-    assert not (isinstance(answer, dict) and "error" in answer), answer["error"]
+    for name in asks:
+        assert name in answer, f"{name}: no answer"
+        assert not (isinstance(answer[name], dict) and "error" in answer[name]), f"{name}: {answer[name]['error']}"
     return answer
 
 
-def still(name: str, words: str) -> str:
-    """Return the widget's drawings as they stand when the page opens, one below another, as one SVG.
+DRAWN = """return $$(".widget svg").map((s) => [
+  s.getAttribute("viewBox").split(" ").map(Number), new XMLSerializer().serializeToString(s)]);"""
+"""Asks a widget for its drawings, as they stand when the page opens."""
+
+
+def still(drawings: list[Any], words: str) -> str:
+    """Return a widget's drawings, one below another, as one SVG.
 
     Args:
-        name: of the widget.
+        drawings: the answer to `DRAWN`.
         words: what the figure shows, for who cannot see it.
     """
-    drawings = ask(
-        name,
-        """return $$(".widget svg").map((s) => [
-             s.getAttribute("viewBox").split(" ").map(Number), new XMLSerializer().serializeToString(s)]);""",
-    )
     css = (WIDGETS / "widgets.css").read_text(encoding="utf-8").partition(DRAWINGS)[2].partition("*/")[2]
     css = re.sub(r"/\*.*?\*/", "", re.sub(r"\s+", " ", css))
     parts, top = [], 6
@@ -100,5 +131,5 @@ STILLS = {
 """Widgets with a still figure -> what it shows."""
 
 if __name__ == "__main__":
-    for widget, shows in STILLS.items():
-        (WIDGETS / f"still-{widget}.svg").write_text(still(widget, shows), encoding="utf-8")
+    for widget, drawings in answers({name: Ask(name, DRAWN) for name in STILLS}).items():
+        (WIDGETS / f"still-{widget}.svg").write_text(still(drawings, STILLS[widget]), encoding="utf-8")

@@ -5,16 +5,19 @@ What a widget computes is read in a headless Chromium from a page on disk; witho
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
+from typing import Any
 
 import browser
 import numpy as np
 import pytest
-from browser import STILLS, WIDGETS, ask
+from browser import DRAWN, STILLS, WIDGETS, Ask
 from conftest import ROOT
 
+from mammolib import metrics, ssd
 from mammolib.book import notebooks
 from mammolib.experiments import sets
 from mammolib.geometry import DIHEDRAL, Symmetry
@@ -22,9 +25,20 @@ from mammolib.splits import Split
 
 SCRIPTS = sorted(WIDGETS.glob("*.js"))
 NAMES = sorted({path.stem for path in SCRIPTS} - {"common"})
-in_browser = pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium")
 LEAST_CONTRAST = 3.0
 """WCAG 2, 1.4.11: of parts of a drawing against what lies beside them."""
+
+
+ASKS = {f"drawn-{name}": Ask(name, DRAWN) for name in STILLS}
+"""What the widgets are asked, all in one browser."""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What they answered, by name."""
+    if browser.CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    return browser.answers(ASKS)
 
 
 def markdown(path) -> str:
@@ -57,7 +71,7 @@ def test_every_widget_is_on_a_page_and_every_page_loads_its_scripts():
         for script in loaded:
             assert (WIDGETS / f"{script}.js").is_file(), f"{name}: {script}"
         used |= placed
-    assert used == set(NAMES) - {"guesses"}
+    assert used == set(NAMES)
 
 
 def test_a_still_figure_stands_before_the_widget():
@@ -73,26 +87,25 @@ def test_a_still_figure_stands_before_the_widget():
         assert root.get("aria-label") == words and not root.findall(".//{*}script"), widget
 
 
-@in_browser
 @pytest.mark.parametrize("name", STILLS)
-def test_still_figures_are_the_widgets_own(name):
+def test_still_figures_are_the_widgets_own(told, name):
     drawn = (WIDGETS / f"still-{name}.svg").read_text(encoding="utf-8")
-    assert browser.still(name, STILLS[name]) == drawn, "run `python tests/browser.py`"
+    assert browser.still(told[f"drawn-{name}"], STILLS[name]) == drawn, "run `python tests/browser.py`"
 
 
-@in_browser
+REACH = """return {still: $("p").hidden,
+  drawings: $$(".widget svg").map((s) => [s.getAttribute("role"), s.getAttribute("aria-label")]),
+  unnamed: $$(".widget input").filter((i) => !i.labels.length || !i.labels[0].textContent.trim()).length,
+  live: $$(".widget [aria-live]").length,
+  handles: $$(".widget [tabindex]").map((n) => [n.getAttribute("role"), n.getAttribute("aria-label")]),
+  focus: $$(".widget input, .widget button, .widget [tabindex='0']").length};"""
+ASKS |= {f"reach-{name}": Ask(name, REACH) for name in STILLS}
+
+
 @pytest.mark.parametrize("name", STILLS)
-def test_widgets_can_be_reached_and_have_names(name):
+def test_widgets_can_be_reached_and_have_names(told, name):
     """The still figure goes, every drawing has words, every control a label, and one of them takes the keyboard."""
-    found = ask(
-        name,
-        """return {still: $("p").hidden,
-          drawings: $$(".widget svg").map((s) => [s.getAttribute("role"), s.getAttribute("aria-label")]),
-          unnamed: $$(".widget input").filter((i) => !i.labels.length || !i.labels[0].textContent.trim()).length,
-          live: $$(".widget [aria-live]").length,
-          handles: $$(".widget [tabindex]").map((n) => [n.getAttribute("role"), n.getAttribute("aria-label")]),
-          focus: $$(".widget input, .widget button, .widget [tabindex='0']").length};""",
-    )
+    found = told[f"reach-{name}"]
     assert found["still"] and not found["unnamed"] and found["live"] and found["focus"]
     assert found["drawings"] and all(role and len(words or "") > 10 for role, words in found["drawings"])
     assert all(role and words for role, words in found["handles"])
@@ -118,17 +131,19 @@ def test_colours_stand_out_in_both_modes():
 # Deal the cards.
 
 
-@in_browser
-def test_deal_counts_as_mammolib_does():
-    found = ask(
-        "deal",
-        """const {deal, count, twin, WOMAN} = Widgets.deal, deals = [];
+ASKS["deal-counts"] = Ask(
+    "deal",
+    """const {deal, count, twin, WOMAN} = Widgets.deal, deals = [];
         for (const way of ["random", "lesion", "woman"]) for (let seed = 0; seed < 20; seed++) {
           const side = deal(way, seed);
           deals.push({way, side, count: count(side)});
         }
         return {deals, woman: WOMAN, twin: [0, 1, 2, 3, 4, 5, 6, 7].map(twin)};""",
-    )
+)
+
+
+def test_deal_counts_as_mammolib_does(told):
+    found = told["deal-counts"]
     mirror = Symmetry(((-1, 0), (0, 1)))
     assert found["twin"] == [DIHEDRAL.index(mirror @ view) for view in DIHEDRAL]
 
@@ -162,11 +177,9 @@ def test_deal_counts_as_mammolib_does():
     assert abs(np.mean(shown) - 141 / 191) < 3 * np.sqrt(0.74 * 0.26 / (20 * 27)), "141 of the 191 others train"
 
 
-@in_browser
-def test_deal_answers_keys_and_pointer():
-    found = ask(
-        "deal",
-        """const said = [], note = () => said.push($(".w-live").textContent + " | " + $(".w-counts").textContent);
+ASKS["deal-keys"] = Ask(
+    "deal",
+    """const said = [], note = () => said.push($(".w-live").textContent + " | " + $(".w-counts").textContent);
         note();
         $(".w-grid").focus();
         key($(".w-grid"), "ArrowRight"); note();
@@ -174,9 +187,99 @@ def test_deal_answers_keys_and_pointer():
         $(".w-tick input").click(); note();
         $$(".w-choice input")[2].click(); note();
         return {said, focus: document.activeElement.tagName};""",
-    )
+)
+
+
+def test_deal_answers_keys_and_pointer(told):
+    found = told["deal-keys"]
     said = found["said"]
     assert len(set(said)) == len(said)
     assert said[0].startswith("Lesion 1, woman 1:") and said[2].startswith("Lesion 9, woman 7:")
     assert "pixel by pixel0 of" in said[0] and "pixel by pixel0 of" not in said[3]
     assert said[4].count("0 of 24 (0 %)") == 3 or "woman who also trains0 of" in said[4]
+
+
+# Guess and keep.
+
+ASKS["guess-data"] = Ask(
+    "guess",
+    """const {question, near} = Widgets.guess, out = {};
+    for (const [chapter, rows] of Object.entries(Widgets.guesses)) out[chapter] = rows.map((row) => {
+      const q = question(row);
+      const other = q.ours < (q.low + q.high) / 2 ? q.high : q.low;
+      return {...q, right: near(q, q.ours), far: q.options ? false : near(q, other)};
+    });
+    return out;""",
+    also=("guesses",),
+    body="<p></p>",
+)
+
+
+def test_every_chapter_asks_what_its_text_asks_and_answers(told):
+    """Every number asked for has a field, every field an answer, and the sentence "Your guesses" states it."""
+    found = told["guess-data"]
+    for name, text in pages().items():
+        if not name.startswith("chapters/"):
+            continue
+        chapter = name.removeprefix("chapters/")[:2]
+        asked = re.findall(r"^(\d)\. ", text.partition("## Guess first")[2].partition("\n## ")[0], re.M)
+        assert {q["words"][0] for q in found[chapter]} == set(asked), name
+        assert f'data-widget="guess" data-chapter="{chapter}"' in text, name
+        said = next(p for p in text.split("\n\n") if p.startswith("Your guesses"))
+        following = text.partition(said)[2].strip()
+        assert following.startswith(f'<div data-widget="guesses" data-chapter="{chapter}"></div>'), name
+        for q in found[chapter]:
+            assert q["right"] and not q["far"], (name, q["words"])
+            if "options" in q:
+                assert q["ours"] in q["options"] and (q["paper"] is None or q["paper"] in q["options"])
+            else:
+                assert q["low"] <= q["ours"] <= q["high"]
+                whole = f"{q['ours']:,}"
+                spelt = {"8": "eight"}.get(whole, whole)
+                assert {whole, spelt, str(q["ours"])} & set(re.findall(r"[\d,.]*\d|\w+", said)) or (
+                    name.startswith("chapters/0") and SHARES.get(q["words"], "") in said and q["words"] in SHARES
+                ), (name, q["words"])
+
+
+SHARES = {"2. Share of normal films": "207 of 322", "2. Share of dark patches": "145 of 225"}
+"""Shares that a sentence gives as two counts."""
+
+
+def test_answers_that_mammolib_computes(told):
+    found = {f"{chapter} {q['words']}": q["ours"] for chapter, rows in told["guess-data"].items() for q in rows}
+    interval = metrics.wilson(115, 157)
+    assert found["04 3. Width of the interval"] == round(100 * (interval.high - interval.low))
+    assert found["04 4. Share that holds for new women, at most"] == round(100 * (0.65 - 0.5) / (0.89 - 0.5))
+    assert found["05 1. Questions about one image"] == ssd.SSD256.n_boxes
+    assert found["01 2. Share of normal films"] == round(100 * 207 / 322)
+    assert found["03 2. Share of dark patches"] == round(100 * 145 / 225)
+    assert found["07 3. Chance that the mirror image trains"] == round(100 * 600 / 815, 1)
+    assert found["07 2. Views that train, of eight"] == round(8 * 600 / 816, 2)
+    late = np.array([0, 1, 1, 1, 1, 1, 1, 1])
+    envelope = max(late.cumsum() / np.arange(1, 9))
+    assert found["06 2. The AP is nearer to"] == min(("1", "0.9", "0.5"), key=lambda x: abs(float(x) - envelope))
+
+
+ASKS["guess-keys"] = Ask(
+    "guess",
+    """localStorage.clear();
+    const answer = () => $("[data-widget=guesses]").textContent;
+    const before = answer(), field = $("[data-widget=guess] input[type=number]");
+    field.value = "8"; field.dispatchEvent(new Event("change"));
+    $$("[data-widget=guess] input[type=radio]")[1].click();
+    const after = answer(), held = localStorage.getItem("mammolib-guess-02");
+    $("button").click();
+    return {before, after, held, forgotten: answer() === before,
+      unnamed: $$("input").filter((i) => !i.labels.length).length, words: $("svg").getAttribute("aria-label")};""",
+    also=("guesses",),
+    body='<div data-widget="guess" data-chapter="02"></div><div data-widget="guesses" data-chapter="02"></div>',
+)
+
+
+def test_guesses_are_kept_and_shown_beside_the_answers(told):
+    found = told["guess-keys"]
+    assert "You have not guessed yet" in found["before"] and "ours: 8" in found["before"]
+    assert "you: 8" in found["after"] and "you: no" in found["after"] and "2 of your 2 guesses" in found["after"]
+    assert json.loads(found["held"]) == {"0": 8, "1": "no"}
+    assert found["forgotten"] and not found["unnamed"]
+    assert found["words"] == "1. Different pictures: no guess, the paper 8, ours 8"
