@@ -127,6 +127,8 @@ def still(drawings: list[Any], words: str) -> str:
 
 STILLS = {
     "deal": "Twenty-four lesions in eight views each, dealt out at random to training, validation and test",
+    "ranking": "Eight boxes by confidence and offset, and the precision-recall curve with its staircase",
+    "parabola": "The steps of gradient descent on a parabola, and the loss after each",
 }
 """Widgets with a still figure -> what it shows."""
 

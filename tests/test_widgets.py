@@ -20,7 +20,7 @@ from conftest import ROOT
 from mammolib import metrics, ssd
 from mammolib.book import notebooks
 from mammolib.experiments import sets
-from mammolib.geometry import DIHEDRAL, Symmetry
+from mammolib.geometry import DIHEDRAL, Detections, Symmetry, Truths
 from mammolib.splits import Split
 
 SCRIPTS = sorted(WIDGETS.glob("*.js"))
@@ -283,3 +283,114 @@ def test_guesses_are_kept_and_shown_beside_the_answers(told):
     assert json.loads(found["held"]) == {"0": 8, "1": "no"}
     assert found["forgotten"] and not found["unnamed"]
     assert found["words"] == "1. Different pictures: no guess, the paper 8, ours 8"
+
+
+# Ranking and staircase.
+
+ASKS["ranking-counts"] = Ask(
+    "ranking",
+    """const {judge, averagePrecision, BOXES} = Widgets.ranking, random = Widgets.chance(1), out = [];
+    for (let i = 0; i < 200; i++) {
+      const other = ([image]) => [image, Math.round(20 * random()) / 20, Math.floor(17 * random())];
+      const boxes = i ? BOXES.map(other) : BOXES;
+      const judged = judge(boxes);
+      out.push({boxes, order: judged.order, verdict: judged.verdict, precision: judged.curve.map((r) => r.precision),
+        ap: Object.fromEntries(["paper", "voc2007", "voc2010", "coco"].map((d) => [d, averagePrecision(judged, d)]))});
+    }
+    return out;""",
+)
+
+
+def test_ranking_agrees_with_mammolib_in_all_definitions(told):
+    """The chapter's set, and 199 others with ties; the four definitions and every verdict."""
+    lesion = np.array([10, 10, 30, 30])
+    truths = Truths(np.arange(6), np.ones(6, int), np.repeat(lesion[None], 6, 0), n_images=7, classes=("lesion",))
+    for n, case in enumerate(told["ranking-counts"]):
+        image, confidence, off = np.array(case["boxes"]).T
+        boxes = lesion + off[:, None] * [1, 0, 1, 0]
+        matches = metrics.match(Detections(image.astype(int), np.ones(8, int), confidence, boxes), truths)
+        curve = metrics.precision_recall(matches, 1)
+        assert curve.true.tolist() == case["verdict"], n
+        assert np.allclose(curve.precision, case["precision"], rtol=0, atol=1e-12)
+        for definition, value in case["ap"].items():
+            assert value == pytest.approx(metrics.average_precision(matches, definition=definition)[0], abs=1e-12)
+    first = told["ranking-counts"][0]["ap"]
+    assert {k: round(v, 4) for k, v in first.items()} == {
+        "paper": 0.5482,
+        "voc2007": 0.5519,
+        "voc2010": 0.5536,
+        "coco": 0.5534,
+    }, "what the chapter's cell prints"
+
+
+ASKS["ranking-keys"] = Ask(
+    "ranking",
+    """const handle = $$(".w-handle")[2], ap = () => $("table").textContent, said = () => $(".w-live").textContent;
+    const out = {before: ap(), at: said()};
+    handle.focus();
+    for (let i = 0; i < 4; i++) key(handle, "ArrowDown");
+    out.key = said(); out.down = ap();
+    key(handle, "ArrowRight", {shiftKey: true}); out.shift = said();
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(handle, "pointerdown", 0, 0);
+    point(handle, "pointermove", box.left + scale * (34 + 356 * 0.5), box.top + scale * 150);
+    point(handle, "pointerup", 0, 0);
+    out.drag = said();
+    point(handle, "pointermove", box.left, box.top); out.after = said();
+    $("button").click(); out.again = ap();
+    set($("input[type=range]"), 0.75); out.threshold = said();
+    return out;""",
+)
+
+
+def test_ranking_answers_keys_and_pointer(told):
+    found = told["ranking-keys"]
+    assert "0.5482" in found["before"] and found["again"] == found["before"] != found["down"]
+    assert found["at"] == "At 0.50: 7 boxes shown, 4 true; recall 4 of 6, precision 0.571."
+    assert found["key"] == "Box on image 2: confidence 0.85, rank 3, IoU 0.54, true."
+    assert found["shift"].startswith("Box on image 2: confidence 0.75, rank 4")
+    assert found["drag"].startswith("Box on image 2: confidence 0.50,") and "IoU 1.00" in found["drag"]
+    assert found["after"] == found["drag"], "let go, it stays"
+    assert found["threshold"].startswith("At 0.75: 4 boxes shown, 3 true")
+
+
+# The parabola.
+
+ASKS["parabola-counts"] = Ask(
+    "parabola",
+    """const {descend, growth, edge} = Widgets.parabola, out = [];
+    for (const m of [0, 0.5, 0.9]) for (const r of [0.1, 0.4, 0.5, 0.8, 0.925, 0.975, 1.2])
+      out.push({m, r, weights: descend(r, m, 20), growth: growth(r, m), edge: edge(m)});
+    return out;""",
+)
+
+
+def test_parabola_steps_as_in_the_chapter(told):
+    for case in told["parabola-counts"]:
+        m, rk = case["m"], 4 * case["r"]
+        step = np.array([[1 - rk, m], [-rk, m]])
+        states = [np.linalg.matrix_power(step, n) @ [1.0, 0.0] for n in range(21)]
+        assert np.allclose(case["weights"], [w for w, _ in states])
+        assert case["growth"] == pytest.approx(abs(np.linalg.eigvals(step)).max(), abs=1e-6)
+        assert case["edge"] == pytest.approx(2 * (1 + m) / 4)
+        assert (case["growth"] > 1 + 1e-9) == (case["r"] > case["edge"] + 1e-9)
+    chapter = {c["r"]: c["weights"][:5] for c in told["parabola-counts"] if c["m"] == 0}
+    assert np.round(chapter[0.4], 2).tolist() == [1.0, -0.6, 0.36, -0.22, 0.13]
+    assert np.round(chapter[0.8], 2).tolist() == [1.0, -2.2, 4.84, -10.65, 23.43]
+
+
+ASKS["parabola-keys"] = Ask(
+    "parabola",
+    """const out = [$(".w-live").textContent];
+    set($$("input")[0], 0.6); out.push($(".w-live").textContent);
+    set($$("input")[1], 0.9); out.push($(".w-live").textContent);
+    set($$("input")[2], 3); out.push($$("output")[2].textContent);
+    return out;""",
+)
+
+
+def test_parabola_answers_its_sliders(told):
+    quiet, explodes, mended, steps = told["parabola-keys"]
+    assert quiet.startswith("It shrinks. Each step multiplies by 0.60") and "a rate of 0.50" in quiet
+    assert explodes.startswith("It explodes. Each step multiplies by 1.40")
+    assert mended.startswith("It shrinks.") and "a rate of 0.95" in mended and steps == "3"
