@@ -129,6 +129,10 @@ STILLS = {
     "deal": "Twenty-four lesions in eight views each, dealt out at random to training, validation and test",
     "ranking": "Eight boxes by confidence and offset, and the precision-recall curve with its staircase",
     "parabola": "The steps of gradient descent on a parabola, and the loss after each",
+    "prevalence": "Two hundred patches: abnormal ones found and missed, false alarms, and normal ones",
+    "centre": "A cut with a box in its middle, a lesion off the middle, and the diamond of places that are hits",
+    "defaults": "The window of the network with a lesion and the default boxes that match it",
+    "bootstrap": "How a share of right crops varies: much if women are drawn again, less if crops are",
 }
 """Widgets with a still figure -> what it shows."""
 

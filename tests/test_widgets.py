@@ -19,9 +19,11 @@ from conftest import ROOT
 
 from mammolib import metrics, ssd
 from mammolib.book import notebooks
+from mammolib.detectors import centre
 from mammolib.experiments import sets
-from mammolib.geometry import DIHEDRAL, Detections, Symmetry, Truths
+from mammolib.geometry import DIHEDRAL, Detections, Symmetry, Truths, cxcywh_to_xyxy, iou
 from mammolib.splits import Split
+from mammolib.ssd.boxes import map_of_box
 
 SCRIPTS = sorted(WIDGETS.glob("*.js"))
 NAMES = sorted({path.stem for path in SCRIPTS} - {"common"})
@@ -394,3 +396,177 @@ def test_parabola_answers_its_sliders(told):
     assert quiet.startswith("It shrinks. Each step multiplies by 0.60") and "a rate of 0.50" in quiet
     assert explodes.startswith("It explodes. Each step multiplies by 1.40")
     assert mended.startswith("It shrinks.") and "a rate of 0.95" in mended and steps == "3"
+
+
+# Prevalence.
+
+ASKS["prevalence-counts"] = Ask(
+    "prevalence",
+    """const {count, measures} = Widgets.prevalence, out = [];
+    for (const p of [0, 0.013, 0.3, 0.7]) for (const [a, b] of [[0, 1], [0.7, 0.8], [1, 0], [0.33, 0.5]]) {
+      const counts = count(p, a, b);
+      out.push({counts, found: measures(counts)});
+    }
+    return out;""",
+)
+
+
+def test_prevalence_measures_as_mammolib_does(told):
+    for case in told["prevalence-counts"]:
+        tp, fn, tn, fp = (case["counts"][k] for k in ("tp", "fn", "tn", "fp"))
+        truth = np.repeat([1, 1, 0, 0], [tp, fn, tn, fp])
+        predicted = np.repeat([1, 0, 0, 1], [tp, fn, tn, fp])
+        table = metrics.confusion(truth, predicted)
+        assert table.tolist() == [[tn, fp], [fn, tp]]
+        found = case["found"]
+        assert found["accuracy"] == pytest.approx(float(metrics.accuracy(truth, predicted)))
+        assert found["larger"] == table.sum(axis=1).max() / 200
+        assert found["precision"] == (pytest.approx(tp / (tp + fp)) if tp + fp else None)
+        recall = np.diag(table) / np.maximum(table.sum(axis=1), 1)
+        assert found["balanced"] == (pytest.approx(recall.mean()) if tp + fn else None)
+
+
+ASKS["prevalence-keys"] = Ask(
+    "prevalence",
+    """const said = () => $(".w-live").textContent, out = [said()];
+    set($$("input")[1], 0); set($$("input")[2], 1); set($$("input")[0], 0.01); out.push(said(), $("table").textContent);
+    return out;""",
+)
+
+
+def test_prevalence_answers_its_sliders(told):
+    first, silent, table = told["prevalence-keys"]
+    assert first.startswith("42 of 60 abnormal patches found, 28 false alarms. The accuracy is 0.070 above")
+    assert silent.endswith("The accuracy is that of always answering with the larger class.")
+    assert "accuracy0.990" in table and "balanced accuracy0.500" in table
+
+
+# Off the centre.
+
+ASKS["centre-counts"] = Ask(
+    "centre",
+    """const {overlap, share} = Widgets.centre;
+    return {shares: [20, 60, 100, 140, 220].map((a) => [a, share(a)]),
+      overlaps: [[90, 30, 0], [100, 64, 0], [100, 32, 32], [60, -70, 5], [40, 3, -9]]
+        .map((c) => [c, overlap(...c)])};""",
+)
+
+
+def test_off_the_centre_agrees_with_mammolib(told):
+    for side, share in told["centre-counts"]["shares"]:
+        x, y = (v.ravel() for v in np.meshgrid(*[np.arange(257 - side)] * 2))
+        boxes = np.stack([x, y, x + side, y + side], axis=1)
+        assert share == pytest.approx(centre.centre_prior(boxes, sizes=side), abs=1e-9)
+    for (side, x, y), value in told["centre-counts"]["overlaps"]:
+        box = np.array([100.0, 100, 100 + side, 100 + side])
+        assert value == pytest.approx(iou([box], [box + [x, y, x, y]])[0, 0])
+
+
+ASKS["centre-keys"] = Ask(
+    "centre",
+    """const lesion = $(".w-handle"), said = () => $(".w-live").textContent, out = [said()];
+    key(lesion, "ArrowRight", {shiftKey: true}); out.push(said());
+    key(lesion, "ArrowUp"); out.push(said());
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(lesion, "pointerdown", 0, 0);
+    point(lesion, "pointermove", box.left + 200 * scale, box.top + 136 * scale);
+    point(lesion, "pointerup", 0, 0); out.push(said());
+    set($("input"), 220); out.push(said());
+    return out;""",
+)
+
+
+def test_off_the_centre_answers_keys_and_pointer(told):
+    first, shift, up, dragged, large = told["centre-keys"]
+    assert first == ("Off by 32 and 0 pixels: IoU 0.52, a hit. Of all places where the lesion fits, the box hits 10 %.")
+    assert shift.startswith("Off by 42 and 0 pixels: IoU 0.41, no hit") and up.startswith("Off by 42 and 1 pixels")
+    assert dragged.startswith("Off by 0 and 0 pixels: IoU 1.00, a hit") and large.endswith("the box hits 100 %.")
+
+
+# Which default boxes match.
+
+ASKS["defaults-counts"] = Ask(
+    "defaults",
+    """const {BOXES, matched} = Widgets.defaults, random = Widgets.chance(3), out = [];
+    for (let i = 0; i < 30; i++) {
+      const side = 8 + Math.floor(190 * random()), place = () => Math.floor((256 - side) * random());
+      const x = place(), y = place();
+      const lesion = [x, y, x + side, y + side];
+      out.push([lesion, matched(lesion).rows]);
+    }
+    return {boxes: BOXES, cases: out};""",
+)
+
+
+def test_default_boxes_match_as_in_mammolib(told):
+    drawn = np.array(told["defaults-counts"]["boxes"])
+    corners = 256 * cxcywh_to_xyxy(ssd.default_boxes())
+    assert np.allclose(drawn[:, 1:], corners) and (drawn[:, 0] == map_of_box()).all()
+    for lesion, rows in told["defaults-counts"]["cases"]:
+        assert rows == np.flatnonzero(ssd.assign(iou([lesion], corners)) >= 0).tolist(), lesion
+
+
+ASKS["defaults-keys"] = Ask(
+    "defaults",
+    """const lesion = $(".w-handle"), said = () => $(".w-live").textContent;
+    const place = () => lesion.getAttribute("transform");
+    const out = {first: said()};
+    key(lesion, "ArrowLeft", {shiftKey: true}); out.key = place();
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(lesion, "pointerdown", 0, 0);
+    point(lesion, "pointermove", box.left + (72 + 40) * scale, box.top + (8 + 250) * scale);
+    point(lesion, "pointerup", 0, 0); out.drag = place();
+    set($("input"), 8); out.small = said();
+    return out;""",
+)
+
+
+def test_default_boxes_answer_keys_and_pointer(told):
+    found = told["defaults-keys"]
+    corners = 256 * cxcywh_to_xyxy(ssd.default_boxes())
+    n = (ssd.assign(iou([[98, 98, 158, 158]], corners)) >= 0).sum()
+    assert found["first"].startswith(f"{n} of 6132 default boxes answer for this lesion")
+    assert found["key"] == "translate(118 128)" and found["drag"] == "translate(40 226)"
+    assert found["small"].startswith("1 of 6132") and "only since it is the best" in found["small"]
+
+
+# Bootstrap by woman against by crop.
+
+ASKS["bootstrap-counts"] = Ask(
+    "bootstrap",
+    """const {draw, middle, RIGHT, VIEWS} = Widgets.bootstrap, random = Widgets.chance(5);
+    const out = {right: RIGHT, views: VIEWS};
+    for (const by of ["woman", "crop"]) {
+      const values = Array.from({length: 4000}, () => draw(by, random));
+      out[by] = {values, middle: middle(values)};
+    }
+    return out;""",
+)
+
+
+def test_bootstrap_draws_as_mammolib_does(told):
+    found = told["bootstrap-counts"]
+    right = np.concatenate([np.arange(8) < n for n in found["right"]]).astype(int)
+    woman = np.repeat(np.arange(15), found["views"])
+    assert right.mean() == 0.75
+    for by, groups in {"woman": woman, "crop": np.arange(120)}.items():
+        values, (low, high) = found[by]["values"], found[by]["middle"]
+        assert np.allclose(np.quantile(values, [0.025, 0.975]), [low, high])
+        theirs = metrics.bootstrap(lambda w: w @ right / w.sum(axis=-1), groups, n_resamples=4000)
+        assert high - low == pytest.approx(theirs.high - theirs.low, rel=0.15)
+        means = np.bincount(groups, right) / np.bincount(groups)
+        assert np.std(values) == pytest.approx(means.std() / np.sqrt(len(means)), rel=0.05)
+        assert np.mean(values) == pytest.approx(0.75, abs=0.01)
+
+
+ASKS["bootstrap-keys"] = Ask(
+    "bootstrap",
+    """const said = () => $(".w-live").textContent, out = [said()];
+    $$("button")[0].click(); out.push(said()); $$("button")[1].click(); out.push(said());
+    $$("button")[2].click(); out.push(said());
+    return out;""",
+)
+
+
+def test_bootstrap_answers_its_buttons(told):
+    assert [int(s.split()[0]) for s in told["bootstrap-keys"]] == [200, 201, 401, 1]
