@@ -31,7 +31,7 @@
     const lesion = svg("g", { tabindex: 0, role: "slider", class: "w-handle w-is-true", "aria-label": "Lesion",
       "aria-valuemin": -118, "aria-valuemax": 118 }, [circle, cross]);
     cut.append(svg("g", { transform: "translate(64 0)" }, [
-      svg("rect", { x: 8, y: 8, width: CUT, height: CUT, class: "w-frame" }), region, lesion, box,
+      svg("rect", { x: 8, y: 8, width: CUT, height: CUT, class: "w-frame" }), lesion, region, box,
     ]));
 
     function put(x, y) {

@@ -101,7 +101,7 @@
         const marked = i === at || (side[at] === 2 && i === other);
         close.append(
           svg("rect", {
-            x: 3 + v * 50, y: 3, width: 44, height: 44, rx: 4,
+            x: 3 + v * 50, y: 3, width: 44, height: 44, rx: 4, onclick: () => choose(i),
             class: `w-tile w-${SIDES[side[i]]}${marked ? (i === at ? " w-chosen" : " w-twin") : ""}`,
           }),
           sign(v, 25 + v * 50, 25, 40),
@@ -112,7 +112,7 @@
           close.append(svg("text", { x: 25 + v * 50, y: 73, class: "w-small", "text-anchor": "middle" }, "mirror"));
       }
       const siblings = side.slice(first, first + 8).filter((s) => s === 0).length;
-      said.textContent = `Lesion ${1 + (at >> 3)}, woman ${1 + WOMAN[at >> 3]}: this view is in ${SIDES[side[at]]}. ` +
+      said.textContent = `Lesion ${1 + (at >> 3)}, woman ${1 + WOMAN[at >> 3]}: view ${1 + (at & 7)} is in ${SIDES[side[at]]}. ` +
         (side[at] !== 2 ? `${siblings} of the lesion's eight views train.`
           : siblings === 0 ? "No other view of the lesion trains."
             : `${siblings} other views of the lesion train${side[other] !== 0 ? "" : ", its mirror image among them"}.` +

@@ -75,7 +75,7 @@
       lesion.setAttribute("aria-valuetext", `at ${x}, ${y}: ${said.textContent}`);
       const by = MAPS.map((_, map) => rows.filter((i) => BOXES[i][0] === map).length);
       table.replaceChildren(html("tbody", {}, [
-        html("tr", {}, [html("th", { scope: "row" }, "map")].concat(MAPS.map((m) => html("td", {}, `${m} x ${m}`)))),
+        html("tr", {}, [html("th", { scope: "row" }, "side of map")].concat(MAPS.map((m) => html("td", {}, String(m))))),
         html("tr", {}, [html("th", { scope: "row" }, "matches")].concat(by.map((n) => html("td", {}, String(n))))),
       ]));
     }

@@ -38,7 +38,7 @@
       })));
       const words = (value) => (value === null ? "undefined" : value.toFixed(3));
       const rows = [["accuracy", found.accuracy], ["always the larger class", found.larger],
-        ["balanced accuracy", found.balanced], ["“abnormal” is right", found.precision]];
+        ["balanced accuracy", found.balanced], ["“abnormal” is right (precision)", found.precision]];
       table.replaceChildren(html("tbody", {}, rows.map(([name, value]) =>
         html("tr", {}, [html("th", { scope: "row" }, name), html("td", {}, words(value))]))));
       const above = found.accuracy - found.larger;
