@@ -1,0 +1,573 @@
+"""The book's widgets: small, of this project alone, with a still figure; and they count as mammolib does.
+
+What a widget computes is read in a headless Chromium from a page on disk; without Chromium these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+from typing import Any
+
+import browser
+import numpy as np
+import pytest
+from browser import DRAWN, STILLS, WIDGETS, Ask
+from conftest import ROOT
+
+from mammolib import metrics, ssd
+from mammolib.book import notebooks
+from mammolib.detectors import centre
+from mammolib.experiments import sets
+from mammolib.geometry import DIHEDRAL, Detections, Symmetry, Truths, cxcywh_to_xyxy, iou
+from mammolib.splits import Split
+from mammolib.ssd.boxes import map_of_box
+
+SCRIPTS = sorted(WIDGETS.glob("*.js"))
+NAMES = sorted({path.stem for path in SCRIPTS} - {"common"})
+LEAST_CONTRAST = 3.0
+"""WCAG 2, 1.4.11: of parts of a drawing against what lies beside them."""
+
+
+ASKS = {f"drawn-{name}": Ask(name, DRAWN) for name in STILLS}
+"""What the widgets are asked, all in one browser."""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What they answered, by name."""
+    if browser.CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    return browser.answers(ASKS)
+
+
+def markdown(path) -> str:
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(c.source for c in notebooks.read(path).cells if c.cell_type == "markdown")
+
+
+def pages() -> dict[str, str]:
+    """The text of every page that is written by hand, by its path in the project."""
+    paths = [*sorted((ROOT / "chapters").glob("*.ipynb")), *sorted((ROOT / "book").glob("*.md"))]
+    return {path.relative_to(ROOT).as_posix(): markdown(path) for path in paths}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_are_small_and_ask_no_host(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.encode()) <= 8192
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|\bimport\b|\bfetch\(|XMLHttp|eval\(", text)
+    assert '"use strict"' in text
+
+
+def test_every_widget_is_on_a_page_and_every_page_loads_its_scripts():
+    used = set()
+    for name, text in pages().items():
+        placed = set(re.findall(r'data-widget="(\w+)"', text))
+        loaded = re.findall(r'<script defer src="\.\./_static/widgets/(\w+)\.js"></script>', text)
+        for widget in placed:
+            assert widget in loaded and loaded.index("common") < loaded.index(widget), f"{name}: {widget}"
+        for script in loaded:
+            assert (WIDGETS / f"{script}.js").is_file(), f"{name}: {script}"
+        used |= placed
+    assert used == set(NAMES)
+
+
+def test_a_still_figure_stands_before_the_widget():
+    """It is an image of the page itself, with words, so it is there without scripts, in print and in JupyterLab."""
+    for name, text in pages().items():
+        static = "_static" if name.startswith("book/") else "../book/_static"
+        for widget in re.findall(r'data-widget="(\w+)" data-still', text):
+            image = re.search(rf"!\[([^\]]+)\]\({re.escape(static)}/widgets/still-{widget}\.svg\)\n\n", text)
+            assert image and len(image[1]) > 40, f"{name}: {widget}"
+            assert "*Try this:*" in text[: image.start()].rsplit("\n\n", 2)[-2], f"{name}: {widget}"
+    for widget, words in STILLS.items():
+        root = ET.parse(WIDGETS / f"still-{widget}.svg").getroot()
+        assert root.get("aria-label") == words and not root.findall(".//{*}script"), widget
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_still_figures_are_the_widgets_own(told, name):
+    drawn = (WIDGETS / f"still-{name}.svg").read_text(encoding="utf-8")
+    assert browser.still(told[f"drawn-{name}"], STILLS[name]) == drawn, "run `python tests/browser.py`"
+
+
+REACH = """return {still: $("p").hidden,
+  drawings: $$(".widget svg").map((s) => [s.getAttribute("role"), s.getAttribute("aria-label")]),
+  unnamed: $$(".widget input").filter((i) => !i.labels.length || !i.labels[0].textContent.trim()).length,
+  live: $$(".widget [aria-live]").length,
+  handles: $$(".widget [tabindex]").map((n) => [n.getAttribute("role"), n.getAttribute("aria-label")]),
+  focus: $$(".widget input, .widget button, .widget [tabindex='0']").length};"""
+ASKS |= {f"reach-{name}": Ask(name, REACH) for name in STILLS}
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_widgets_can_be_reached_and_have_names(told, name):
+    """The still figure goes, every drawing has words, every control a label, and one of them takes the keyboard."""
+    found = told[f"reach-{name}"]
+    assert found["still"] and not found["unnamed"] and found["live"] and found["focus"]
+    assert found["drawings"] and all(role and len(words or "") > 10 for role, words in found["drawings"])
+    assert all(role and words for role, words in found["handles"])
+
+
+def luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_colours_stand_out_in_both_modes():
+    css = (WIDGETS / "widgets.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r"\{((?:\s*--w-[^}]*?;)+)", css)[:2]
+    for block, paper in ((light, "#ffffff"), (dark, "#14181e")):
+        colours = re.findall(r"--w-(\w+): (#\w{6})", block)
+        assert len(colours) == 4
+        for name, colour in colours:
+            low, high = sorted((luminance(colour), luminance(paper)))
+            assert (high + 0.05) / (low + 0.05) >= LEAST_CONTRAST, f"{name} on {paper}"
+
+
+# Deal the cards.
+
+
+ASKS["deal-counts"] = Ask(
+    "deal",
+    """const {deal, count, twin, WOMAN} = Widgets.deal, deals = [];
+        for (const way of ["random", "lesion", "woman"]) for (let seed = 0; seed < 20; seed++) {
+          const side = deal(way, seed);
+          deals.push({way, side, count: count(side)});
+        }
+        return {deals, woman: WOMAN, twin: [0, 1, 2, 3, 4, 5, 6, 7].map(twin)};""",
+)
+
+
+def test_deal_counts_as_mammolib_does(told):
+    found = told["deal-counts"]
+    mirror = Symmetry(((-1, 0), (0, 1)))
+    assert found["twin"] == [DIHEDRAL.index(mirror @ view) for view in DIHEDRAL]
+
+    rng = np.random.default_rng(0)
+    images = np.stack([view.image(rng_image) for rng_image in rng.random((24, 6, 6)) for view in DIHEDRAL])
+    crops = SimpleNamespace(images=np.ascontiguousarray(images))
+    lesion, woman = np.repeat(np.arange(24), 8), np.repeat(found["woman"], 8)
+    shown = []
+    for dealt in found["deals"]:
+        side = np.array(dealt["side"])
+        part = Split(*(np.flatnonzero(side == s) for s in range(3)), dealt["way"])
+        sibling = np.isin(lesion[part.test], part.shared(lesion))
+        of_woman = np.isin(woman[part.test], part.shared(woman))
+        mirrored = sets.mirror_in_training(crops, part)
+        sizes = len(part.training), len(part.test)
+        counted = dealt["count"]
+        assert sizes == (counted["training"], counted["test"])
+        assert (sibling.sum(), mirrored.sum(), of_woman.sum()) == (
+            counted["sibling"],
+            counted["mirror"],
+            counted["woman"],
+        )
+        if dealt["way"] == "random":
+            assert sizes == (141, 27)
+            shown.append(mirrored.mean())
+        else:
+            assert counted["sibling"] == counted["mirror"] == 0
+        if dealt["way"] == "woman":
+            part.check(woman, "woman")
+    assert any(d["count"]["woman"] for d in found["deals"] if d["way"] == "lesion")
+    assert abs(np.mean(shown) - 141 / 191) < 3 * np.sqrt(0.74 * 0.26 / (20 * 27)), "141 of the 191 others train"
+
+
+ASKS["deal-keys"] = Ask(
+    "deal",
+    """const said = [], note = () => said.push($(".w-live").textContent + " | " + $(".w-counts").textContent);
+        note();
+        $(".w-grid").focus();
+        key($(".w-grid"), "ArrowRight"); note();
+        $$(".w-grid .w-tile")[70].dispatchEvent(new MouseEvent("click", {bubbles: true})); note();
+        $(".w-tick input").click(); note();
+        $$(".w-choice input")[2].click(); note();
+    $$(".widget svg")[1].querySelectorAll(".w-tile")[3].dispatchEvent(new MouseEvent("click", {bubbles: true})); note();
+        return {said, focus: document.activeElement.tagName};""",
+)
+
+
+def test_deal_answers_keys_and_pointer(told):
+    found = told["deal-keys"]
+    said = found["said"]
+    assert len(set(said)) == len(said)
+    assert said[0].startswith("Lesion 1, woman 1: view 1 is in test.") and said[2].startswith("Lesion 9, woman 7: view 7")
+    assert "pixel by pixel0 of" in said[0] and "pixel by pixel0 of" not in said[3]
+    assert said[4].count("0 of 24 (0 %)") == 3 and ": view 4 is in" in said[5]
+
+
+# Guess and keep.
+
+ASKS["guess-data"] = Ask(
+    "guess",
+    """const {question, near} = Widgets.guess, out = {};
+    for (const [chapter, rows] of Object.entries(Widgets.guesses)) out[chapter] = rows.map((row) => {
+      const q = question(row);
+      const other = q.ours < (q.low + q.high) / 2 ? q.high : q.low;
+      return {...q, right: near(q, q.ours), far: q.options ? false : near(q, other)};
+    });
+    return out;""",
+    also=("guesses",),
+    body="<p></p>",
+)
+
+
+def test_every_chapter_asks_what_its_text_asks_and_answers(told):
+    """Every number asked for has a field, every field an answer, and the sentence "Your guesses" states it."""
+    found = told["guess-data"]
+    for name, text in pages().items():
+        if not name.startswith("chapters/"):
+            continue
+        chapter = name.removeprefix("chapters/")[:2]
+        asked = re.findall(r"^(\d)\. ", text.partition("## Guess first")[2].partition("\n## ")[0], re.M)
+        assert {q["words"][0] for q in found[chapter]} == set(asked), name
+        assert f'data-widget="guess" data-chapter="{chapter}"' in text, name
+        said = next(p for p in text.split("\n\n") if p.startswith("Your guesses"))
+        following = text.partition(said)[2].strip()
+        assert following.startswith(f'<div data-widget="guesses" data-chapter="{chapter}"></div>'), name
+        for q in found[chapter]:
+            assert q["right"] and not q["far"], (name, q["words"])
+            if "options" in q:
+                assert q["ours"] in q["options"] and (q["paper"] is None or q["paper"] in q["options"])
+            else:
+                assert q["low"] <= q["ours"] <= q["high"]
+                whole = f"{q['ours']:,}"
+                spelt = {"8": "eight"}.get(whole, whole)
+                assert {whole, spelt, str(q["ours"])} & set(re.findall(r"[\d,.]*\d|\w+", said)) or (
+                    name.startswith("chapters/0") and SHARES.get(q["words"], "") in said and q["words"] in SHARES
+                ), (name, q["words"])
+
+
+SHARES = {"2. Share of normal films": "207 of 322", "2. Share of dark patches": "145 of 225"}
+"""Shares that a sentence gives as two counts."""
+
+
+def test_answers_that_mammolib_computes(told):
+    found = {f"{chapter} {q['words']}": q["ours"] for chapter, rows in told["guess-data"].items() for q in rows}
+    interval = metrics.wilson(115, 157)
+    assert found["04 3. Width of the interval"] == round(100 * (interval.high - interval.low))
+    assert found["04 4. Share that holds for new women, at most"] == round(100 * (0.65 - 0.5) / (0.89 - 0.5))
+    assert found["05 1. Questions about one image"] == ssd.SSD256.n_boxes
+    assert found["01 2. Share of normal films"] == round(100 * 207 / 322)
+    assert found["03 2. Share of dark patches"] == round(100 * 145 / 225)
+    assert found["07 3. Chance that the mirror image trains"] == round(100 * 600 / 815, 1)
+    assert found["07 2. Views that train, of eight"] == round(8 * 600 / 816, 2)
+    late = np.array([0, 1, 1, 1, 1, 1, 1, 1])
+    envelope = max(late.cumsum() / np.arange(1, 9))
+    assert found["06 2. The AP is nearer to"] == min(("1", "0.9", "0.5"), key=lambda x: abs(float(x) - envelope))
+
+
+ASKS["guess-keys"] = Ask(
+    "guess",
+    """localStorage.clear();
+    const answer = () => $("[data-widget=guesses]").textContent;
+    const before = answer(), field = $("[data-widget=guess] input[type=number]");
+    field.value = "8"; field.dispatchEvent(new Event("change"));
+    $$("[data-widget=guess] input[type=radio]")[1].click();
+    const after = answer(), held = localStorage.getItem("mammolib-guess-02");
+    $("button").click();
+    return {before, after, held, forgotten: answer() === before,
+      unnamed: $$("input").filter((i) => !i.labels.length).length, words: $("svg").getAttribute("aria-label")};""",
+    also=("guesses",),
+    body='<div data-widget="guess" data-chapter="02"></div><div data-widget="guesses" data-chapter="02"></div>',
+)
+
+
+def test_guesses_are_kept_and_shown_beside_the_answers(told):
+    found = told["guess-keys"]
+    assert "You have not guessed yet" in found["before"] and "ours: 8" in found["before"]
+    assert "you: 8" in found["after"] and "you: no" in found["after"] and "2 of your 2 guesses" in found["after"]
+    assert json.loads(found["held"]) == {"0": 8, "1": "no"}
+    assert found["forgotten"] and not found["unnamed"]
+    assert found["words"] == "1. Different pictures: no guess, the paper 8, ours 8"
+
+
+# Ranking and staircase.
+
+ASKS["ranking-counts"] = Ask(
+    "ranking",
+    """const {judge, averagePrecision, BOXES} = Widgets.ranking, random = Widgets.chance(1), out = [];
+    for (let i = 0; i < 200; i++) {
+      const other = ([image]) => [image, Math.round(20 * random()) / 20, Math.floor(17 * random())];
+      const boxes = i ? BOXES.map(other) : BOXES;
+      const judged = judge(boxes);
+      out.push({boxes, order: judged.order, verdict: judged.verdict, precision: judged.curve.map((r) => r.precision),
+        ap: Object.fromEntries(["paper", "voc2007", "voc2010", "coco"].map((d) => [d, averagePrecision(judged, d)]))});
+    }
+    return out;""",
+)
+
+
+def test_ranking_agrees_with_mammolib_in_all_definitions(told):
+    """The chapter's set, and 199 others with ties; the four definitions and every verdict."""
+    lesion = np.array([10, 10, 30, 30])
+    truths = Truths(np.arange(6), np.ones(6, int), np.repeat(lesion[None], 6, 0), n_images=7, classes=("lesion",))
+    for n, case in enumerate(told["ranking-counts"]):
+        image, confidence, off = np.array(case["boxes"]).T
+        boxes = lesion + off[:, None] * [1, 0, 1, 0]
+        matches = metrics.match(Detections(image.astype(int), np.ones(8, int), confidence, boxes), truths)
+        curve = metrics.precision_recall(matches, 1)
+        assert curve.true.tolist() == case["verdict"], n
+        assert np.allclose(curve.precision, case["precision"], rtol=0, atol=1e-12)
+        for definition, value in case["ap"].items():
+            assert value == pytest.approx(metrics.average_precision(matches, definition=definition)[0], abs=1e-12)
+    first = told["ranking-counts"][0]["ap"]
+    assert {k: round(v, 4) for k, v in first.items()} == {
+        "paper": 0.5482,
+        "voc2007": 0.5519,
+        "voc2010": 0.5536,
+        "coco": 0.5534,
+    }, "what the chapter's cell prints"
+
+
+ASKS["ranking-keys"] = Ask(
+    "ranking",
+    """const handle = $$(".w-handle")[2], ap = () => $("table").textContent, said = () => $(".w-live").textContent;
+    const out = {before: ap(), at: said()};
+    handle.focus();
+    for (let i = 0; i < 4; i++) key(handle, "ArrowDown");
+    out.key = said(); out.down = ap();
+    key(handle, "ArrowRight", {shiftKey: true}); out.shift = said();
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(handle, "pointerdown", 0, 0);
+    point(handle, "pointermove", box.left + scale * (34 + 356 * 0.5), box.top + scale * 150);
+    point(handle, "pointerup", 0, 0);
+    out.drag = said();
+    point(handle, "pointermove", box.left, box.top); out.after = said();
+    $("button").click(); out.again = ap();
+    set($("input[type=range]"), 0.75); out.threshold = said();
+    return out;""",
+)
+
+
+def test_ranking_answers_keys_and_pointer(told):
+    found = told["ranking-keys"]
+    assert "0.5482" in found["before"] and found["again"] == found["before"] != found["down"]
+    assert found["at"] == "At 0.50: 7 boxes shown, 4 true; recall 4 of 6, precision 0.571."
+    assert found["key"] == "Box on image 2: confidence 0.85, rank 3, IoU 0.54, true."
+    assert found["shift"].startswith("Box on image 2: confidence 0.75, rank 4")
+    assert found["drag"].startswith("Box on image 2: confidence 0.50,") and "IoU 1.00" in found["drag"]
+    assert found["after"] == found["drag"], "let go, it stays"
+    assert found["threshold"].startswith("At 0.75: 4 boxes shown, 3 true")
+
+
+# The parabola.
+
+ASKS["parabola-counts"] = Ask(
+    "parabola",
+    """const {descend, growth, edge} = Widgets.parabola, out = [];
+    for (const m of [0, 0.5, 0.9]) for (const r of [0.1, 0.4, 0.5, 0.8, 0.925, 0.975, 1.2])
+      out.push({m, r, weights: descend(r, m, 20), growth: growth(r, m), edge: edge(m)});
+    return out;""",
+)
+
+
+def test_parabola_steps_as_in_the_chapter(told):
+    for case in told["parabola-counts"]:
+        m, rk = case["m"], 4 * case["r"]
+        step = np.array([[1 - rk, m], [-rk, m]])
+        states = [np.linalg.matrix_power(step, n) @ [1.0, 0.0] for n in range(21)]
+        assert np.allclose(case["weights"], [w for w, _ in states])
+        assert case["growth"] == pytest.approx(abs(np.linalg.eigvals(step)).max(), abs=1e-6)
+        assert case["edge"] == pytest.approx(2 * (1 + m) / 4)
+        assert (case["growth"] > 1 + 1e-9) == (case["r"] > case["edge"] + 1e-9)
+    chapter = {c["r"]: c["weights"][:5] for c in told["parabola-counts"] if c["m"] == 0}
+    assert np.round(chapter[0.4], 2).tolist() == [1.0, -0.6, 0.36, -0.22, 0.13]
+    assert np.round(chapter[0.8], 2).tolist() == [1.0, -2.2, 4.84, -10.65, 23.43]
+
+
+ASKS["parabola-keys"] = Ask(
+    "parabola",
+    """const out = [$(".w-live").textContent];
+    set($$("input")[0], 0.6); out.push($(".w-live").textContent);
+    set($$("input")[1], 0.9); out.push($(".w-live").textContent);
+    set($$("input")[2], 3); out.push($$("output")[2].textContent);
+    return out;""",
+)
+
+
+def test_parabola_answers_its_sliders(told):
+    quiet, explodes, mended, steps = told["parabola-keys"]
+    assert quiet.startswith("It shrinks. Each step multiplies by 0.60") and "a rate of 0.50" in quiet
+    assert explodes.startswith("It explodes. Each step multiplies by 1.40")
+    assert mended.startswith("It shrinks.") and "a rate of 0.95" in mended and steps == "3"
+
+
+# Prevalence.
+
+ASKS["prevalence-counts"] = Ask(
+    "prevalence",
+    """const {count, measures} = Widgets.prevalence, out = [];
+    for (const p of [0, 0.013, 0.3, 0.7]) for (const [a, b] of [[0, 1], [0.7, 0.8], [1, 0], [0.33, 0.5]]) {
+      const counts = count(p, a, b);
+      out.push({counts, found: measures(counts)});
+    }
+    return out;""",
+)
+
+
+def test_prevalence_measures_as_mammolib_does(told):
+    for case in told["prevalence-counts"]:
+        tp, fn, tn, fp = (case["counts"][k] for k in ("tp", "fn", "tn", "fp"))
+        truth = np.repeat([1, 1, 0, 0], [tp, fn, tn, fp])
+        predicted = np.repeat([1, 0, 0, 1], [tp, fn, tn, fp])
+        table = metrics.confusion(truth, predicted)
+        assert table.tolist() == [[tn, fp], [fn, tp]]
+        found = case["found"]
+        assert found["accuracy"] == pytest.approx(float(metrics.accuracy(truth, predicted)))
+        assert found["larger"] == table.sum(axis=1).max() / 200
+        assert found["precision"] == (pytest.approx(tp / (tp + fp)) if tp + fp else None)
+        recall = np.diag(table) / np.maximum(table.sum(axis=1), 1)
+        assert found["balanced"] == (pytest.approx(recall.mean()) if tp + fn else None)
+
+
+ASKS["prevalence-keys"] = Ask(
+    "prevalence",
+    """const said = () => $(".w-live").textContent, out = [said()];
+    set($$("input")[1], 0); set($$("input")[2], 1); set($$("input")[0], 0.01); out.push(said(), $("table").textContent);
+    return out;""",
+)
+
+
+def test_prevalence_answers_its_sliders(told):
+    first, silent, table = told["prevalence-keys"]
+    assert first.startswith("42 of 60 abnormal patches found, 28 false alarms. The accuracy is 0.070 above")
+    assert silent.endswith("The accuracy is that of always answering with the larger class.")
+    assert "accuracy0.990" in table and "balanced accuracy0.500" in table
+
+
+# Off the centre.
+
+ASKS["centre-counts"] = Ask(
+    "centre",
+    """const {overlap, share} = Widgets.centre;
+    return {shares: [20, 60, 100, 140, 220].map((a) => [a, share(a)]),
+      overlaps: [[90, 30, 0], [100, 64, 0], [100, 32, 32], [60, -70, 5], [40, 3, -9]]
+        .map((c) => [c, overlap(...c)])};""",
+)
+
+
+def test_off_the_centre_agrees_with_mammolib(told):
+    for side, share in told["centre-counts"]["shares"]:
+        x, y = (v.ravel() for v in np.meshgrid(*[np.arange(257 - side)] * 2))
+        boxes = np.stack([x, y, x + side, y + side], axis=1)
+        assert share == pytest.approx(centre.centre_prior(boxes, sizes=side), abs=1e-9)
+    for (side, x, y), value in told["centre-counts"]["overlaps"]:
+        box = np.array([100.0, 100, 100 + side, 100 + side])
+        assert value == pytest.approx(iou([box], [box + [x, y, x, y]])[0, 0])
+
+
+ASKS["centre-keys"] = Ask(
+    "centre",
+    """const lesion = $(".w-handle"), said = () => $(".w-live").textContent, out = [said()];
+    key(lesion, "ArrowRight", {shiftKey: true}); out.push(said());
+    key(lesion, "ArrowUp"); out.push(said());
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(lesion, "pointerdown", 0, 0);
+    point(lesion, "pointermove", box.left + 200 * scale, box.top + 136 * scale);
+    point(lesion, "pointerup", 0, 0); out.push(said());
+    set($("input"), 220); out.push(said());
+    return out;""",
+)
+
+
+def test_off_the_centre_answers_keys_and_pointer(told):
+    first, shift, up, dragged, large = told["centre-keys"]
+    assert first == ("Off by 32 and 0 pixels: IoU 0.52, a hit. Of all places where the lesion fits, the box hits 10 %.")
+    assert shift.startswith("Off by 42 and 0 pixels: IoU 0.41, no hit") and up.startswith("Off by 42 and 1 pixels")
+    assert dragged.startswith("Off by 0 and 0 pixels: IoU 1.00, a hit") and large.endswith("the box hits 100 %.")
+
+
+# Which default boxes match.
+
+ASKS["defaults-counts"] = Ask(
+    "defaults",
+    """const {BOXES, matched} = Widgets.defaults, random = Widgets.chance(3), out = [];
+    for (let i = 0; i < 30; i++) {
+      const side = 8 + Math.floor(190 * random()), place = () => Math.floor((256 - side) * random());
+      const x = place(), y = place();
+      const lesion = [x, y, x + side, y + side];
+      out.push([lesion, matched(lesion).rows]);
+    }
+    return {boxes: BOXES, cases: out};""",
+)
+
+
+def test_default_boxes_match_as_in_mammolib(told):
+    drawn = np.array(told["defaults-counts"]["boxes"])
+    corners = 256 * cxcywh_to_xyxy(ssd.default_boxes())
+    assert np.allclose(drawn[:, 1:], corners) and (drawn[:, 0] == map_of_box()).all()
+    for lesion, rows in told["defaults-counts"]["cases"]:
+        assert rows == np.flatnonzero(ssd.assign(iou([lesion], corners)) >= 0).tolist(), lesion
+
+
+ASKS["defaults-keys"] = Ask(
+    "defaults",
+    """const lesion = $(".w-handle"), said = () => $(".w-live").textContent;
+    const place = () => lesion.getAttribute("transform");
+    const out = {first: said()};
+    key(lesion, "ArrowLeft", {shiftKey: true}); out.key = place();
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(lesion, "pointerdown", 0, 0);
+    point(lesion, "pointermove", box.left + (72 + 40) * scale, box.top + (8 + 250) * scale);
+    point(lesion, "pointerup", 0, 0); out.drag = place();
+    set($("input"), 8); out.small = said();
+    return out;""",
+)
+
+
+def test_default_boxes_answer_keys_and_pointer(told):
+    found = told["defaults-keys"]
+    corners = 256 * cxcywh_to_xyxy(ssd.default_boxes())
+    n = (ssd.assign(iou([[98, 98, 158, 158]], corners)) >= 0).sum()
+    assert found["first"].startswith(f"{n} of 6132 default boxes answer for this lesion")
+    assert found["key"] == "translate(118 128)" and found["drag"] == "translate(40 226)"
+    assert found["small"].startswith("1 of 6132") and "only since it is the best" in found["small"]
+
+
+# Bootstrap by woman against by crop.
+
+ASKS["bootstrap-counts"] = Ask(
+    "bootstrap",
+    """const {draw, middle, RIGHT, VIEWS} = Widgets.bootstrap, random = Widgets.chance(5);
+    const out = {right: RIGHT, views: VIEWS};
+    for (const by of ["woman", "crop"]) {
+      const values = Array.from({length: 4000}, () => draw(by, random));
+      out[by] = {values, middle: middle(values)};
+    }
+    return out;""",
+)
+
+
+def test_bootstrap_draws_as_mammolib_does(told):
+    found = told["bootstrap-counts"]
+    right = np.concatenate([np.arange(8) < n for n in found["right"]]).astype(int)
+    woman = np.repeat(np.arange(15), found["views"])
+    assert right.mean() == 0.75
+    for by, groups in {"woman": woman, "crop": np.arange(120)}.items():
+        values, (low, high) = found[by]["values"], found[by]["middle"]
+        assert np.allclose(np.quantile(values, [0.025, 0.975]), [low, high])
+        theirs = metrics.bootstrap(lambda w: w @ right / w.sum(axis=-1), groups, n_resamples=4000)
+        assert high - low == pytest.approx(theirs.high - theirs.low, rel=0.15)
+        means = np.bincount(groups, right) / np.bincount(groups)
+        assert np.std(values) == pytest.approx(means.std() / np.sqrt(len(means)), rel=0.05)
+        assert np.mean(values) == pytest.approx(0.75, abs=0.01)
+
+
+ASKS["bootstrap-keys"] = Ask(
+    "bootstrap",
+    """const said = () => $(".w-live").textContent, out = [said()];
+    $$("button")[0].click(); out.push(said()); $$("button")[1].click(); out.push(said());
+    $$("button")[2].click(); out.push(said());
+    return out;""",
+)
+
+
+def test_bootstrap_answers_its_buttons(told):
+    assert [int(s.split()[0]) for s in told["bootstrap-keys"]] == [200, 201, 401, 1]
