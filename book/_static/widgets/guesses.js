@@ -78,5 +78,11 @@
       ["3. The best beats the average by", 0, 0.5, 0.143, null],
       ["4. Does a comparison of files find it?", ["yes", "no"], "no", null],
     ],
+    "13": [
+      ["1. Lesions of 100 that the Laplacian finds", 0, 100, 43, null],
+      ["2. The maps of a network of photographs find", ["more", "fewer"], "more", null],
+      ["3. Found least are", ["masses", "distortions", "asymmetries", "calcifications"], "calcifications", null],
+      ["4. They must be apart by", 0, 0.5, 0.13, null],
+    ],
   };
 })();
