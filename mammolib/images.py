@@ -96,6 +96,9 @@ def _read_pillow(path: Path, head: bytes) -> Grey:
 
 def _of_pillow(image: Any) -> Grey:
     transparent = image.info.get("transparency")
+    if image.mode in ("1", "L") and transparent is None:
+        values = np.asarray(image.convert("L"))
+        return Grey(values, np.ones(values.shape, bool))
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(float)
         valid = np.isfinite(values)
