@@ -92,9 +92,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(**chapters: Any) -> Path:
         root = tmp_path_factory.mktemp("project")
         (root / "chapters").mkdir()
-        (root / "book" / "_static").mkdir(parents=True)
+        (root / "book" / "_static" / "widgets").mkdir(parents=True)
         (root / "_config.yml").write_text((ROOT / "_config.yml").read_text())
         (root / "book" / "_static" / "mammolib.css").write_text("")
+        (root / "book" / "_static" / "widgets" / "widgets.css").write_text("")
         (root / "book" / "references.bib").write_text("@misc{a, title = {T}, author = {A. B.}, year = {2000}}\n")
         (root / "book" / "intro.md").write_text("# A book\n\nIt cites {cite}`a`.\n\n```{bibliography}\n```\n")
         lines = ["format: jb-book", "root: book/intro", "chapters:"]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from browser import DRAWN, STILLS, WIDGETS, Ask
 from conftest import ROOT
+from sentences import record, states, value
 
 from mammolib import metrics, ssd
 from mammolib.book import notebooks
@@ -264,6 +265,18 @@ def test_answers_that_mammolib_computes(told):
     assert found["06 2. The AP is nearer to"] == min(("1", "0.9", "0.5"), key=lambda x: abs(float(x) - envelope))
 
 
+def test_the_answers_state_the_records():
+    clipped, before, chapter = "A-a0ed8773d7e0", "E-before-7632e9da2740", "chapters/{}.ipynb".format
+    assert record(clipped).settings["changed"]["clip"] == 1 and record(clipped).settings["width"] == 1 / 8
+    ends = f"the norm clipped to 1, end at an mAP of {value(clipped, 'map'):.3f}."
+    states(chapter("08-experiment-b"), f"with an eighth of the filters and {ends}")
+    assert record(before).settings["width"] == 1 and record(before).split == "image"
+    share = value(before, "centre_recall_uniform")
+    states(chapter("11-experiment-e"), f"less than a tenth, {100 * share:.1f} % on the real films, at random;")
+    states(chapter("10-experiment-d"), "the bytes of the convolutions *rise*, 1.76 times.")
+    states(chapter("10-experiment-d"), "more bytes, 1.76 times as many;")
+
+
 ASKS["guess-keys"] = Ask(
     "guess",
     """localStorage.clear();
@@ -316,8 +329,8 @@ def test_ranking_agrees_with_mammolib_in_all_definitions(told):
         curve = metrics.precision_recall(matches, 1)
         assert curve.true.tolist() == case["verdict"], n
         assert np.allclose(curve.precision, case["precision"], rtol=0, atol=1e-12)
-        for definition, value in case["ap"].items():
-            assert value == pytest.approx(metrics.average_precision(matches, definition=definition)[0], abs=1e-12)
+        for definition, height in case["ap"].items():
+            assert height == pytest.approx(metrics.average_precision(matches, definition=definition)[0], abs=1e-12)
     first = told["ranking-counts"][0]["ap"]
     assert {k: round(v, 4) for k, v in first.items()} == {
         "paper": 0.5482,
@@ -459,9 +472,9 @@ def test_off_the_centre_agrees_with_mammolib(told):
         x, y = (v.ravel() for v in np.meshgrid(*[np.arange(257 - side)] * 2))
         boxes = np.stack([x, y, x + side, y + side], axis=1)
         assert share == pytest.approx(centre.centre_prior(boxes, sizes=side), abs=1e-9)
-    for (side, x, y), value in told["centre-counts"]["overlaps"]:
+    for (side, x, y), overlap in told["centre-counts"]["overlaps"]:
         box = np.array([100.0, 100, 100 + side, 100 + side])
-        assert value == pytest.approx(iou([box], [box + [x, y, x, y]])[0, 0])
+        assert overlap == pytest.approx(iou([box], [box + [x, y, x, y]])[0, 0])
 
 
 ASKS["centre-keys"] = Ask(
