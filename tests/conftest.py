@@ -95,6 +95,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         (root / "book" / "_static" / "widgets").mkdir(parents=True)
         (root / "_config.yml").write_text((ROOT / "_config.yml").read_text())
         (root / "book" / "_static" / "mammolib.css").write_text("")
+        (root / "book" / "_static" / "names.js").write_text("")
         (root / "book" / "_static" / "widgets" / "widgets.css").write_text("")
         (root / "book" / "references.bib").write_text("@misc{a, title = {T}, author = {A. B.}, year = {2000}}\n")
         (root / "book" / "intro.md").write_text("# A book\n\nIt cites {cite}`a`.\n\n```{bibliography}\n```\n")
