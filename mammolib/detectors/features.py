@@ -80,11 +80,11 @@ def _spots(breast: Breast) -> list[NDArray]:
 
 
 def pretrained_maps() -> Callable[[Breast], NDArray[np.float16]]:
-    """Return a function that gives ImageNet's maps of a film, and of the film upside down: (2, cells, 1600) float16.
+    """Return a function that gives ImageNet's maps of a film, and of the film upside down: (2, cells, 1568) float16.
 
     The film enters at three sizes, outside of the breast dimmed to 0.3. Maps at strides of 8, 16 and 32 pixels are
     brought to the grid of cells (472 channels a size). At full size, the largest, mean and spread within each cell of
-    those at strides of 4 and 8 are added (184 channels), for what is as small as a calcification.
+    those at strides of 4 and 8 are added (152 channels), for what is as small as a calcification.
 
     Raises:
         ImportError: the weights are not installed (extra `pretrained`).
@@ -129,12 +129,12 @@ def _pooled(network: Any, size: int) -> Any:
 
 
 FINE = 184
-"""The last so many of ImageNet's channels at full size: the fine ones."""
+"""The last so many of ImageNet's channels at full size: the 152 fine ones, and 32 of those at a stride of 32 pixels."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A film's breast and the features of its cells: by hand (cells, 23), and ImageNet's (2, cells, 1600) or None."""
+    """A film's breast and the features of its cells: by hand (cells, 23), and ImageNet's (2, cells, 1568) or None."""
 
     breast: Breast
     hand: NDArray[np.float32]
