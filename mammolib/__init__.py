@@ -2,8 +2,8 @@
 
 The rooms, ground floor first; a room imports only from those above it in this list:
 ``files``, ``geometry``, ``images``, ``mias``, ``phantom``, ``patches``, ``splits``, ``metrics``, ``results``,
-``classifiers``, ``ssd``, ``training``, ``experiments``, ``benchmark``, ``plots``, ``book`` and ``cli``. ``leak_check``
-stands by itself.
+``benchmark``, ``training``, ``classifiers``, ``saliency``, ``ssd``, ``detectors``, ``experiments``, ``analysis``,
+``plots``, ``bench``, ``book`` and ``cli``. ``leak_check`` stands by itself.
 
 For teaching and research. Not for clinical use.
 """

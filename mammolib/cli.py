@@ -6,6 +6,7 @@ To add one, write a function under ``@main.command()`` that imports what it need
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -28,6 +29,7 @@ class _OneLine(click.Group):
         """Run the command line and exit: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C."""
         args = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in args
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets whoever imports it
         args = [a for a in args if a != "--debug"]
         try:
             status = super().main(args, **{**extra, "standalone_mode": False})
