@@ -6,11 +6,11 @@ import importlib
 import inspect
 
 ROOMS = (
-    "geometry mias phantom patches splits metrics results benchmark training classifiers saliency ssd detectors.centre "
-    "detectors.lookup detectors.windows detectors.classical detectors.features detectors.ensemble "
-    "experiments.detection experiments.running experiments.named experiments.dealing experiments.rungs analysis.leak analysis.dealing "
-    "analysis.ladder analysis.stability analysis.curves "
-    "analysis.retraining analysis.classifiers analysis.cost leak_check"
+    "geometry mias phantom patches splits metrics results benchmark training classifiers saliency ssd "
+    "detectors.centre detectors.lookup detectors.windows detectors.classical detectors.features detectors.ensemble "
+    "experiments.detection experiments.running experiments.named experiments.dealing experiments.rungs "
+    "analysis.leak analysis.dealing analysis.ladder analysis.stability analysis.curves analysis.retraining "
+    "analysis.classifiers analysis.cost leak_check"
 ).split()
 
 INTRO = """# What mammolib offers
