@@ -60,7 +60,7 @@ LABELS = {
 
 
 def metric_words(name: str) -> str:
-    """Return a metric's name in words: "val_loss@epoch30" is "validation loss after epoch 30".
+    """Return a metric's name in words: that of `val_loss`, after epoch 30, is "validation loss after epoch 30".
 
     Example:
         >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last")
