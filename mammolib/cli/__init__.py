@@ -1,0 +1,9 @@
+"""The command ``mammolib``: data, chapters, pages, runs, tools. Each command only reads its options and calls mammolib.
+
+To add one, write a function under ``@main.command()`` that imports what it needs when it is called.
+"""
+
+from . import chapters, films, runs, tools
+from .group import main
+
+__all__ = ["chapters", "films", "main", "runs", "tools"]

@@ -1,0 +1,83 @@
+"""`mammolib run`, `build`, `book` and `refresh`: chapters and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .group import FOLDER, main
+
+
+def _chapter_options(command: Any) -> Any:
+    """Give a command the options of `mammolib run`."""
+    for option in reversed(
+        [
+            click.argument("chapters", nargs=-1),
+            click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper."),
+            click.option(
+                "--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films."
+            ),
+            click.option("--seed", default=0, show_default=True, help="The seed of everything that draws."),
+            click.option("--jobs", type=int, help="Chapters at a time; two if not given, one for the paper's profile."),
+            click.option("--timeout", type=click.IntRange(min=1), help="Seconds that one cell may take."),
+            click.option("--force", is_flag=True, help="Execute also what has not changed."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _run(chapters: tuple[str, ...], **options: Any) -> None:
+    from mammolib import book
+    from mammolib.experiments.profiles import check_seed
+
+    check_seed(options["seed"])
+    outcomes = book.run(chapters, say=click.echo, **options)
+    failed = [o.chapter for o in outcomes if o.status == "failed"]
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(outcomes)} chapters failed: {', '.join(failed)}")
+
+
+@main.command()
+@_chapter_options
+def run(chapters: tuple[str, ...], **options: Any) -> None:
+    """Execute CHAPTERS, by name or number; all of the book if none is given. What has not changed is not run again."""
+    _run(chapters, **options)
+
+
+@main.command()
+@click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
+@click.option("--public", is_flag=True, help="The pages are to be published: refuse chapters run on real films.")
+def build(executed: Path | None, public: bool) -> None:
+    """Make the pages from the executed chapters, and print the page to open."""
+    from mammolib import book
+
+    book.build(executed=executed, public=public, say=click.echo)
+
+
+@main.command()
+@_chapter_options
+def book(chapters: tuple[str, ...], **options: Any) -> None:
+    """Execute chapters and make the pages: run and build in one. First pages appear after the first chapters."""
+    from mammolib import book as room
+
+    _run(chapters, early=lambda: room.build_early(say=click.echo), **options)
+    room.build(say=click.echo)
+
+
+@main.command()
+@click.argument("chapters", nargs=-1)
+@click.option("--force", is_flag=True, help="Execute also what has not changed.")
+@click.option("--check", is_flag=True, help="Only look for films, annotations and pictures of films in git.")
+def refresh(chapters: tuple[str, ...], force: bool, check: bool) -> None:
+    """Store in the sources of CHAPTERS the outputs that nbval compares, and no other: for authors."""
+    from mammolib import book
+
+    if check:
+        found = book.problems()
+        click.echo("\n".join(found) or "nothing in git that may not be passed on")
+        raise SystemExit(1 if found else 0)
+    changed = book.refresh(chapters, force=force, say=click.echo)
+    click.echo(f"{len(changed)} files changed" + "".join(f"\n{path}" for path in changed))
