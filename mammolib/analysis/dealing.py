@@ -88,14 +88,15 @@ def reported(scores: ArrayLike, chosen_by: ArrayLike, tried: int) -> float:
         C(i, tried - 1) of the C(n, tried) draws.
 
     Example:
-        >>> reported([0.4, 0.5, 0.6], [0.4, 0.5, 0.6], tried=1), reported([0.4, 0.5, 0.6], [0.4, 0.5, 0.6], tried=3)
-        (0.5, 0.6)
+        >>> scores = [0.25, 0.5, 0.75]
+        >>> reported(scores, scores, tried=1), reported(scores, scores, tried=3)
+        (0.5, 0.75)
     """
     scores, order = np.asarray(scores, float), np.argsort(chosen_by, kind="stable")
     if not 1 <= tried <= len(scores):
         raise ValueError(f"tried: must be 1 to {len(scores)}, got {tried}")
-    best = comb(np.arange(len(scores)), tried - 1) / comb(len(scores), tried)
-    return float(best @ scores[order])
+    draws = comb(np.arange(len(scores)), tried - 1)
+    return float(draws @ scores[order] / comb(len(scores), tried))
 
 
 def reported_curves(record: Record) -> dict[str, NDArray[np.floating]]:

@@ -60,9 +60,15 @@ def detections(marks: Iterable[Marks], radius: float, confidence: Callable) -> D
 
 
 def median_radius(films: Sequence[Film]) -> float:
-    """Return the median radius of the located lesions, in pixels; 48, that of mini-MIAS, where there is none."""
+    """Return the median radius of the located lesions, in pixels.
+
+    Raises:
+        ValueError: no lesion has a place.
+    """
     radii = [lesion.radius for film in films for lesion in film.lesions if lesion.radius is not None]
-    return float(np.median(radii)) if radii else 48.0
+    if not radii:
+        raise ValueError(f"none of the {len(films)} films has a lesion with a place: there is nothing to learn from")
+    return float(np.median(radii))
 
 
 def sensitivity(films: Sequence[Film], found: Detections, false_marks: float = 1) -> float:

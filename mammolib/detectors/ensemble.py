@@ -31,6 +31,8 @@ OTHER_BREAST = (0.0, 0.2, 0.4)
 CALCIFICATIONS = (None, 0.1, 0.2, 0.4)
 """How many of a first model's false marks a false mark of the second may cost; None leaves the second out."""
 FINE_PENALTY = 1e-3
+FLOOR = 0.3
+"""Quantile of the scores below which the other breast says nothing."""
 FOLDS = 3
 """Folds inside the training women."""
 AIMS = (1, 4)
@@ -72,11 +74,10 @@ class BothBreasts:
 
     Args:
         eye: computes the features, with ImageNet's maps.
-        seed: of the folds inside the training women, and of the cells that are drawn.
     """
 
-    def __init__(self, eye: Eye, seed: int = 0):
-        self.eye, self.seed = eye, seed
+    def __init__(self, eye: Eye):
+        self.eye = eye
 
     def fit(self, films: Sequence[Film]) -> Self:
         """Choose by folds inside the women of these films, then fit on all of them."""
@@ -84,27 +85,28 @@ class BothBreasts:
         cells = Cells(films, self.eye)
         fine = _marks(cells, films, self._unseen(films, cells, FINE_PENALTY, ("CALC",)))
         self.fine_rate = Rate.of(cells, fine)
-        worth, rates = {}, {}
+        worth, rates, floors = {}, {}, {}
         for c in PENALTIES:
             scores = self._unseen(films, cells, c)
+            floors[c] = float(np.quantile(np.concatenate(scores), FLOOR))
             for share in OTHER_BREAST:
-                marks = _marks(cells, films, scores, share)
+                marks = _marks(cells, films, scores, share, floors[c])
                 rate = rates[c, share] = Rate.of(cells, marks)
                 for price in CALCIFICATIONS:
                     found = self._merged(cells, marks, fine, rate, price)
                     worth[c, share, price] = np.mean([sensitivity(films, found, aim) for aim in AIMS])
         self.choice = max(worth, key=lambda key: worth[key])
-        self.rate = rates[self.choice[:2]]
+        self.floor, self.rate = floors[self.choice[0]], rates[self.choice[:2]]
         everyone = range(len(films))
-        self.linear = fit_linear(cells, everyone, self.choice[0], self.seed)
-        self.fine = fit_linear(cells, everyone, FINE_PENALTY, self.seed, ("CALC",))
+        self.linear = fit_linear(cells, everyone, self.choice[0])
+        self.fine = fit_linear(cells, everyone, FINE_PENALTY, ("CALC",))
         return self
 
     def predict(self, films: Sequence[Film]) -> Detections:
         """Mark the films; where both of a woman are among them, they are compared."""
         cells, (_, share, price) = Cells(films, self.eye), self.choice
         marks, fine = (
-            _marks(cells, films, [model(cells, i) for i in range(len(films))], part)
+            _marks(cells, films, [model(cells, i) for i in range(len(films))], part, self.floor)
             for model, part in ((self.linear, share), (self.fine, 0.0))
         )
         return self._merged(cells, marks, fine, self.rate, price)
@@ -113,8 +115,8 @@ class BothBreasts:
         """Return the scores of every film's cells from a model that has not seen its woman."""
         scores: list[NDArray] = [np.zeros(0)] * len(films)
         strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
-        for split in folds_by_woman([film.woman for film in films], strata, FOLDS, self.seed):
-            linear = fit_linear(cells, np.r_[split.training, split.validation], c, self.seed, kinds)
+        for split in folds_by_woman([film.woman for film in films], strata, FOLDS, seed=0):
+            linear = fit_linear(cells, np.r_[split.training, split.validation], c, kinds)
             for i in split.test:
                 scores[i] = linear(cells, i)
         return scores
@@ -138,15 +140,16 @@ class BothBreasts:
         return detections(cells.on_films(merged), self.radius, lambda expected: 1 / (1 + expected))
 
 
-def _marks(cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0) -> list[Marks]:
+def _marks(
+    cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0, floor: float = 0.0
+) -> list[Marks]:
     """Return the peaks of every film's scores, less a share of what the woman's other breast shows there.
 
     Both films have the chest wall on the left, so the same place is the same cell, give or take two. The other's score
-    counts only above its 0.3 quantile over all films: what is below says nothing.
+    counts only above the floor: what is below says nothing.
     """
     maps = [cells.map(i, score, smooth=1) for i, score in enumerate(scores)]
     if share:
-        floor = np.quantile(np.concatenate(scores), 0.3)
         other = {(film.woman, film.side): ndimage.maximum_filter(m, 5) for film, m in zip(films, maps, strict=True)}
         for i, film in enumerate(films):
             if (across := other.get((film.woman, "left" if film.side == "right" else "right"))) is not None:

@@ -128,8 +128,8 @@ def _pooled(network: Any, size: int) -> Any:
     return keras.Model(film, ops.concatenate(cells, axis=-1))
 
 
-FINE = 184
-"""The last so many of ImageNet's channels at full size: the 152 fine ones, and 32 of those at a stride of 32 pixels."""
+COARSE, FINE = 472, 152
+"""ImageNet's channels of one size, and the fine ones, which follow those at full size."""
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,7 @@ class Cells:
         seen = self.seen[film]
         if seen.maps is None:
             return [seen.hand[rows]]
-        first = seen.maps.shape[-1] - 2 * 472 - FINE if fine else 0
-        columns = slice(first, first + FINE) if fine else slice(None)
+        columns = slice(COARSE, COARSE + FINE) if fine else slice(None)
         return [np.concatenate([maps[rows, columns], seen.hand[rows]], axis=1, dtype=np.float32) for maps in seen.maps]
 
     def on_films(self, marks: Sequence[Marks]) -> list[Marks]:
@@ -256,7 +255,7 @@ class Linear:
         return np.mean([x @ self.weight + self.offset for x in cells.views(film, fine=self.fine)], axis=0)
 
 
-def fit_linear(cells: Cells, films: Sequence[int], c: float, seed: int = 0, kinds: Sequence[str] = ()) -> Linear:
+def fit_linear(cells: Cells, films: Sequence[int], c: float, kinds: Sequence[str] = ()) -> Linear:
     """Fit a logistic regression on the cells of some films: once with cells drawn at random, once with hard ones added.
 
     Every lesion weighs the same, and so does every film; lesions and films weigh half each.
@@ -265,10 +264,9 @@ def fit_linear(cells: Cells, films: Sequence[int], c: float, seed: int = 0, kind
         cells: of all films.
         films: which of them train.
         c: inverse strength of the penalty.
-        seed: of the cells that are drawn.
         kinds: classes of lesion that are looked for, by the fine maps alone; all if empty.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     free = sorted(set(films) & set(cells.free))
     wanted = [k for k, kind in enumerate(cells.kind) if not kinds or kind in kinds]
     positive = {i: np.flatnonzero(np.isin(cells.lesion[cells.of(i)], wanted)) for i in films}
@@ -320,16 +318,15 @@ class Features:
     Args:
         eye: computes the features, by hand alone or with ImageNet's maps.
         c: inverse strength of the penalty.
-        seed: of the cells that are drawn.
     """
 
-    def __init__(self, eye: Eye, c: float, seed: int = 0):
-        self.eye, self.c, self.seed = eye, c, seed
+    def __init__(self, eye: Eye, c: float):
+        self.eye, self.c = eye, c
 
     def fit(self, films: Sequence[Film]) -> Self:
         """Fit the model on all films given."""
         self.radius = median_radius(films)
-        self.linear = fit_linear(Cells(films, self.eye), range(len(films)), self.c, self.seed)
+        self.linear = fit_linear(Cells(films, self.eye), range(len(films)), self.c)
         return self
 
     def predict(self, films: Sequence[Film]) -> Detections:
