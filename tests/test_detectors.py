@@ -16,11 +16,10 @@ from standin import Film, lesion
 from mammolib import mias
 from mammolib.detectors import efficientnet
 from mammolib.detectors.breast import CELL, blocks, cut_out, local_contrast, peaks
-from mammolib.detectors.classical import Filter, Position, afum, brightness, sensitivity
+from mammolib.detectors.classical import MOST, Filter, Position, afum, brightness, sensitivity
 from mammolib.detectors.ensemble import BothBreasts, Rate
-from mammolib.detectors.features import Cells, Eye, Features, fit_linear
+from mammolib.detectors.features import Cells, Eye, fit_linear
 from mammolib.experiments import rungs
-from mammolib.geometry import Detections
 
 SIDE = mias.SIDE
 pretrained = pytest.mark.skipif(
@@ -254,33 +253,49 @@ def test_no_code_of_a_pickle_is_run():
 
 @pretrained
 @pytest.mark.slow
-def test_both_breasts_learn_and_choose_inside_the_training_women(films):
-    kinds = list(mias.KINDS)
+def test_both_breasts_learn_and_a_woman_is_marked_the_same_whoever_else_is_shown(films):
     many = []
     for film in films:  # folds inside need a woman of each class in each fold
-        spots = tuple(
-            mias.Lesion("CALC" if film.number % 8 == 1 else "CIRC", "B", s.row, s.column, s.radius)
-            for s in film.lesions
-        )
+        kind = "CALC" if film.number % 8 == 1 else "CIRC"
+        spots = tuple(mias.Lesion(kind, "B", s.row, s.column, s.radius) for s in film.lesions)
         many.append(Drawn(film.number, spots, (SIDE, SIDE)))
-    assert kinds[0] == "CALC"
     one = BothBreasts(Eye(True)).fit(many)
     found = one.predict(many)
-    assert isinstance(found, Detections) and one.choice[0] in (1e-4, 1e-3)
-    assert sensitivity(many, found, 1) == 1
-    maps = Features(Eye(True), c=1e-3).eye(many[0]).maps
-    assert maps.shape[2] == 1568 == 3 * 472 + 152 and np.isfinite(maps.astype(float)).all()
+    assert one.choice[0] in (1e-4, 1e-3) and sensitivity(many, found, 1) == 1
+    alone = one.predict(many[:2])
+    assert np.array_equal(alone.box, found.box[found.image < 2])
+    assert np.array_equal(alone.confidence, found.confidence[found.image < 2])
+
+
+@pretrained
+@pytest.mark.slow
+def test_the_fine_maps_are_those_of_strides_4_and_8_at_full_size(films):
+    """Oracle: a maximum is at least the mean, a spread at least 0, and the means at stride 8 are there twice."""
+    cells = Cells(films[:1], Eye(True))
+    ((maps, _),) = [cells.seen[0].maps]
+    fine = cells.views(0, fine=True)[0][:, :-23]
+    assert maps.shape[1:] == (1568,) == (3 * 472 + 152,) and fine.shape[1:] == (152,) and np.isfinite(maps).all()
+    assert (fine[:, :24] >= fine[:, 24:48]).all() and (fine[:, 48:72] >= 0).all()
+    assert (fine[:, 72:112] >= fine[:, 112:]).all()
+    assert np.array_equal(fine[:, 112:], maps[:, :40])
 
 
 @pytest.mark.slow
 def test_windows_of_an_ssd_mark_films(films):
+    """Oracle: the best marks of either class that the learnt network finds on each film shown by itself."""
     from mammolib.detectors.ssd_windows import Windows
+    from mammolib.detectors.windows import detect
 
     one = Windows(updates=1).fit(films[:6])
     found = one.predict(films[6:8])
-    assert set(found.image) <= {0, 1} and len(found) <= 60
-    again = Windows(start=one.learnt, updates=1)
-    assert all(np.array_equal(a, b) for a, b in zip(again.start, one.learnt, strict=True))
+    assert set(found.image) == {0, 1} and set(found.label) == {1}
+    for i, film in enumerate(films[6:8]):
+        best = detect(one.model, film, top_before=400)
+        assert len(best) >= MOST
+        assert np.array_equal(np.sort(found.confidence[found.image == i]), np.sort(best.confidence)[-MOST:])
+    on = Windows(start=one.learnt, updates=1).fit(films[:6])
+    assert [w.shape for w in on.learnt] == [w.shape for w in one.learnt]
+    assert any(not np.array_equal(a, b) for a, b in zip(on.learnt, one.learnt, strict=True))
 
 
 def _weights():

@@ -6,6 +6,7 @@ once, so that a run that was stopped goes on where it was. The score is the mean
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 from mammolib import benchmark, mias, phantom, results
 from mammolib.benchmark.dealing import FOLDS, REPEATS
+from mammolib.benchmark.predictions import FORMAT
 from mammolib.detectors.classical import Detector, Filter, Position, afum, brightness, laplacian
 from mammolib.detectors.ensemble import BothBreasts
-from mammolib.detectors.features import VERSION, Eye, Features
+from mammolib.detectors.features import Eye, Features
 from mammolib.detectors.ssd_windows import Windows
+from mammolib.files import atomic
 
 PREFIX = "benchmark-"
 RUNGS: dict[str, str] = {
@@ -32,7 +35,9 @@ RUNGS: dict[str, str] = {
 }
 """Rungs in the order of the ladder, and what each goes by."""
 ONCE = ("ssd", "ssd-phantoms")
-"""Rungs that are run on the first repeat only: five trainings take half an hour of two processor cores."""
+"""Rungs that are run on the first repeat only: each of its five folds trains a network of its own."""
+VERSIONS = {"both-breasts": 2}
+"""Of a rung's method, 1 if not here: raised where a change of code changes the marks, which are then made again."""
 NAMES = tuple(PREFIX + rung for rung in RUNGS)
 
 
@@ -79,7 +84,8 @@ def run_rung(
         say: told of every fold.
 
     Returns:
-        The record of `benchmark.score` for all repeats, with what each fold chose in `outputs`.
+        The record of `benchmark.score` for all repeats; `outputs` holds what the detector of each fold chose, repeat
+        by repeat, under "choices" (null if it had nothing to choose).
 
     Raises:
         ValueError: a film that the folds do not name.
@@ -89,15 +95,16 @@ def run_rung(
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
     repeats = repeats or (1 if rung in ONCE else REPEATS)
-    settings = {"detector": rung, "repeats": repeats, "version": VERSION, "folds": benchmark.folds_digest()}
+    version = VERSIONS.get(rung, 1)
+    settings = {"detector": rung, "repeats": repeats, "version": version, "folds": benchmark.folds_digest()}
     asked: dict[str, Any] = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
     def make() -> results.Record:
         one = detector(rung, Path(store) / "features")
-        folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{VERSION}"
-        documents = [_repeat(one, films, repeat, folder, say) for repeat in range(repeats)]
+        folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{version}"
+        documents, choices = zip(*(_repeat(one, films, repeat, folder, say) for repeat in range(repeats)), strict=True)
         scored = benchmark.score(documents, films, name)
-        outputs = {**scored.outputs, "predictions": scored.settings["predictions"]}
+        outputs = {**scored.outputs, "predictions": scored.settings["predictions"], "choices": choices}
         return results.Record(**asked, metrics=scored.metrics, outputs=outputs, machine=results.machine())
 
     return results.once(store, make, **asked)
@@ -105,27 +112,28 @@ def run_rung(
 
 def _repeat(
     one: Detector, films: Sequence[mias.Film], repeat: int, folder: Path, say: Callable[[str], None] | None
-) -> dict[str, Any]:
-    """Return a repeat's detections on all films in the benchmark's format."""
+) -> tuple[dict[str, Any], list[Any]]:
+    """Return a repeat's detections on all films in the benchmark's format, and what the detector of each fold chose."""
     table = benchmark.folds()
     marked: dict[str, Any] = {}
+    choices = []
     for fold in range(FOLDS):
-        path = folder / f"repeat-{repeat}-fold-{fold}.json"
+        path, chosen = (folder / f"repeat-{repeat}-fold-{fold}{end}.json" for end in ("", "-choice"))
         test = [film for film in films if table[film.reference][repeat] == fold]
-        if not path.is_file():
+        if not (path.is_file() and chosen.is_file()):
             one.fit([film for film in films if table[film.reference][repeat] != fold])
+            choice = json.dumps(getattr(one, "choice", None))
+            with atomic(chosen) as file:
+                file.write(choice.encode())
             benchmark.write(benchmark.document(one.predict(test), test, repeat), path)
             if say:
-                say(f"{folder.name}: repeat {repeat}, fold {fold}{_chosen(one)}")
+                say(f"{folder.name}: repeat {repeat}, fold {fold}" + f", chosen: {choice}" * (choice != "null"))
         marked |= benchmark.read(path)["films"]
-    return {"format": 1, "repeat": repeat, "films": {film.reference: marked[film.reference] for film in films}}
+        choices.append(json.loads(chosen.read_text()))
+    everyone = {film.reference: marked[film.reference] for film in films}
+    return {"format": FORMAT, "repeat": repeat, "films": everyone}, choices
 
 
 def _learnt_from_phantoms(women: int = 80) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         return Windows().fit(mias.load(phantom.write(folder, women=women))).learnt
-
-
-def _chosen(one: Detector) -> str:
-    choice = getattr(one, "choice", None)
-    return "" if choice is None else f", chosen: {choice}"
