@@ -1,5 +1,8 @@
-"""Detectors beside and around the network: boxes that never move, a lookup, and SSD over whole films by windows.
+"""Detectors: films or crops go in, `geometry.Detections` come out.
 
-A film or a set of crops goes in, `geometry.Detections` come out. `centre` and `lookup` learn nothing and are what every
-network has to beat; `windows` lets a network for crops look at films of any size, and at a reader's own files.
+- `classical`, `features`, `ensemble`, `ssd_windows`: detectors of whole films, fitted on films of some women and shown
+  those of others; `experiments.rungs` lists them.
+- `centre`, `lookup`: boxes that never move and a list of the training crops, which every network has to beat.
+- `windows`: a trained network on films of any size, and any detector on a reader's own file.
+- `breast`, `efficientnet`, `pictures`: what these share.
 """

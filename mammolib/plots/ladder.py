@@ -16,8 +16,8 @@ from mammolib.results import Record
 
 LEFT, RIGHT = 0.1, 8
 """Ends of the axis, in false marks a film."""
-LEARNT = ("model", "both", "SSD")
-"""Words of detectors that learn from films, drawn in another colour."""
+TRAINED = ("features", "imagenet", "both-breasts", "ssd", "ssd-phantoms")
+"""Detectors with weights that are fitted on films, drawn in another colour."""
 
 
 def curves(rungs: Mapping[str, Record]) -> Figure:
@@ -34,10 +34,11 @@ def curves(rungs: Mapping[str, Record]) -> Figure:
         curve = record.outputs["curves"]["centre"]
         x = np.geomspace(LEFT, RIGHT, 200)
         y = np.interp(x, curve["false_marks"], curve["sensitivity"])
-        ax.plot(x, y, color=_colour(words), alpha=shade, lw=1.8)
+        ax.plot(x, y, color=_colour(record), alpha=shade, lw=1.8)
         ends.append((y[-1], words))
     for (_, words), place in zip(sorted(ends), _apart(sorted(end for end, _ in ends), 0.055), strict=True):
-        ax.annotate(words, (RIGHT * 1.06, place), fontsize=8, va="center", color=_colour(words), annotation_clip=False)
+        colour = _colour(rungs[words])
+        ax.annotate(words, (RIGHT * 1.06, place), fontsize=8, va="center", color=colour, annotation_clip=False)
     for point in (0.25, 0.5, 1, 2, 4):
         ax.axvline(point, color=GREY, lw=0.5, zorder=0)
     ax.set(xscale="log", xlim=(LEFT, RIGHT), ylim=(0, 1), xlabel="false marks a film", ylabel="share of lesions found")
@@ -46,30 +47,25 @@ def curves(rungs: Mapping[str, Record]) -> Figure:
     return fig
 
 
-def bars(rungs: Mapping[str, Record], false_marks: str = "1") -> Figure:
-    """Draw what each detector finds at so many false marks a film as a dot with its 95 % interval over women."""
+def bars(rungs: Mapping[str, Record]) -> Figure:
+    """Draw what each detector finds at one false mark a film as a dot with its 95 % interval over women."""
     fig = figure(width=6.4, height=0.6 + 0.34 * len(rungs))
     ax = fig.axes[0]
-    for place, (words, record) in enumerate(rungs.items()):
-        number = record.metrics[f"sensitivity_at_{false_marks}"]
+    for place, record in enumerate(rungs.values()):
+        number, colour = record.metrics["sensitivity_at_1"], _colour(record)
         if number["low"] is not None:
-            ax.plot([number["low"], number["high"]], [place] * 2, color=_colour(words), lw=6, alpha=0.25)
-        ax.plot(number["value"], place, "o", color=_colour(words), ms=6)
+            ax.plot([number["low"], number["high"]], [place] * 2, color=colour, lw=6, alpha=0.25)
+        ax.plot(number["value"], place, "o", color=colour, ms=6)
         ax.annotate(f"{number['value']:.2f}", (number["value"], place), (0, 6), textcoords="offset points",
                     ha="center", fontsize=8)  # fmt: skip
     ax.set_yticks(range(len(rungs)), list(rungs), fontsize=9)
-    mark = "mark" if false_marks == "1" else "marks"
-    ax.set(
-        xlim=(0, 1),
-        ylim=(-0.6, len(rungs) - 0.2),
-        xlabel=f"share of lesions found at {false_marks} false {mark} a film",
-    )
+    ax.set(xlim=(0, 1), ylim=(-0.6, len(rungs) - 0.2), xlabel="share of lesions found at 1 false mark a film")
     ax.tick_params(axis="y", length=0)
     return fig
 
 
-def _colour(words: str) -> str:
-    return MALIGNANT if any(word in words for word in LEARNT) else BENIGN
+def _colour(record: Record) -> str:
+    return MALIGNANT if record.settings["detector"] in TRAINED else BENIGN
 
 
 def _apart(places: list[float], least: float) -> list[float]:
@@ -83,19 +79,18 @@ def _apart(places: list[float], least: float) -> list[float]:
     return moved.tolist()
 
 
-def gallery(films: Sequence[Film], found: Detections, false_marks: float = 1) -> Figure:
+def gallery(films: Sequence[Film], found: Detections) -> Figure:
     """Draw a film where the detector finds the lesion, one where it misses it, and one where it marks what is none.
 
-    The threshold leaves so many false marks a film on these films. Circles are lesions, squares are marks.
+    The threshold leaves one false mark a film on these films. Circles are lesions, squares are marks.
 
     Args:
         films: those that were shown; not to be published if they are real.
         found: what the detector marked on them; `image` counts the films.
-        false_marks: a film.
     """
     rows = np.column_stack([found.box, found.confidence])
     counts = count(films, [rows[found.image == i] for i in range(len(films))], "centre")
-    above = counts.above.sum(axis=0) <= false_marks * len(films)
+    above = counts.above.sum(axis=0) <= len(films)
     lesion_free = np.array([not film.lesions for film in films])
     false = np.where(lesion_free[found.image], found.confidence, -1)
     shown = {
