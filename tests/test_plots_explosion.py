@@ -50,6 +50,14 @@ def test_first_steps_keep_the_layers_order():
     fig.canvas.draw()
 
 
+def test_shares_above_zero_stand_in_the_layers_rows():
+    fig = plots.above_zero({"alive": {"conv1": 0.5, "head": 0.4}, "dead": {"head": 0.0, "conv1": 0.1}})
+    (ax,) = fig.axes
+    np.testing.assert_array_equal(ax.get_lines()[1].get_xydata(), [[0.1, 0], [0.0, 1]])
+    assert ax.get_ylim()[0] > ax.get_ylim()[1] and "above zero" in ax.get_xlabel()
+    fig.canvas.draw()
+
+
 def test_growth_counts_from_a_start_that_is_not_idle():
     fig = plots.growth_by_layer({"a": [1.0, 100.0, None], "idle": [1e-9, 1e-3, np.inf]})
     powers = fig.axes[0].get_images()[0].get_array()

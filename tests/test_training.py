@@ -491,3 +491,22 @@ def test_the_watch_may_end_a_run_which_then_goes_on_from_there(tmp_path):
     assert on.outcome == "finished" and on.updates == 12
     assert weights_digest(on.model) == weights_digest(train(longer).model)
     assert train(SHORT, watch=lambda update, *_: update == 6).outcome == "finished"
+
+
+# answers that do not look at the image
+
+
+def test_spread_of_answers_by_hand():
+    answers = np.array([[[0.0, 2.0]], [[2.0, 4.0]]])  # two images, one box, two numbers
+    assert training.spread_of_answers(answers) == (1.0, 1.0)
+    assert training.spread_of_answers(np.array([[0.0, 2.0], [0.0, 2.0]])) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("rate, dies", [(1e-3, False), (30.0, True)])
+def test_a_network_that_has_died_is_said_once(recwarn, rate, dies):
+    """Steps of 30 push every filter below zero or far above: the answers are those of the biases."""
+    settings = Settings(epochs=30, batch=8, steps_per_epoch=10, optimizer="adam", schedule=Schedule((rate,)))
+    run = train(settings)
+    said = [str(w.message) for w in recwarn if "answers" in str(w.message)]
+    assert run.outcome == "finished" and len(said) == dies
+    assert not dies or said[0].startswith("update 100: the answers hardly differ from image to image (")

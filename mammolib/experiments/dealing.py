@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import downscale_local_mean
 
 from mammolib.detectors.lookup import histograms
 from mammolib.experiments import sets
@@ -33,6 +32,8 @@ INNER = 5
 
 def reduced(images: NDArray[np.uint8], side: int) -> NDArray[np.floating]:
     """Return the means of side x side equal blocks: (N, S, S) -> (N, side * side); S is a multiple of `side`."""
+    from skimage.transform import downscale_local_mean
+
     block = images.shape[1] // side
     return downscale_local_mean(images, (1, block, block)).reshape(len(images), -1)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
 
 from mammolib.training.feed import Loss, Samples
 from mammolib.training.settings import device_kind
@@ -35,6 +39,32 @@ def check_targets(network: keras.Model, loss: str | Loss, sets: Mapping[str, Sam
         for side, values in given.items():
             if values is not None:
                 check(values, network.output_shape, f"{name}.{side}")
+
+
+LOOK, ALIKE = 100, 0.03
+"""The update from which on answers should depend on the image, and how much less than within an image they may differ:
+0.03 and less was seen where a training was dead, 0.07 and more where it went on to learn (chapter 8)."""
+
+
+def spread_of_answers(answers: NDArray) -> tuple[float, float]:
+    """Return how much answers differ from image to image, and within an image: (N, ...) -> two standard deviations.
+
+    Each is a mean: over the numbers of an answer, and over images. A network whose hidden outputs have died gives every
+    image the same answer; the first is then next to nothing beside the second.
+    """
+    flat = answers.reshape(len(answers), -1).astype(float)
+    return float(flat.std(axis=0).mean()), float(flat.std(axis=1).mean())
+
+
+def warn_of_a_constant_answer(network: keras.Model, images: NDArray, update: int) -> None:
+    """Warn where a network answers the same whatever the image: it no longer learns, and its loss will not say so."""
+    over, within = spread_of_answers(ops.convert_to_numpy(ops.cast(network(images, training=False), "float32")))
+    if np.isfinite(over) and over < ALIKE * within:
+        warnings.warn(
+            f"update {update}: the answers hardly differ from image to image ({over:.2g}, and {within:.2g} within an "
+            "image), as if the network had died; try a lower learning rate",
+            stacklevel=5,
+        )
 
 
 NO_MEMORY = re.compile(

@@ -18,7 +18,15 @@ from keras import ops
 from numpy.typing import NDArray
 
 from mammolib.training import checkpoint as saved
-from mammolib.training.checks import OutOfMemory, check_images, check_targets, out_of_memory, too_large
+from mammolib.training.checks import (
+    LOOK,
+    OutOfMemory,
+    check_images,
+    check_targets,
+    out_of_memory,
+    too_large,
+    warn_of_a_constant_answer,
+)
 from mammolib.training.export import fit_weights, load_weights, read_weights
 from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
 from mammolib.training.gradients import record_gradient_norms
@@ -329,6 +337,8 @@ class _Trainer:
             sizes = np.minimum(batch, n - batch * np.arange(-(-n // batch)))
             row |= {f"val_{name}": float(np.average(v, weights=sizes)) for name, v in self.fed.read().items()}
             self.clock["seconds"] += perf_counter() - began
+        if first < LOOK <= self.update:
+            warn_of_a_constant_answer(self.network, (self.validation or self.training).images[:16], self.update)
         self.history.add_epoch(row)
         return bool(np.isfinite(row.get("val_loss", 0.0)))
 
