@@ -39,7 +39,7 @@ def test_the_first_box():
     )
     states(
         CHAPTER,
-        f"Ten lines of SciPy find {two('laplacian')} at one false mark. A linear model on the maps of a network that "
+        f"A few lines of SciPy find {two('laplacian')} at one false mark. A linear model on the maps of a network that "
         f"has seen only photographs finds {two('imagenet')}. The mere knowledge of where lesions lie finds "
         f"{two('position')}.",
     )
@@ -86,12 +86,12 @@ def test_the_first_pages():
     best, lines = (f"{100 * value(stem(rung), ONE):.0f}" for rung in ("both-breasts", "laplacian"))
     states(
         "book/intro.md",
-        f"There, ten lines of SciPy find {lines} of 100 lesions, and the best detector of this book, which trains no "
+        f"There, a few lines of SciPy find {lines} of 100 lesions, and the best detector of this book, which trains no "
         f"network, finds {best}.",
     )
     states(
         "README.md",
-        f"the best that we could build finds {best} of 100 lesions at one false mark a film; ten lines of SciPy find "
+        f"the best that we could build finds {best} of 100 lesions at one false mark a film; a few lines of SciPy find "
         f"{lines}.",
     )
 
