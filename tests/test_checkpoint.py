@@ -106,7 +106,7 @@ def test_what_a_watch_notes_is_never_lost(tmp_path, unit, kill_at, noted):
 
 
 def test_a_run_cut_by_its_deadline_at_five_points_ends_with_the_weights_of_an_uncut_one(tmp_path):
-    """A deadline in the past lets each call make one update: seven of nine are last ones, in and at the end of epochs."""
+    """A deadline in the past lets each call make one update: seven cuts, within epochs and at their ends."""
     whole = train(SETTINGS, folder=tmp_path / "whole")
     late, seen = Execution(progress=False, deadline=0.0), []
     for _ in range(7):
