@@ -8,11 +8,15 @@ import threading
 import time
 
 import pytest
+from sentences import record, states, value
 
 from mammolib import cli, mias, phantom, results
 from mammolib.experiments import jobs, named, profiles
 
 SMALL = {"changes": {"patches": 120, "epochs": 1}, "width": 1 / 8}
+
+WORKED_OUT = ("A-62d727b9eb9d", "A-0dc22d386d60", "A-8f9c07165701", "A-5373b7366387")
+"""The runs of the page: all the filters on a GPU and on two cores; an eighth of them at random and by woman."""
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +149,25 @@ def test_ray_makes_the_records_of_a_serial_run(films, serial, tmp_path):
     pytest.importorskip("ray")
     assert all(done.record for done in jobs.run(several(films, tmp_path), workers=2, engine="ray://local"))
     same(tmp_path, serial)
+
+
+def test_the_page_says_what_the_records_say():
+    page, (wide, slow, narrow, woman) = "book/many-runs.md", WORKED_OUT
+    asked, rate = record(wide).settings, value(wide, "images_per_second")
+    images = asked["updates"] * asked["batch"]
+    states(
+        page, f"shows {asked['updates']:,} batches of {asked['batch']} crops. One NVIDIA H100 trained it at {rate:,.0f}"
+    )
+    assert "H100" in record(wide).machine["gpu"] and record(slow).settings["width"] == asked["width"] == 1
+    states(page, f"so the rule says {images / rate:.0f} seconds; the record says {value(wide, 'seconds'):.0f}")
+    slowly = value(slow, "images_per_second")
+    states(page, f"Two cores of an Intel Xeon trained the same network at {slowly:.1f} images a second: by the rule, ")
+    states(page, f"by the rule, {images / slowly / 3600:.0f} hours.")
+    asked = record(narrow).settings
+    states(
+        page,
+        f"With an eighth of the filters, {asked['updates']:,} batches of {asked['batch']} took two cores of an AMD",
+    )
+    minutes = [f"{value(stem, 'seconds') / 60:.0f}" for stem in (narrow, woman)]
+    states(page, f"EPYC {minutes[0]} minutes at random and {minutes[1]} by woman.")
+    assert [record(stem).machine["cores"] for stem in (slow, narrow, woman)] == [2] * 3
