@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +103,33 @@ def test_what_a_watch_notes_is_never_lost(tmp_path, unit, kill_at, noted):
     resumed = train(SETTINGS, folder=tmp_path / "cut", execution=often, watch=look)
     assert resumed.history.notes == whole.history.notes and len(whole.history.notes) == (9 if unit == "update" else 3)
     assert weights_digest(resumed.model) == weights_digest(whole.model)
+
+
+def test_a_run_cut_by_its_deadline_at_five_points_ends_with_the_weights_of_an_uncut_one(tmp_path):
+    """A deadline in the past lets each call make one update: seven cuts, within epochs and at their ends."""
+    whole = train(SETTINGS, folder=tmp_path / "whole")
+    late, seen = Execution(progress=False, deadline=0.0), []
+    for _ in range(7):
+        with pytest.raises(training.OutOfTime) as cut:
+            train(SETTINGS, folder=tmp_path / "cut", execution=late)
+        seen.append(cut.value.update)
+        assert str(cut.value) == f"out of time after update {seen[-1]} of 9" and cut.value.total == 9
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
+    resumed = train(SETTINGS, folder=tmp_path / "cut", execution=replace(late, deadline=time.time() + 600))
+    assert resumed.outcome == "finished" and weights_digest(resumed.model) == weights_digest(whole.model)
+    assert resumed.history.update == whole.history.update
+    for name, values in whole.history.epoch.items():
+        assert name == "seconds" or resumed.history.epoch[name] == values
+
+
+def test_a_deadline_needs_a_folder_and_stops_before_it(tmp_path):
+    assert train(execution=Execution(progress=False, deadline=0.0)).outcome == "finished"
+    deadline = time.time() + 4
+    with pytest.raises(training.OutOfTime):
+        train(Settings(10**6, 16), folder=tmp_path, execution=Execution(progress=False, deadline=deadline))
+    assert deadline - 3 < time.time() < deadline + 0.5
+    with pytest.raises(ValueError, match="execution.deadline: must be a finite number or None, got 'soon'"):
+        Execution(deadline="soon")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`mammolib experiment`, `claims` and `remeasure`: runs, and what their records say."""
+"""`mammolib experiment`, `plan`, `claims` and `remeasure`: runs, and what their records say."""
 
 from __future__ import annotations
 
@@ -11,40 +11,54 @@ import click
 from .group import FOLDER, main
 
 
-@main.command()
-@click.argument("names", nargs=-1, required=True)
-@click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper.")
-@click.option("--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films.")
-@click.option("--seed", type=int, help="The seed of the split, the cuts and the training; 0 if not given.")
-@click.option("--split", help="image (if not given), woman; A to E: lesion-order; classifiers: folds.")
-@click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given.")
-@click.option("--updates", type=int, help="A to E: about how many; the profile's if not given.")
-@click.option(
-    "--variant",
-    help="A to E: the paper's settings (stated), or those that train from random weights (trains); "
-    "if not given, trains in the quick profile and stated in the paper's.",
-)
-@click.option("--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly.")
-@click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab.")
-@click.option("--checkpoint", type=click.IntRange(min=1), help="Updates between checkpoints; if not given, ten epochs.")
-@click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given.")
-def experiment(
+def _run_options(command: Any) -> Any:
+    """Give a command the options that say which runs are meant."""
+    for option in reversed(
+        [
+            click.argument("names", nargs=-1, required=True),
+            click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper."),
+            click.option(
+                "--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films."
+            ),
+            click.option("--seed", type=int, help="The seed of the split, the cuts and the training; 0 if not given."),
+            click.option("--seeds", help="Several seeds, such as 0-9 or 0,3,5: each name is run with each."),
+            click.option("--split", help="image (if not given), woman; A to E: lesion-order; classifiers: folds."),
+            click.option("--splits", help="Several splits, such as image,woman: each name is run by each."),
+            click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given."),
+            click.option("--updates", type=int, help="A to E: about how many; the profile's if not given."),
+            click.option(
+                "--variant",
+                help="A to E: the paper's settings (stated), or those that train from random weights (trains); "
+                "if not given, trains in the quick profile and stated in the paper's.",
+            ),
+            click.option(
+                "--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion."
+            ),
+            click.option(
+                "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
+            ),
+            click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab."),
+            click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given."),
+            click.option("--budget", type=click.FloatRange(min=0), help="Seconds after which all has stopped."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _jobs(
     names: tuple[str, ...],
     profile: str,
     data: str,
     seed: int | None,
+    seeds: str | None,
+    split: str | None,
+    splits: str | None,
     pairs: tuple[str, ...],
-    checkpoint: int | None,
     out: Path | None,
     **options: Any,
-) -> None:
-    """Run NAMES and record them; what is recorded already is not run again.
-
-    NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
-    vgg16; the baselines lookup, loss-levels and leak; A-films, E-after-films and so on: the network of such a run on
-    whole films; and benchmark-laplacian, benchmark-features and so on: a detector of whole films on the benchmark.
-    """
+) -> list[Any]:
+    """Return a job for each name, split and seed; what cannot be is refused before films are read or made."""
     from mammolib import results
     from mammolib.book import session
     from mammolib.experiments import profiles
@@ -56,20 +70,109 @@ def experiment(
         if not equals or not key.isidentifier():
             raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
         changes[key] = _value(value)
-    store = results.run_store() if out is None else out
-    from mammolib.experiments import named  # Keras comes with it, so not before the options are read
+    for one, several, name in ((seed, seeds, "seed"), (split, splits, "split")):
+        if one is not None and several is not None:
+            raise ValueError(f"{name}s: give --{name} or --{name}s, not both; got {one!r} and {several!r}")
+    store = (results.run_store() if out is None else out).absolute()
+    from mammolib.experiments import jobs, named  # Keras comes with it, so not before the options are read
+
+    asked = {"profile": size, "store": store, "changes": changes if pairs else None, **options}
+    each = [
+        {**asked, "seed": s, "split": p}
+        for p in (splits.split(",") if splits is not None else [split])
+        for s in (jobs.numbers(seeds) if seeds is not None else [seed])
+    ]
+    for one in names:  # before another run takes its time
+        for given in each:
+            with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
+                named.check(one, **given)
+    opened: dict[int, tuple[Any, dict[str, Any]]] = {}
+    for given in each:
+        key = (given["seed"] or 0) if data == session.PHANTOM else 0  # phantoms are drawn by the seed
+        if key not in opened:
+            films, digest, name = session.open_data(size, given["seed"] or 0, data)
+            opened[key] = films, {"name": name, "digest": digest, "films": len(films)}
+        given["seed_of_data"] = key
+    return [
+        jobs.Job(one, *opened[given["seed_of_data"]], {k: v for k, v in given.items() if k != "seed_of_data"})
+        for one in names
+        for given in each
+    ]
+
+
+@main.command()
+@_run_options
+@click.option("--checkpoint", type=click.IntRange(min=1), help="Updates between checkpoints; if not given, ten epochs.")
+@click.option("--jobs", "workers", type=click.IntRange(min=1), help="Runs at a time; 1, or all that a cluster takes.")
+@click.option("--engine", help="A cluster that is there: dask://HOST:PORT or ray://HOST:PORT.")
+def experiment(
+    names: tuple[str, ...],
+    checkpoint: int | None,
+    budget: float | None,
+    workers: int | None,
+    engine: str | None,
+    **options: Any,
+) -> None:
+    """Run NAMES and record them; what is recorded already is not run again.
+
+    NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
+    vgg16; the baselines lookup, loss-levels and leak; A-films, E-after-films and so on: the network of such a run on
+    whole films; and benchmark-laplacian, benchmark-features and so on: a detector of whole films on the benchmark.
+
+    The exit status is 1 if a run failed (the others are made all the same), and 75 if --budget left some for another
+    call of the same command.
+    """
+    from time import time
+
+    began = time()
+    asked = _jobs(names, **options)
+    from mammolib.experiments import jobs
     from mammolib.training import Execution
 
-    asked = {"profile": size, "store": store, "seed": seed, "changes": changes if pairs else None, **options}
-    for one in names:  # before films are read, or made, or another run takes its time
-        with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
-            named.check(one, **asked)
-    films, digest, name = session.open_data(size, seed or 0, data)
-    about = {"name": name, "digest": digest, "films": len(films)}
     kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
-    for one in names:
-        record = named.run_named(one, films, data=about, execution=Execution(**kept), say=click.echo, **asked)
-        click.echo(", ".join([f"{store / record.file_name}: {record.outcome}", *_said(record.metrics)]))
+    execution = Execution(**kept, deadline=None if budget is None else began + budget)
+    ended = []
+    for done in jobs.run(asked, execution, workers, engine, click.echo):
+        ended.append(done)
+        if done.record is not None:
+            path = done.job.options["store"] / done.record.file_name
+            line = ", ".join([f"{path}: {done.record.outcome}", *_said(done.record.metrics)])
+            n, of = len(ended), len(asked)
+            left = (time() - began) / n * (of - n)
+            click.echo(line if of == 1 else f"{line}\n{n} of {of} runs, about {left / 60:.0f} min left")
+    failed, cut = [d for d in ended if d.error is not None], [d for d in ended if d.left]
+    if len(asked) == len(failed) == 1:
+        raise failed[0].error
+    for done in cut:
+        click.echo(f"left for another call: {done.job}, {done.left}")
+    for done in failed:
+        click.echo(f"mammolib: {done.job}: {' '.join(str(done.error).split())}", err=True)
+    raise SystemExit(1 if failed else 75 if cut else 0)
+
+
+@main.command()
+@_run_options
+@click.option("--rate", type=float, help="Images a second of every training; measured here if not given.")
+def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **options: Any) -> None:
+    """Say in which order NAMES are best run, the shortest first, and when each ends; nothing is run.
+
+    What is recorded costs nothing. Seconds are those of training; tests and the start of the program come on top.
+    """
+    from mammolib.experiments import jobs
+
+    from .tools import _table
+
+    if rate is not None and not rate > 0:
+        raise ValueError(f"rate: must be positive, got {rate!r}")
+    rows = [("run", "updates x batch", "images", "seconds", "ends at")]
+    planned = jobs.plan(_jobs(names, **options), rate)
+    for row in planned:
+        line, said = row.outline, "recorded" if row.outline.recorded else f"{row.seconds:.0f}"
+        size = (f"{line.updates} x {line.batch}", f"{line.images}") if line.images else ("no training", "0")
+        rows.append((str(row.job), *size, said, f"{row.end:.0f} s"))
+    click.echo(_table(rows))
+    if budget is not None:
+        click.echo(f"{sum(row.end <= budget for row in planned)} of {len(planned)} end within {budget:g} s")
 
 
 def _said(metrics: dict[str, Any]) -> list[str]:

@@ -46,6 +46,21 @@ def run_baseline(
     Raises:
         ValueError: another split; in lesion order there is only one.
     """
+    asked = ask(name, data, split)
+
+    def make() -> results.Record:
+        crops = sets.centred(films)
+        if name == "loss-levels":
+            metrics, outputs = loss_levels(crops), {}
+        else:
+            metrics, outputs = _looked_up(crops, split) if name == "lookup" else _leaked(crops)
+        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+
+    return results.once(store, make, **asked)
+
+
+def ask(name: str, data: Mapping[str, Any], split: str = "image") -> dict[str, Any]:
+    """Return what a baseline's record says was asked for; the arguments are those of `run_baseline`."""
     looks = name == "lookup"
     if looks and split not in ("image", "woman"):
         raise ValueError(f"split: the lookup is repeated by image or by woman, got {split!r}")
@@ -54,17 +69,7 @@ def run_baseline(
         "loss-levels": {"mining": "batch"},
         "leak": {"seeds": dealing.SEEDS, "bins": dealing.BINS, "pixels": dealing.PIXELS, "inner": dealing.INNER},
     }[name]
-    asked = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": split if looks else "none"}
-
-    def make() -> results.Record:
-        crops = sets.centred(films)
-        if name == "loss-levels":
-            metrics, outputs = loss_levels(crops), {}
-        else:
-            metrics, outputs = _looked_up(crops, split) if looks else _leaked(crops)
-        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
-
-    return results.once(store, make, **asked)
+    return {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": split if looks else "none"}
 
 
 def loss_levels(crops: Crops) -> dict[str, float]:

@@ -134,13 +134,8 @@ def run_classifier(
     store = Path(store)
     check(seed, split, reading, width, folds)
     several = split == "folds"
-    asked = {
-        "name": f"{experiment.name}-{folds}fold" if several else experiment.name,
-        "settings": experiment.as_data(reading, width, folds if several else None),
-        "data": dict(data or {"name": "films", "digest": mias.digest(films), "films": len(films)}),
-        "seed": seed,
-        "split": "woman" if several else split,
-    }
+    data = data or {"name": "films", "digest": mias.digest(films), "films": len(films)}
+    asked = ask(experiment, data, seed, split, reading, width, folds)
     place = store / Path(results.Record(**asked).file_name).stem
 
     def make() -> results.Record:
@@ -165,6 +160,26 @@ def run_classifier(
     for left_over in place.rglob(training.CHECKPOINT):  # the record and the exported weights replace it
         left_over.unlink()
     return record
+
+
+def ask(
+    experiment: Classification,
+    data: Mapping[str, Any],
+    seed: int = 0,
+    split: str = "image",
+    reading: str = READINGS[0],
+    width: float = 1.0,
+    folds: int = FOLDS,
+) -> dict[str, Any]:
+    """Return what a classifier's record says was asked for; the arguments are those of `run_classifier`."""
+    several = split == "folds"
+    return {
+        "name": f"{experiment.name}-{folds}fold" if several else experiment.name,
+        "settings": experiment.as_data(reading, width, folds if several else None),
+        "data": dict(data),
+        "seed": seed,
+        "split": "woman" if several else split,
+    }
 
 
 def check(seed: int, split: str, reading: str = READINGS[0], width: float = 1.0, folds: int = FOLDS) -> None:

@@ -6,6 +6,7 @@ The command ``mammolib experiment`` is this function with options.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,64 @@ def run_named(
         if getattr(record, option) != value:
             raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(record, option)!r}")
     return whole_films.run_on_films(record, films, store=store, data=data)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a run before it is made.
+
+    Attributes:
+        stem: ``{name}-{hash}``, what its record's file is called.
+        origin: the run whose weights it needs, as "A-0123456789ab"; "" for none.
+        updates, batch: of its training; 0 where nothing is trained. With folds, all of them count.
+        images: training images that the updates show.
+        recorded: the store has its record.
+        begin: returns (a function that builds its network, `training.Settings`, loss); None where nothing is trained.
+    """
+
+    stem: str
+    origin: str = ""
+    updates: int = 0
+    batch: int = 0
+    images: int = 0
+    recorded: bool = False
+    begin: Callable[[], tuple[Any, Any, Any]] | None = None
+
+
+def outline(name: str, *, profile: Profile, data: Mapping[str, Any], store: str | Path, **options: Any) -> Outline:
+    """Say what a run is and how long, without making it; the arguments are those of `run_named`.
+
+    Raises:
+        ValueError, FileNotFoundError: see `check`.
+    """
+    check(name, profile=profile, store=store, **options)
+    given = {k: v for k, v in options.items() if v is not None}
+    more: dict[str, Any] = {}
+    if name in classification.EXPERIMENTS:
+        one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
+        asked = classification.ask(one, data, **{"width": profile.width, **given})
+        times, width = asked["settings"].get("folds") or 1, asked["settings"]["width"]
+        more = {"updates": times * one.updates, "batch": one.settings.batch, "images": times * one.images_shown}
+        more["begin"] = lambda: (lambda: one.build(width), one.settings, one.loss)
+    elif name in baselines.NAMES:
+        asked = baselines.ask(name, data, **given)
+    elif name in rungs.NAMES:
+        asked = rungs.ask(name, data)
+    elif name.endswith(FILMS):
+        stem = given.get("of") or _asked(name, profile, data, store, given).stem
+        path = Path(store) / f"{stem}.json"
+        of = results.load(path) if path.is_file() or "of" in given else _asked(name, profile, data, store, given).record
+        asked, more = whole_films.ask(of, data), {"origin": stem}
+    else:
+        a = _asked(name, profile, data, store, given)
+        r, more = a.record, {"origin": a.origin}
+        asked = {"name": r.name, "settings": r.settings, "data": r.data, "seed": r.seed, "split": r.split}
+        if a.experiment.epochs:
+            n, batch = r.settings["updates"], r.settings["batch"]
+            more |= {"updates": n, "batch": batch, "images": n * batch}
+            more["begin"] = lambda: running.begin(a)
+    record = results.Record(**asked)
+    return Outline(Path(record.file_name).stem, recorded=results.find(store, **asked) is not None, **more)
 
 
 def check(

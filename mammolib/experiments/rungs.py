@@ -94,10 +94,8 @@ def run_rung(
     table = benchmark.folds()
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
-    repeats = repeats or (1 if rung in ONCE else REPEATS)
-    version = VERSIONS.get(rung, 1)
-    settings = {"detector": rung, "repeats": repeats, "version": version, "folds": benchmark.folds_digest()}
-    asked: dict[str, Any] = {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
+    asked = ask(name, data, repeats)
+    repeats, version = (asked["settings"][key] for key in ("repeats", "version"))
 
     def make() -> results.Record:
         one = detector(rung, Path(store) / "features")
@@ -108,6 +106,15 @@ def run_rung(
         return results.Record(**asked, metrics=scored.metrics, outputs=outputs, machine=results.machine())
 
     return results.once(store, make, **asked)
+
+
+def ask(name: str, data: Mapping[str, Any], repeats: int | None = None) -> dict[str, Any]:
+    """Return what a rung's record says was asked for; the arguments are those of `run_rung`."""
+    rung = name.removeprefix(PREFIX)
+    repeats = repeats or (1 if rung in ONCE else REPEATS)
+    version = VERSIONS.get(rung, 1)
+    settings = {"detector": rung, "repeats": repeats, "version": version, "folds": benchmark.folds_digest()}
+    return {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
 
 def _repeat(

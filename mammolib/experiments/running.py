@@ -273,6 +273,12 @@ def settings_of(one: Detection, plan: Plan) -> Settings:
     )
 
 
+def begin(asked: Asked) -> tuple[Callable[[], keras.Model], Settings, ssd.SSDLoss]:
+    """Return what a run's training is made of: what builds its network, its settings, its loss."""
+    one = asked.experiment
+    return lambda: build(one, asked.width), settings_of(one, asked.plan), ssd.SSDLoss(mining=one.mining)
+
+
 def _evaluate_only(asked: Asked, films: Sequence[mias.Film], store: Path) -> results.Record:
     _origin(asked.experiment.name, asked.origin, store, asked.seed, asked.split)
     model = build(asked.experiment, asked.width)

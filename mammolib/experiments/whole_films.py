@@ -78,6 +78,18 @@ def run_on_films(
         FileNotFoundError: the run's weights are not in the store.
     """
     store = results.run_store() if store is None else Path(store)
+    asked = ask(of, data, normal, with_lesion, stride)
+    return results.once(store, lambda: _shown(of, films, asked, store), **asked)
+
+
+def ask(
+    of: results.Record,
+    data: Mapping[str, Any] | None = None,
+    normal: int | None = None,
+    with_lesion: int | None = None,
+    stride: int = 128,
+) -> dict[str, Any]:
+    """Return what the record of whole films says was asked for; the arguments are those of `run_on_films`."""
     settings = {
         **results.start_of(of),
         "width": of.settings["width"],
@@ -89,14 +101,13 @@ def run_on_films(
     }
     if with_lesion is not None:
         settings["with_lesion"] = with_lesion
-    asked = {
+    return {
         "name": f"{of.name}-films",
         "settings": settings,
         "data": dict(data or of.data),
         "seed": of.seed,
         "split": of.split,
     }
-    return results.once(store, lambda: _shown(of, films, asked, store), **asked)
 
 
 def _shown(

@@ -12,7 +12,7 @@ from mammolib.training.checks import OutOfMemory, out_of_memory, spread_of_answe
 from mammolib.training.export import export_weights, load_network, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, epoch_order, epoch_plan, predict, quiet
 from mammolib.training.history import History
-from mammolib.training.loop import CHECKPOINT, Run, train
+from mammolib.training.loop import CHECKPOINT, OutOfTime, Run, train
 from mammolib.training.schedule import Schedule
 from mammolib.training.settings import Execution, Settings, device_kind
 
@@ -23,6 +23,7 @@ __all__ = [
     "History",
     "Loss",
     "OutOfMemory",
+    "OutOfTime",
     "Run",
     "Samples",
     "Schedule",

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import keras
@@ -37,6 +37,21 @@ from mammolib.training.settings import Execution, Settings, cores
 CHECKPOINT = "checkpoint.npz"
 FINISHED = "finished"
 Watcher = Callable[[int, keras.Model, History], "bool | None"]
+
+
+class OutOfTime(RuntimeError):
+    """A training that stopped for `Execution.deadline`: its checkpoint is written, and the same call goes on from it.
+
+    Attributes:
+        update, total: updates done, and updates in all.
+    """
+
+    def __init__(self, update: int, total: int) -> None:
+        super().__init__(update, total)  # as arguments, so that it travels between processes
+        self.update, self.total = update, total
+
+    def __str__(self) -> str:
+        return f"out of time after update {self.update} of {self.total}"
 
 
 @dataclass
@@ -120,6 +135,7 @@ def train(
         ValueError: data that do not suit the network or the loss; a checkpoint that is damaged, or of another model,
             setting or data set (it is left as it is).
         OutOfMemory: names the batch size and suggests half, or says that not even one image fits.
+        OutOfTime: the deadline is near, and a folder holds the checkpoint. At least one update more is done by then.
     """
     execution = execution or Execution()
     loss = getattr(loss, "named", loss)
@@ -190,6 +206,8 @@ class _Trainer:
         self.clock = dict.fromkeys(saved.CLOCK, 0.0)
         self.last: saved.Checkpoint | None = None
         self.made: list[Path] = []
+        self.saving = self.closing = 0.0  # seconds of a checkpoint, and of what follows a stretch: validation, `watch`
+        self.pace: float | None = None  # seconds an update
 
     def open(self, path: Path | None) -> None:
         """Continue from the checkpoint at `path`, or write the first one there."""
@@ -230,8 +248,9 @@ class _Trainer:
     def save(self, state: saved.Checkpoint) -> None:
         """Write a checkpoint, where a folder keeps one."""
         if self.path is not None:
+            began = perf_counter()
             saved.save(state, self.path)
-            self.last = state
+            self.last, self.saving = state, perf_counter() - began
 
     def leave_nothing_of_a_false_start(self) -> None:
         """Delete the first checkpoint, and the folder made for it, of a training that never did an update."""
@@ -246,7 +265,10 @@ class _Trainer:
         with progress_bar(self.execution.progress, title, self.total, self.update, settings.batch) as bar:
             while self.update < self.total:
                 epoch, within = divmod(self.update, self.steps)
-                end = self.stretch_end(epoch)
+                room = self.room()
+                if not (room or first):
+                    self.stop_here()
+                end = min(self.stretch_end(epoch), self.update + (1 if first and room < self.total else max(1, room)))
                 plan = epoch_plan(
                     len(self.training),
                     self.seed,
@@ -257,11 +279,14 @@ class _Trainer:
                 began = perf_counter()
                 self.fed.show(plan, settings.batch, Watch(bar, self.fed, self.update))
                 table = self.fed.read()
-                self.count(perf_counter() - began, len(plan), first)
+                seconds, made = perf_counter() - began, end - self.update
+                self.count(seconds, len(plan), first)
+                self.pace = None if first else seconds / made
                 first = False
                 bad = self.take(table)
                 if bad is not None:
                     return self.diverged(bad)
+                began = perf_counter()
                 if self.update == min((epoch + 1) * self.steps, self.total) and not self.end_epoch(epoch):
                     return self.diverged(self.update)
                 due = self.due()
@@ -278,7 +303,26 @@ class _Trainer:
                     self.save(state)
                 if stop:
                     return self.run(f"stopped at update {self.update}")
+                self.closing = max(self.closing, perf_counter() - began)
         return self.run(FINISHED)
+
+    def room(self) -> int:
+        """Return how many updates to make before the clock is looked at again: 0 where the deadline is too near.
+
+        They take at most half of what is left when a checkpoint and an epoch's end are paid for. The first update
+        compiles, and so says nothing of the pace.
+        """
+        if self.execution.deadline is None or self.path is None:
+            return self.total
+        left = self.execution.deadline - time() - 2 * self.saving - self.closing
+        return int(left > 0) if self.pace is None else max(0, int(left / 2 / self.pace), int(left > self.pace))
+
+    def stop_here(self) -> None:
+        """Write a checkpoint and raise `OutOfTime`; a state that is not finite goes on, to where it always ends."""
+        state = self.state()
+        if state is not None:
+            self.save(state)
+            raise OutOfTime(self.update, self.total)
 
     def stretch_end(self, epoch: int) -> int:
         """Return the update at which the next stretch ends: an epoch's end, a checkpoint, or the run's end."""

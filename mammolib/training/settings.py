@@ -130,18 +130,23 @@ class Execution:
         checkpoint_unit: "epoch" or "update".
         progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
             terminal or a live notebook.
+        deadline: the moment, in seconds as `time.time` counts, by which a training that keeps a checkpoint stops; see
+            `loop.OutOfTime`. None: it runs to its end.
     """
 
     jit: bool | None = None
     checkpoint_every: int = 10
     checkpoint_unit: str = "epoch"
     progress: bool | None = None
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         if not whole(self.checkpoint_every, 1):
             raise ValueError(f"execution.checkpoint_every: must be at least 1, got {self.checkpoint_every!r}")
         if self.checkpoint_unit not in ("epoch", "update"):
             raise ValueError(f"execution.checkpoint_unit: {self.checkpoint_unit!r} is not one of epoch, update")
+        if self.deadline is not None and not number(self.deadline):
+            raise ValueError(f"execution.deadline: must be a finite number or None, got {self.deadline!r}")
 
     def use_jit(self) -> bool:
         """Return whether XLA compiles the training step on this backend and machine."""
