@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlparse
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 DROPPED = {"script", "noscript", "button", "style"}
 """Elements that a page on paper has no use for. A style within a picture stays."""
+INLINE = {"p", "span", "summary", "a", "em", "strong", "label"}
+"""Elements that hold no paragraph."""
 OLD = {"border", "align", "valign", "scoped"}
 """Attributes that tables bring along and EPUB does not allow."""
 GUESSES = " They stay in your browser, and the page shows them beside the answers later."
@@ -50,7 +52,8 @@ class _Tidy(HTMLParser):
         super().__init__()
         self.images = images
         self.written: list[str] = []
-        self.open: list[tuple[str, bool, bool]] = []  # name, whether it is dropped with its content, a formula
+        self.open: list[tuple[str, bool, bool, str]] = []  # name, dropped with its content, a formula, name written
+        self.ids: set[str] = set()
 
     def handle_decl(self, decl: str) -> None:
         self.written.append(f"<!{decl}>")
@@ -60,10 +63,12 @@ class _Tidy(HTMLParser):
         drawing = any(name == "svg" for name, *_ in self.open)
         gone = self._gone() or "data-widget" in there or (tag in DROPPED and not (tag == "style" and drawing))
         gone = gone or "headerlink" in there.get("class", "").split()
+        inline = bool(self.open) and self.open[-1][0] in INLINE
+        written = "span" if tag == "p" and inline else tag
         if not gone:
-            self.written.append(self._start(tag, there))
+            self.written.append(self._start(written, there))
         if tag not in VOID:
-            self.open.append((tag, gone, "math" in there.get("class", "").split()))
+            self.open.append((tag, gone, "math" in there.get("class", "").split(), written))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -74,9 +79,9 @@ class _Tidy(HTMLParser):
         if tag in VOID or tag not in [name for name, *_ in self.open]:
             return
         while self.open:
-            name, gone, _ = self.open.pop()
+            name, gone, _, written = self.open.pop()
             if not gone:
-                self.written.append(f"</{self._cased(name)}>")
+                self.written.append(f"</{self._cased(written)}>")
             if name == tag:
                 return
 
@@ -90,13 +95,16 @@ class _Tidy(HTMLParser):
             self.written.append(escape(data.replace(GUESSES, ""), quote=False))
 
     def _gone(self) -> bool:
-        return bool(self.open) and any(gone for _, gone, _ in self.open)
+        return bool(self.open) and any(gone for _, gone, *_ in self.open)
 
     @staticmethod
     def _cased(name: str) -> str:
         return {"clippath": "clipPath", "lineargradient": "linearGradient"}.get(name, name)
 
     def _start(self, tag: str, there: dict[str, str]) -> str:
+        if there.get("id") in self.ids or there.get("role") == "doc-biblioentry":  # the first of a name is the place
+            there = {k: v for k, v in there.items() if k != ("id" if there.get("id") in self.ids else "role")}
+        self.ids.add(there.get("id", ""))
         if tag == "details":
             there["open"] = "open"
         if tag == "img" and self.images is not None:

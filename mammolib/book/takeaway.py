@@ -141,17 +141,32 @@ def _rewrite(path: Path, file: Any) -> None:
     """Write an EPUB of Sphinx's again, each page tidied and the manifest saying which pages hold MathML or SVG."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         content = {name: old.read(name) for name in old.namelist()}
-        properties = {}
-        for name in [n for n in content if n.endswith(".xhtml") and not n.endswith("nav.xhtml")]:
-            page = tidy(content[name].decode("utf-8"))
-            properties[name] = " ".join(p for p, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in page)
-            content[name] = page.encode("utf-8")
         (opf,) = [n for n in content if n.endswith(".opf")]
         manifest = content[opf].decode("utf-8")
-        for name, words in properties.items():
+        for name in [n for n in content if n.endswith(".xhtml") and n != "nav.xhtml"]:
+            page = tidy(content[name].decode("utf-8"))
+            page = re.sub(r'(<a\b[^>]*href="(?![a-z]+:)[^"#]*)\.html(?=["#])', r"\1.xhtml", page)
+            page = re.sub(r'<link\b[^>]*href="[./]*_static/(?!paper\.css|epub\.css|pygments\.css)[^>]*>', "", page)
+            words = " ".join(p for p, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in page)
             if words:
-                here = f'href="{name.removeprefix("OEBPS/")}"'
-                manifest = manifest.replace(here, f'{here} properties="{words}"')
-        content[opf] = manifest.encode("utf-8")
+                item = re.escape(f'href="{name}"')
+                manifest = re.sub(rf"(<item\b[^>]*{item})", rf'\1 properties="{words}"', manifest)
+            content[name] = page.encode("utf-8")
+        content[opf] = _in_order(manifest).encode("utf-8")
         for name, data in content.items():
             new.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
+
+
+def _in_order(manifest: str) -> str:
+    """Give pages that Sphinx left out of the reading order, as chapters from notebooks, the places it keeps for them."""
+    known = set(re.findall(r'<item id="([^"]+)"', manifest))
+    aside = re.findall(r'<itemref idref="([^"]+)" linear="no" />', manifest)
+    manifest = re.sub(r'\s*<itemref idref="[^"]+" linear="no" />', "", manifest)
+    places = iter(aside)
+
+    def place(found: re.Match[str]) -> str:
+        name = found[1] if found[1] in known else next(places, None)
+        return f'<itemref idref="{name}" />' if name else ""
+
+    manifest = re.sub(r'<itemref idref="([^"]+)" />', place, manifest)
+    return manifest.replace("</spine>", "".join(f'<itemref idref="{name}" />' for name in places) + "</spine>")
