@@ -1,10 +1,9 @@
-"""Makes what a reader can take away: one EPUB, and one HTML page for printing with a PDF of it."""
+"""Makes what a reader can take away: one EPUB."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -22,7 +21,6 @@ NOTICE = "For teaching and research. Not for clinical use."
 NEEDLESS = {"sphinx-mathjax-offline"}
 """Extensions whose files would only make the EPUB larger; scripts in pages go afterwards."""
 STYLE = "paper.css"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def epub(root: Path | None = None, *, source: Path | None = None, say: Callable[[str], None] = print) -> Path:
@@ -44,47 +42,6 @@ def epub(root: Path | None = None, *, source: Path | None = None, say: Callable[
         with atomic(out) as file:
             _rewrite(made / f"{NAME}.epub", file)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
-    return out
-
-
-def print_page(root: Path | None = None, *, source: Path | None = None, say: Callable[[str], None] = print) -> Path:
-    """Make ``_build/mammolib.html``, the whole book as one page with its pictures in it, and a PDF if it can be made.
-
-    The PDF needs Chromium or Chrome; without one the page alone is made, and any browser prints it.
-
-    Args:
-        root: the project's folder; default: found from here upwards.
-        source: the staged source, as `build` leaves it; default ``_build/source``.
-        say: is given each line a reader should see.
-
-    Returns:
-        The page; the PDF lies beside it.
-
-    Raises:
-        ValueError: Sphinx warned or failed, a formula has no MathML, or the browser made no PDF.
-        OSError: a file cannot be read or written.
-    """
-    root = results.root(root)
-    out = root / "_build" / f"{NAME}.html"
-    with tempfile.TemporaryDirectory(dir=root / "_build", prefix=".print-") as place:
-        made = _made(source or root / "_build" / "source", Path(place).resolve(), "singlehtml", say)
-        (page,) = made.glob("*.html")
-        css = (made / "_static" / "pygments.css").read_text("utf-8") + (made / "_static" / STYLE).read_text("utf-8")
-        text = re.sub(r"<link\b[^>]*>", "", tidy(page.read_text(encoding="utf-8"), made))
-        with atomic(out) as file:
-            file.write(text.replace("</head>", f"<style>{css}</style></head>", 1).encode("utf-8"))
-        say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
-        browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if browser is None:
-            say("no PDF: that needs Chromium or Chrome; any browser prints the page")
-            return out
-        pdf = out.with_suffix(".pdf")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
-        flags += ["--generate-pdf-document-outline", f"--user-data-dir={place}/profile", f"--print-to-pdf={pdf}"]
-        done = subprocess.run([browser, *flags, out.resolve().as_uri()], capture_output=True, text=True, timeout=600)
-        if done.returncode or not pdf.is_file():
-            raise ValueError(f"no PDF was made: {' '.join(done.stderr.split())[-200:]}")
-    say(f"{pdf}: {pdf.stat().st_size / 1e6:.1f} MB")
     return out
 
 
@@ -126,7 +83,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         "epub_description": NOTICE,
         "epub_language": "en",
         "epub_identifier": f"{NAME}-{mammolib.__version__}",
-        "epub_uid": "book",
+        "epub_uid": f"{NAME}-{mammolib.__version__}",
         "epub_show_urls": "no",
         "epub_tocdepth": 2,
         "epub_tocdup": False,
@@ -158,7 +115,7 @@ def _rewrite(path: Path, file: Any) -> None:
 
 
 def _in_order(manifest: str) -> str:
-    """Give pages that Sphinx left out of the reading order, as chapters from notebooks, the places it keeps for them."""
+    """Give pages that Sphinx left out of the reading order, the places it keeps for them."""
     known = set(re.findall(r'<item id="([^"]+)"', manifest))
     aside = re.findall(r'<itemref idref="([^"]+)" linear="no" />', manifest)
     manifest = re.sub(r'\s*<itemref idref="[^"]+" linear="no" />', "", manifest)

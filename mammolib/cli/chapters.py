@@ -51,16 +51,13 @@ def run(chapters: tuple[str, ...], **options: Any) -> None:
 @click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
 @click.option("--public", is_flag=True, help="The pages are to be published: refuse chapters run on real films.")
 @click.option("--epub", is_flag=True, help="Make _build/mammolib.epub too.")
-@click.option("--print", "paper", is_flag=True, help="Make _build/mammolib.html too, for printing, and a PDF of it.")
-def build(executed: Path | None, public: bool, epub: bool, paper: bool) -> None:
+def build(executed: Path | None, public: bool, epub: bool) -> None:
     """Make the pages from the executed chapters, and print the page to open."""
     from mammolib import book
 
     book.build(executed=executed, public=public, say=click.echo)
     if epub:
         book.epub(say=click.echo)
-    if paper:
-        book.print_page(say=click.echo)
 
 
 @main.command()
