@@ -131,10 +131,24 @@ def _announced(path: Path) -> str:
     return notebooks.text(nb)
 
 
-def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None], strict: bool = True) -> None:
-    """Let Jupyter Book make ``_build/html`` in a folder; an error, a missing page or, if strict, a warning raises."""
+def sphinx_book(
+    source: Path, place: Path, say: Callable[[str], None], strict: bool = True, builder: str = "html"
+) -> None:
+    """Let Jupyter Book make ``_build/html`` in a folder, or what another builder of Sphinx's makes.
+
+    Args:
+        source: the staged source.
+        place: the folder whose ``_build`` gets what is made.
+        say: is given each warning after the first.
+        strict: a warning is an error.
+        builder: html, or a builder of Sphinx's such as epub.
+
+    Raises:
+        ValueError: Jupyter Book failed or, if strict, warned; names the first warning.
+    """
     options = [o for o in OPTIONS if strict or o not in STRICT]
-    command = [*JUPYTER_BOOK, *options, str(place), str(source)]
+    form = [] if builder == "html" else ["--builder", "custom", "--custom-builder", builder]
+    command = [*JUPYTER_BOOK, *form, *options, str(place), str(source)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
@@ -143,6 +157,11 @@ def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None
         for line in lines[1:]:
             say(line)
         raise ValueError(f"the book was not built: {lines[0] if lines else ' '.join(done.stdout.split())[-300:]}")
+
+
+def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None], strict: bool = True) -> None:
+    """Make the pages in a folder; an error, a missing page or, if strict, a warning raises."""
+    sphinx_book(source, place, say, strict)
     pages = ["index", *table_of_contents(root)]
     missing = [f for f in pages if not (place / "_build" / "html" / f"{f}.html").is_file()]
     if missing:

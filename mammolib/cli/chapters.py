@@ -50,11 +50,14 @@ def run(chapters: tuple[str, ...], **options: Any) -> None:
 @main.command()
 @click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
 @click.option("--public", is_flag=True, help="The pages are to be published: refuse chapters run on real films.")
-def build(executed: Path | None, public: bool) -> None:
+@click.option("--epub", is_flag=True, help="Make _build/mammolib.epub too.")
+def build(executed: Path | None, public: bool, epub: bool) -> None:
     """Make the pages from the executed chapters, and print the page to open."""
     from mammolib import book
 
     book.build(executed=executed, public=public, say=click.echo)
+    if epub:
+        book.epub(say=click.echo)
 
 
 @main.command()

@@ -1,0 +1,129 @@
+"""Makes what a reader can take away: one EPUB."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mammolib
+from mammolib import results
+from mammolib.book.paper import tidy
+from mammolib.book.render import sphinx_book
+from mammolib.files import atomic
+
+NAME = "mammolib"
+NOTICE = "For teaching and research. Not for clinical use."
+NEEDLESS = {"sphinx-mathjax-offline"}
+"""Extensions whose files would only make the EPUB larger; scripts in pages go afterwards."""
+STYLE = "paper.css"
+
+
+def epub(root: Path | None = None, *, source: Path | None = None, say: Callable[[str], None] = print) -> Path:
+    """Make ``_build/mammolib.epub`` from the staged book, and return its path.
+
+    Args:
+        root: the project's folder; default: found from here upwards.
+        source: the staged source, as `build` leaves it; default ``_build/source``.
+        say: is given each line a reader should see.
+
+    Raises:
+        ValueError: Sphinx warned or failed, or a formula has no MathML.
+        OSError: a file cannot be read or written.
+    """
+    root = results.root(root)
+    out = root / "_build" / f"{NAME}.epub"
+    with tempfile.TemporaryDirectory(dir=root / "_build", prefix=".epub-") as place:
+        made = _made(source or root / "_build" / "source", Path(place).resolve(), "epub", say)
+        with atomic(out) as file:
+            _rewrite(made / f"{NAME}.epub", file)
+    say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    return out
+
+
+def _made(source: Path, place: Path, builder: str, say: Callable[[str], None]) -> Path:
+    """Let Sphinx make one form of the staged book in a folder of its own, without themes and scripts."""
+    import yaml
+
+    copy = place / "source"
+    shutil.copytree(source, copy)
+    (copy / "paper").mkdir()
+    style = copy / "book" / "_static" / STYLE
+    (copy / "paper" / STYLE).write_bytes(style.read_bytes() if style.is_file() else b"")
+    config = yaml.safe_load((copy / "_config.yml").read_text(encoding="utf-8"))
+    config.pop("launch_buttons", None)
+    config["sphinx"]["config"] |= _settings(config)
+    (copy / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    sphinx_book(copy, place, say, builder=builder)
+    return place / "_build" / builder
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of Sphinx that differ from those of the pages."""
+    return {
+        "extensions": [e for e in config["sphinx"]["config"]["extensions"] if e not in NEEDLESS],
+        "html_theme": "basic",
+        "html_theme_options": {},
+        "html_static_path": ["paper"],
+        "html_css_files": [STYLE],
+        "html_js_files": [],
+        "html_copy_source": False,
+        "html_permalinks": False,
+        "epub_basename": NAME,
+        "epub_css_files": [STYLE],
+        "epub_title": config["title"],
+        "epub_author": config["author"],
+        "epub_contributor": config["author"],
+        "epub_publisher": config["author"],
+        "epub_copyright": f"{config['copyright']}, MIT licence",
+        "epub_description": NOTICE,
+        "epub_language": "en",
+        "epub_identifier": f"{NAME}-{mammolib.__version__}",
+        "epub_uid": f"{NAME}-{mammolib.__version__}",
+        "epub_show_urls": "no",
+        "epub_tocdepth": 2,
+        "epub_tocdup": False,
+        "epub_use_index": False,
+        "language": "en",
+        "version": mammolib.__version__,
+        "release": mammolib.__version__,
+    }
+
+
+def _rewrite(path: Path, file: Any) -> None:
+    """Write an EPUB of Sphinx's again, each page tidied and the manifest saying which pages hold MathML or SVG."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        content = {name: old.read(name) for name in old.namelist()}
+        (opf,) = [n for n in content if n.endswith(".opf")]
+        manifest = content[opf].decode("utf-8")
+        for name in [n for n in content if n.endswith(".xhtml") and n != "nav.xhtml"]:
+            page = tidy(content[name].decode("utf-8"))
+            page = re.sub(r'(<a\b[^>]*href="(?![a-z]+:)[^"#]*)\.html(?=["#])', r"\1.xhtml", page)
+            page = re.sub(r'<link\b[^>]*href="[./]*_static/(?!paper\.css|epub\.css|pygments\.css)[^>]*>', "", page)
+            words = " ".join(p for p, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in page)
+            if words:
+                item = re.escape(f'href="{name}"')
+                manifest = re.sub(rf"(<item\b[^>]*{item})", rf'\1 properties="{words}"', manifest)
+            content[name] = page.encode("utf-8")
+        content[opf] = _in_order(manifest).encode("utf-8")
+        for name, data in content.items():
+            new.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
+
+
+def _in_order(manifest: str) -> str:
+    """Give pages that Sphinx left out of the reading order, the places it keeps for them."""
+    known = set(re.findall(r'<item id="([^"]+)"', manifest))
+    aside = re.findall(r'<itemref idref="([^"]+)" linear="no" />', manifest)
+    manifest = re.sub(r'\s*<itemref idref="[^"]+" linear="no" />', "", manifest)
+    places = iter(aside)
+
+    def place(found: re.Match[str]) -> str:
+        name = found[1] if found[1] in known else next(places, None)
+        return f'<itemref idref="{name}" />' if name else ""
+
+    manifest = re.sub(r'<itemref idref="([^"]+)" />', place, manifest)
+    return manifest.replace("</spine>", "".join(f'<itemref idref="{name}" />' for name in places) + "</spine>")
