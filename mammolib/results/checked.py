@@ -67,8 +67,8 @@ def strict(value: Any, where: str) -> Any:
     raise ValueError(f"{where}: {value!r} ({type(value).__name__}) is not a JSON value")
 
 
-def _why_not_finite(value: float) -> str | None:
-    if math.isfinite(value):
+def _why_not_finite(value: float | None) -> str | None:
+    if value is None or math.isfinite(value):
         return None
     return "not a number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
 
@@ -102,8 +102,7 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
     about = {key: given[key] for key in METRIC_KEYS[5:] if given.get(key) is not None}
     reason = given.get("reason")
     for key in ("value", "low", "high"):
-        bad = None if made[key] is None else _why_not_finite(made[key])
-        if bad:
+        if bad := _why_not_finite(made[key]):
             made[key] = None
             reason = reason or (bad if key == "value" else f"interval {bad}")
     if made["low"] is None or made["high"] is None:
@@ -130,13 +129,13 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
 
 def _rounded(value: Any, where: str, lost: dict[int, str], index: int = 0) -> float | int | None:
     """Round a number to `DIGITS`; None in place of one that is not finite, whose index and reason go to `lost`."""
-    if value is None or type(value) is int:
-        return value
-    value = float(_number(value, where))
-    if bad := _why_not_finite(value):
+    number = _number(value, where)
+    if number is None or type(number) is int:
+        return number
+    if bad := _why_not_finite(number):
         lost[index] = bad
         return None
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{number:.{DIGITS}g}")
 
 
 def _spans(lost: dict[int, str]) -> str:
@@ -169,9 +168,9 @@ def history_of(history: Any) -> dict[str, Any]:
         kept = range(n) if n <= POINTS else [round(i * (n - 1) / (POINTS - 1)) for i in range(POINTS)]
         made[axis] = {}
         for key, values in series.items():
-            where, lost = f"history.{axis}.{key}", {}
-            points = [_rounded(_number(values[i], f"{where}[{i}]"), where, lost, at) for at, i in enumerate(kept)]
-            made[axis][key] = points
+            lost: dict[int, str] = {}
+            where = f"history.{axis}.{key}"
+            made[axis][key] = [_rounded(values[i], f"{where}[{i}]", lost, at) for at, i in enumerate(kept)]
             if lost:
                 notes[f"{axis}.{key}"] = _spans(lost)
     return {**made, NOT_FINITE: notes} if notes else made

@@ -16,7 +16,7 @@ KINDS = ("count", "measure", "at least", "at most", "relation", "machine", "sett
 GROUPS = ("counted", "built", "trained", "timed", "setting", "context")
 NEEDS = ("films", "all films", "nothing")
 CHAPTERS = tuple(f"{n:02d}" for n in range(1, 12))
-Value = int | float | str | tuple | None
+Value = int | float | str | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Claim:
     chapters: tuple[str, ...]
     quantity: str
     kind: str
-    value: Value = None
+    value: Value | None = None
     unit: str = ""
     stated: str = ""
     record: str = ""
@@ -101,9 +101,11 @@ class Claim:
             check(self.margin or self.factor, "margin")
             check(self.margin_why, "margin_why")
             check(self.baseline, "baseline")
-        number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
         check(self.value is None if self.kind == "relation" else True, "value")
-        check(number or self.kind in ("setting", "relation") or (self.value is None and self.open), "value")
+        check(
+            self.number is not None or self.kind in ("setting", "relation") or (self.value is None and self.open),
+            "value",
+        )
 
     def _group(self) -> str:
         if self.kind in ("setting", "context"):
@@ -113,6 +115,11 @@ class Claim:
         if self.record == "ssd256" or self.record.endswith("-network"):
             return "built"
         return "timed" if self.unit.partition("/")[0] == "s" else "trained"
+
+    @property
+    def number(self) -> float | None:
+        """The value where it is a single number; None where it is a word, or several numbers, or not given."""
+        return self.value if isinstance(self.value, int | float) and not isinstance(self.value, bool) else None
 
     @property
     def allowance(self) -> str:
@@ -147,40 +154,25 @@ def _file() -> dict[str, Any]:
 
 
 @functools.cache
-def _all() -> tuple[Claim, ...]:
-    return read(_file())
-
-
-def claims(
-    chapter: str | None = None, record: str | None = None, section: str | None = None, settings: bool = True
-) -> tuple[Claim, ...]:
+def claims(chapter: str | None = None) -> tuple[Claim, ...]:
     """Return the paper's claims in the paper's order.
 
     Args:
         chapter: only those this chapter tests, such as ``"07"``.
-        record: only those this run answers, such as ``"A"``.
-        section: only those of this section, such as ``"4.2 A"``.
-        settings: whether to include what was set rather than found, and mere context.
 
     Raises:
-        ValueError: no claim has this chapter, record or section.
+        ValueError: no claim has this chapter.
 
     Example:
-        >>> [c.id for c in claims(record="B", settings=False)]
-        ['B-epoch', 'B-train-before', 'B-train-after', 'B-val-before', 'B-val-after']
+        >>> [c.id for c in claims("02") if c.kind == "count"]
+        ['views']
     """
-    found = [
-        c
-        for c in _all()
-        if (chapter is None or chapter in c.chapters)
-        and (record is None or record == c.record)
-        and (section is None or section == c.section)
-    ]
+    if chapter is None:
+        return read(_file())
+    found = tuple(c for c in claims() if chapter in c.chapters)
     if not found:
-        asked = {"chapter": chapter, "record": record, "section": section}
-        what = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
-        raise ValueError(f"no claim has {what}; chapters are {CHAPTERS[0]} to {CHAPTERS[-1]}")
-    return tuple(c for c in found if settings or c.kind not in ("setting", "context"))
+        raise ValueError(f"no claim has chapter {chapter!r}; chapters are {CHAPTERS[0]} to {CHAPTERS[-1]}")
+    return found
 
 
 def sections() -> dict[str, str]:

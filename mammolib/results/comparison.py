@@ -56,15 +56,14 @@ class Row:
         ``paper`` is a number where the paper gives one; ``run`` is the first run's file name without its ending.
         """
         c, ours = self.claim, self.estimate
-        number = isinstance(c.value, int | float)
         return {
             "id": c.id,
             "group": c.group,
             "claim": c.quantity,
-            "paper": c.value if number else c.paper,
+            "paper": c.paper if c.number is None else c.number,
             "value": ours.value if ours and ours.value is not None and math.isfinite(ours.value) else None,
-            "low": ours.low if ours else None,
-            "high": ours.high if ours else None,
+            "low": ours.interval.low if ours and ours.interval else None,
+            "high": ours.interval.high if ours and ours.interval else None,
             "margin": c.margin,
             "factor": c.factor,
             "baseline": self.baseline.score if self.baseline else None,
@@ -78,7 +77,7 @@ def _words(runs: Sequence[Record]) -> str:
     return ", ".join(w for w in (data_words(runs[0]), plain_words(runs)) if w) if runs else ""
 
 
-def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> pd.DataFrame:
+def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record]) -> pd.DataFrame:
     """Set claims of the paper beside our runs.
 
     Runs that differ in nothing but their seed are one series and share a line. A claim has a line for each series that
@@ -88,7 +87,6 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
         records: runs to be set beside them; others are passed over, and so are stopped ones.
-        every: False keeps only the line that counts most for each claim.
 
     Returns:
         A table indexed by the claim's id, with columns claim, section, paper, ours, interval, verdict, why, run. The
@@ -96,14 +94,19 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record],
     """
     import pandas as pd
 
-    rows = judge(claims, records, every)
+    rows = judge(claims, records)
     return pd.DataFrame(
         [row.cells() for row in rows], columns=COLUMNS, index=pd.Index([r.claim.id for r in rows], name="id")
     )
 
 
 def judge(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> list[Row]:
-    """Return the lines of `paper_beside_ours`, before they become text in a table."""
+    """Return the lines of `paper_beside_ours`, before they become text in a table.
+
+    Args:
+        claims, records: as there.
+        every: False keeps only the line that counts most for each claim.
+    """
     groups = series(records)
     rows = []
     for claim in all_claims() if claims is None else claims:
@@ -119,8 +122,7 @@ def _holds(claim: Claim, runs: Sequence[Record]) -> bool:
     return any(claim.metric in r.metrics or (setting and claim.metric in r.settings) for r in runs)
 
 
-def _row(claim: Claim, runs: Sequence[Record], groups: Sequence[Sequence[Record]]) -> Row:
-    runs = tuple(runs)
+def _row(claim: Claim, runs: tuple[Record, ...], groups: Sequence[Sequence[Record]]) -> Row:
     if claim.kind == "context":
         return Row(claim, (), "", "", UNDECIDED, "background; nothing in this book measures it")
     if not runs:
@@ -132,24 +134,21 @@ def _row(claim: Claim, runs: Sequence[Record], groups: Sequence[Sequence[Record]
         return Row(claim, runs, "", "", UNDECIDED, f"the run does not hold its {metric_words(claim.metric)}")
     baseline = baseline_of(claim, runs)
     verdict, why = verdict_of(claim, ours, baseline, runs, groups)
-    if ours.value is None:
+    if ours.value is None or math.isinf(ours.value):
         return Row(claim, runs, ours.reason, "", verdict, why, ours, baseline)
-    if math.isinf(ours.value):
-        return Row(claim, runs, "infinite", "", verdict, why, ours, baseline)
-    return Row(
-        claim, runs, form(ours.value, claim.unit), interval_words(ours, claim.unit), verdict, why, ours, baseline
-    )
+    number, interval = form(ours.value, claim.unit), interval_words(ours, claim.unit)
+    return Row(claim, runs, number, interval, verdict, why, ours, baseline)
 
 
-def _setting(claim: Claim, runs: Sequence[Record]) -> Row:
+def _setting(claim: Claim, runs: tuple[Record, ...]) -> Row:
     first = runs[0]
     held = first.metrics.get(claim.metric, {}).get("value")
     ours: Any = first.settings.get(claim.metric) if held is None else held  # what came of it counts, where known
     if ours is None:
-        return Row(claim, tuple(runs), "", "", UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
+        return Row(claim, runs, "", "", UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
     verdict = CHOSEN if claim.value is None else AS_STATED if _same(claim.value, ours) else CHANGED
     words = ", ".join(map(str, ours)) if isinstance(ours, list) else form(ours, claim.unit)
-    return Row(claim, tuple(runs), words, "", verdict, with_open_point(claim, "a setting"))
+    return Row(claim, runs, words, "", verdict, with_open_point(claim, "a setting"))
 
 
 def _same(stated: Value, ours: Any) -> bool:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .record import Record
 
@@ -15,21 +15,27 @@ SEEDS = 3
 """From so many runs on, their own spread is the interval."""
 
 
+class Interval(NamedTuple):
+    """The two ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What one or several runs say about one number.
 
     Attributes:
         value: mean over the runs; None if one of them has no value, which `reason` names.
-        low, high: 95 % interval, or None.
+        interval: of 95 %, or None.
         values: the runs' values, finite ones only.
         kind: what the interval is over: "women" or "seeds"; "" without an interval.
         reason: why there is no value, or no interval.
     """
 
     value: float | None
-    low: float | None
-    high: float | None
+    interval: Interval | None
     values: tuple[float, ...]
     kind: str = ""
     reason: str = ""
@@ -51,12 +57,12 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
     missing = {seed: m["reason"] for seed, m in held if m["value"] is None}
     values = tuple(m["value"] for _, m in held if m["value"] is not None)
     if missing and not values and set(missing.values()) == {"infinite"}:
-        return Estimate(math.inf, None, None, (), reason="infinite")
+        return Estimate(math.inf, None, (), reason="infinite")
     if missing:
         which = ", ".join(f"seed {seed}: {why}" for seed, why in missing.items())
         rest = f"; the others: {', '.join(form(v, unit) for v in values)}" if values else ""
         reason = which if len(held) > 1 else next(iter(missing.values()))
-        return Estimate(None, None, None, values, reason=reason + rest)
+        return Estimate(None, None, values, reason=reason + rest)
     k, mean = len(values), statistics.fmean(values)
     if len(set(values)) == 1:
         mean = values[0]  # a count stays an integer
@@ -64,18 +70,19 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
         ends = [(m["low"], m["high"]) for _, m in held if m["low"] is not None]
         if len(ends) < k:
             why = next((m["reason"] for _, m in held if m["low"] is None and m["reason"]), "")
-            return Estimate(mean, None, None, values, reason=why or _too_few(k))
-        return Estimate(mean, min(low for low, _ in ends), max(high for _, high in ends), values, "women")
+            return Estimate(mean, None, values, reason=why or _too_few(k))
+        lows, highs = zip(*ends, strict=True)
+        return Estimate(mean, Interval(min(lows), max(highs)), values, "women")
     spread = statistics.stdev(values)
     if spread == 0:
-        return Estimate(mean, None, None, values, reason=f"all {k} runs agree")
+        return Estimate(mean, None, values, reason=f"all {k} runs agree")
     from scipy.special import stdtrit
 
     half = float(stdtrit(k - 1, 0.975)) * spread * math.sqrt(1 + 1 / k)
     low, high = mean - half, mean + half
     if unit in BOUNDED or mean >= 0:
         low = max(low, 0.0)
-    return Estimate(mean, low, min(high, 1.0) if unit in BOUNDED else high, values, "seeds")
+    return Estimate(mean, Interval(low, min(high, 1.0) if unit in BOUNDED else high), values, "seeds")
 
 
 def _too_few(k: int) -> str:
@@ -102,8 +109,8 @@ def in_words(found: Estimate, unit: str) -> str:
 
 
 def interval_words(found: Estimate, unit: str) -> str:
-    if found.low is not None:
-        return f"{form(found.low, unit)} to {form(found.high, unit)}"
+    if found.interval:
+        return " to ".join(form(end, unit) for end in found.interval)
     if len(set(found.values)) > 1:
         return f"runs from {form(min(found.values), unit)} to {form(max(found.values), unit)}"
     return ""

@@ -111,8 +111,9 @@ def _backend() -> tuple[str | None, str | None]:
     if keras is None:
         return None, None
     backend = keras.backend.backend()
-    library, names = sys.modules.get(backend), []
+    names = []
     with contextlib.suppress(Exception):  # a driver that fails to answer must not cost the run its record
+        library = sys.modules[backend]
         if backend == "tensorflow":
             for device in library.config.list_physical_devices("GPU"):
                 details = library.config.experimental.get_device_details(device)

@@ -38,7 +38,9 @@ def plain_words(runs: Sequence[Record]) -> str:
         changed = {k: v for k, v in changed.items() if k not in ("optimizer", "divide_by", "precision", "batch")}
         if "rates" in changed and width and width > 0.125:
             del changed["rates"]  # they go with the width
-    known = {"flip": {False: "not mirrored", True: "mirrored"}, "optimizer": {"adam": "Adam"}}
+    known: dict[str, dict[object, str]] = {
+        "flip": {False: "not mirrored", True: "mirrored"}, "optimizer": {"adam": "Adam"},
+    }  # fmt: skip
     for key, value in changed.items():
         if key not in ("precision", "batch", "start"):
             name = key.replace("_", " ")

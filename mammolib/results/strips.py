@@ -5,6 +5,7 @@ They take their colour from the page (`currentColor`), hold no text, and need no
 
 from __future__ import annotations
 
+import html
 import math
 
 from .comparison import Row
@@ -22,8 +23,8 @@ def strip(row: Row) -> str:
     Shares and AP lie on an axis from 0 to 1. Other numbers are drawn as ratios to the paper's, on a logarithmic axis
     from an eighth to eight, with the paper in the middle.
     """
-    ours, paper = row.estimate, row.claim.value
-    if ours is None or ours.value is None or not isinstance(paper, int | float) or isinstance(paper, bool):
+    ours, paper = row.estimate, row.claim.number
+    if ours is None or ours.value is None or paper is None:
         return ""
     shares = row.claim.unit in ("share", "AP")
     if not shares and not (paper > 0 and ours.value > 0):
@@ -40,8 +41,9 @@ def strip(row: Row) -> str:
     if row.baseline is not None:
         b = x(row.baseline.score)
         parts.append(f'<path d="M{b} 3V{HEIGHT - 3}" stroke="currentColor" stroke-dasharray="3 2" stroke-width="1.5"/>')
-    if ours.low is not None:
-        ends = f'x="{x(ours.low)}" y="{middle - 3}" width="{max(x(ours.high) - x(ours.low), 1):.1f}" height="6"'
+    if ours.interval:
+        low, high = map(x, ours.interval)
+        ends = f'x="{low}" y="{middle - 3}" width="{max(high - low, 1):.1f}" height="6"'
         parts.append(f'<rect {ends} rx="3" fill="{colour}" opacity="0.45"/>')
     v = x(ours.value)
     parts.append(f'<path d="M{v} {middle - 6}V{middle + 6}" stroke="{colour}" stroke-width="3"/>')
@@ -49,9 +51,5 @@ def strip(row: Row) -> str:
         f'<circle cx="{x(paper)}" cy="{middle}" r="4.5" fill="none" stroke="currentColor" stroke-width="1.8"/>'
     )
     words = f"paper {row.claim.paper}, ours {row.ours}" + (f", {row.interval}" if row.interval else "")
-    head = f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_attribute(words)}">'
+    head = f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(words)}">'
     return head + "".join(parts) + "</svg>"
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

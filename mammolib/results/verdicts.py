@@ -12,17 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .claims import Claim
-from .estimates import Estimate, estimate, form
+from .estimates import Estimate, Interval, estimate, form
 from .record import Record
 from .runs import FILMS, REAL, standing
 from .words import metric_words
 
-REPRODUCED, DIRECTION, NOT_REPRODUCED, UNDECIDED = VERDICTS = (
-    "reproduced",
-    "direction only",
-    "not reproduced",
-    "cannot be decided",
-)
+VERDICTS = ("reproduced", "direction only", "not reproduced", "cannot be decided")
+REPRODUCED, DIRECTION, NOT_REPRODUCED, UNDECIDED = VERDICTS
 """The four verdicts on what the paper found."""
 
 
@@ -44,7 +40,7 @@ NOTHING_LEARNT = {
 """Who has a baseline's score, by the metric that holds it; a suffix such as "_uniform" names the test set."""
 
 
-def decide(claim: Claim, ours: Estimate, baseline: Baseline | None) -> tuple[str, str]:
+def decide(claim: Claim, stated: float, ours: Estimate, baseline: Baseline | None) -> tuple[str, str]:
     """Judge a number of a run at the paper's size against the paper's.
 
     *Reproduced*: the interval holds the paper's value, is no wider than twice the margin, and lies on the better side
@@ -52,43 +48,49 @@ def decide(claim: Claim, ours: Estimate, baseline: Baseline | None) -> tuple[str
     baseline. *Cannot be decided*: neither, or there is no interval; the reason says what would decide it.
 
     Args:
-        claim: with a value, and a margin (a difference) or a factor (a ratio).
+        claim: with a margin (a difference) or a factor (a ratio).
+        stated: the paper's value.
         ours: our number with its interval.
         baseline: what a network that has learnt nothing scores; None if nothing could be had without learning.
 
     Returns:
         The verdict and its reason in words.
+
+    Raises:
+        ValueError: the claim has neither margin nor factor.
     """
-    stated, unit = float(claim.value), claim.unit
-    if ours.low is None:
+    ends = ours.interval
+    if ends is None:
         return UNDECIDED, f"no interval ({ours.reason})"
     if claim.baseline and baseline is None:
         return UNDECIDED, "the run does not hold its baseline, what a network that has learnt nothing scores"
     if baseline is not None:
-        clear = ours.low > baseline.score if claim.better == "higher" else ours.high < baseline.score
+        clear = ends.low > baseline.score if claim.better == "higher" else ends.high < baseline.score
         if not clear:
-            back = "the number comes back, but " if ours.low <= stated <= ours.high else ""
-            return NOT_REPRODUCED, f"{back}{baseline.words} {form(baseline.score, unit)} there"
+            back = "the number comes back, but " if ends.low <= stated <= ends.high else ""
+            return NOT_REPRODUCED, f"{back}{baseline.words} {form(baseline.score, claim.unit)} there"
     if claim.factor is not None:
-        width, missed = ours.high / ours.low if ours.low > 0 else math.inf, _ratio(stated, ours)
+        width, missed = ends.high / ends.low if ends.low > 0 else math.inf, _ratio(stated, ends)
         allowed, margin = claim.factor**2, claim.factor
-    else:
-        width, missed = ours.high - ours.low, max(ours.low - stated, stated - ours.high, 0.0)
+    elif claim.margin is not None:
+        width, missed = ends.high - ends.low, max(ends.low - stated, stated - ends.high, 0.0)
         allowed, margin = 2 * claim.margin, claim.margin
+    else:
+        raise ValueError(f"claim {claim.id!r}: without a margin or a factor there is no verdict")
     if missed > margin:
         return NOT_REPRODUCED, f"the interval misses the paper's value by more than the margin ({claim.allowance})"
     if width > allowed * (1 + 1e-9):
         return UNDECIDED, f"the interval is wider than the margin allows ({claim.allowance}): more seeds would decide"
-    if not ours.low <= stated <= ours.high:
+    if not ends.low <= stated <= ends.high:
         return UNDECIDED, "the interval misses the paper's value, by less than the margin: more seeds would decide"
     return REPRODUCED, "the interval holds the paper's value and is clear of what has learnt nothing"
 
 
-def _ratio(stated: float, ours: Estimate) -> float:
+def _ratio(stated: float, ends: Interval) -> float:
     """Return the ratio between the paper's value and the nearest end of the interval; 1 if the interval holds it."""
-    if ours.low <= stated <= ours.high:
+    if ends.low <= stated <= ends.high:
         return 1.0
-    return stated / ours.high if stated > ours.high > 0 else ours.low / stated if stated > 0 else math.inf
+    return stated / ends.high if stated > ends.high > 0 else ends.low / stated if stated > 0 else math.inf
 
 
 def rank(claim: Claim, runs: Sequence[Record]) -> tuple:
@@ -134,9 +136,12 @@ def verdict_of(
         return UNDECIDED, with_open_point(claim, "")
     if ours.value is None:
         return UNDECIDED, with_open_point(claim, f"no value: {ours.reason}")
+    stated = claim.number
+    if claim.group in ("counted", "built") and claim.kind != "relation":
+        return _verified(claim, stated, ours.value, ours.values)
+    holds, apart, said = _relations(claim, ours.value, ours.interval, runs, groups)
     if claim.group in ("counted", "built"):
-        return _verified(claim, ours, runs, groups)
-    holds, apart, said = _relations(claim, ours, runs, groups)
+        return (UNDECIDED if holds is None else REPRODUCED if holds else NOT_REPRODUCED), with_open_point(claim, said)
     pointed = DIRECTION if holds else UNDECIDED
     if runs[0].reduced:
         if not claim.fair or holds is None:
@@ -146,28 +151,22 @@ def verdict_of(
         if claim.kind == "relation" and claim.group != "timed" and apart is not None:
             return (REPRODUCED if apart else NOT_REPRODUCED), with_open_point(claim, said)
         return pointed, with_open_point(claim, said or "a time of the paper's machine")
-    if claim.value is None:
+    if stated is None:
         return UNDECIDED, with_open_point(claim, "")
     if claim.kind in ("at least", "at most"):
-        return _bounded(claim, ours)
-    verdict, why = decide(claim, ours, baseline)
+        return _bounded(claim, stated, ours.value, ours)
+    verdict, why = decide(claim, stated, ours, baseline)
     if holds and verdict == UNDECIDED:
         return DIRECTION, with_open_point(claim, why, said)
     return verdict, with_open_point(claim, why, said)
 
 
-def _verified(
-    claim: Claim, ours: Estimate, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
-) -> tuple[str, str]:
+def _verified(claim: Claim, stated: float | None, value: float, values: Sequence[float]) -> tuple[str, str]:
     """Compare what was counted, or a network that was built: no chance is in it, so it agrees or not."""
-    value, stated = ours.value, claim.value
-    if claim.kind == "relation":
-        holds, _, said = _relations(claim, ours, runs, groups)
-        return (UNDECIDED if holds is None else REPRODUCED if holds else NOT_REPRODUCED), with_open_point(claim, said)
     if stated is None:
         return UNDECIDED, with_open_point(claim, "")
     if claim.kind == "count":
-        good, words = all(v == stated for v in ours.values), "equal"
+        good, words = all(v == stated for v in values), "equal"
         words = words if good else f"differs by {value - stated:+,g}"
     elif claim.kind in ("at least", "at most"):
         good = value >= stated if claim.kind == "at least" else value < stated
@@ -180,22 +179,26 @@ def _verified(
     return (REPRODUCED if good else NOT_REPRODUCED), with_open_point(claim, words)
 
 
-def _bounded(claim: Claim, ours: Estimate) -> tuple[str, str]:
+def _bounded(claim: Claim, stated: float, value: float, ours: Estimate) -> tuple[str, str]:
     """Compare with a bound: "at least" this much, or less ("at most")."""
-    least, stated = claim.kind == "at least", claim.value
+    least = claim.kind == "at least"
     words = f"read as {'at least' if least else 'less than'} {stated:g}"
-    if ours.low is None:
-        holds = ours.value >= stated if least else ours.value < stated
+    if ours.interval is None:
+        holds = value >= stated if least else value < stated
         return (DIRECTION if holds else UNDECIDED), with_open_point(claim, words, f"no interval ({ours.reason})")
-    if ours.low >= stated:
+    if ours.interval.low >= stated:
         return (REPRODUCED if least else NOT_REPRODUCED), with_open_point(claim, words)
-    if ours.high < stated:
+    if ours.interval.high < stated:
         return (NOT_REPRODUCED if least else REPRODUCED), with_open_point(claim, words)
     return UNDECIDED, with_open_point(claim, words, "the bound lies in the interval: more seeds would decide")
 
 
 def _relations(
-    claim: Claim, ours: Estimate, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
+    claim: Claim,
+    value: float,
+    ends: Interval | None,
+    runs: Sequence[Record],
+    groups: Sequence[Sequence[Record]],
 ) -> tuple[bool | None, bool | None, str]:
     """Check all relations of a claim: do they hold (None: one is unknown), and do the intervals say so.
 
@@ -203,7 +206,7 @@ def _relations(
         Whether all hold; True where all intervals lie apart as in the paper, False where one lies apart the other way,
         None otherwise; and both in words.
     """
-    checked = [_relation(claim, ours, relation, runs, groups) for relation in claim.relations]
+    checked = [_relation(claim, value, ends, relation, runs, groups) for relation in claim.relations]
     said = "; ".join(words for _, _, words in checked)
     if not checked or any(h is None for h, _, _ in checked):
         return None, None, said
@@ -214,7 +217,8 @@ def _relations(
 
 def _relation(
     claim: Claim,
-    ours: Estimate,
+    value: float,
+    ends: Interval | None,
     relation: tuple[str, str, str],
     runs: Sequence[Record],
     groups: Sequence[Sequence[Record]],
@@ -226,24 +230,22 @@ def _relation(
     sign, record, metric = relation
     name = metric_words(metric) if record == claim.record else f"{record}'s {metric_words(metric)}"
     first = runs[0]
-    others = (
-        [runs] if record == claim.record else [s for s in groups if s[0].name == record and _alike(claim, first, s[0])]
-    )
-    for other_runs in sorted(others, key=lambda s: (_unlike(first, s[0]), *rank(claim, s))):
+    others = [s for s in groups if s[0].name == record and _alike(claim, first, s[0])]
+    others.sort(key=lambda s: (_unlike(first, s[0]), *rank(claim, s)))
+    for other_runs in [runs] if record == claim.record else others:
         other = estimate(other_runs, metric, claim.unit)
         if other is not None and other.value is not None:
             break
     else:
         return None, False, f"no like run to hold {name} against"
-    holds = ours.value < other.value if sign == "<" else ours.value > other.value
+    holds = value < other.value if sign == "<" else value > other.value
     want = "below" if sign == "<" else "above"
     words = f"{'as' if holds else 'not as'} in the paper {want} {name} ({form(other.value, claim.unit)})"
     if claim.needs == "nothing":
         return holds, True, words
-    ends = (ours.low, ours.high, other.low, other.high)
-    if None in ends:
+    if ends is None or other.interval is None:
         return holds, False, words
-    apart = ours.high < other.low or other.high < ours.low
+    apart = ends.high < other.interval.low or other.interval.high < ends.low
     return (holds if apart else None), apart, words + ("" if apart else ", but the intervals overlap")
 
 
