@@ -196,14 +196,15 @@ def test_blocks_pool():
     assert blocks(image, 2).mean(axis=(1, 3)).tolist() == [[2.5, 4.5], [10.5, 12.5]]
 
 
-def test_a_rung_is_recorded_and_goes_on_where_it_was(films, tmp_path):
+def test_a_rung_is_recorded_and_goes_on_where_it_was(films, tmp_path, monkeypatch):
+    monkeypatch.setattr(rungs, "REPEATS", 1)
     data = {"name": "phantom", "digest": mias.digest(films), "films": len(films)}
     said = []
-    record = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, repeats=1, say=said.append)
+    record = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, say=said.append)
     assert len(said) == 5 and record.metrics["lesions"]["value"] == 6
     next(tmp_path.glob("benchmark/*/repeat-0-fold-2.json")).unlink()
     next(tmp_path.glob("benchmark-position-*.json")).unlink()
-    again = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, repeats=1, say=said.append)
+    again = rungs.run_rung("benchmark-position", films, data=data, store=tmp_path, say=said.append)
     assert len(said) == 6 and again.outputs["predictions"] == record.outputs["predictions"]
 
 

@@ -175,21 +175,22 @@ def test_classes_are_as_they_come_or_balanced():
     assert len(np.unique(lesion.view)) == 8 and set(cnni.view) == {0}
 
 
-def test_the_paper_s_split_leaks_and_those_by_woman_do_not():
+def test_the_paper_s_split_leaks_and_those_by_woman_do_not(monkeypatch):
     patches = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
     (image,) = c.divide(SMALL["cnni-bcc"], patches, "image", 0)
     assert image.sizes == (162, 18, 20) == SMALL["cnni-bcc"].sizes
     assert len(image.shared(patches.woman)) > 0
     (woman,) = c.divide(SMALL["cnni-bcc"], patches, "woman", 0)
     assert len(woman.shared(patches.woman)) == 0
-    folds = c.divide(SMALL["cnni-bcc"], patches, "folds", 0, folds=3)
+    monkeypatch.setattr(c, "FOLDS", 3)
+    folds = c.divide(SMALL["cnni-bcc"], patches, "folds", 0)
     np.testing.assert_array_equal(np.sort(np.concatenate([f.test for f in folds])), np.arange(200))
 
 
 @pytest.mark.parametrize(
     ("make", "part"),
     [
-        (lambda: c.draw(SMALL["vgg16"], FILMS, 0, "patch"), "reading: 'patch' is not one of film, lesion"),
+        (lambda: c.draw(SMALL["vgg16"], FILMS, 0, "patch"), "reading: must be 'film' or 'lesion', got 'patch'"),
         (lambda: c.draw(c.VGG16.but(patches=10**6), FILMS, 0, "film"), "are to be drawn, but there are"),
         (
             lambda: c.run_classifier(c.VGG16, FILMS, store="s", split="random"),
@@ -205,13 +206,14 @@ def test_what_cannot_be_run_is_refused_in_one_line(make, part):
     assert "\n" not in str(err.value)
 
 
-def test_lesions_are_held_out_of_women_who_train():
-    shown = c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film", most=5)
+def test_lesions_are_held_out_of_women_who_train(monkeypatch):
+    assert len(c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film")) > 5
+    monkeypatch.setattr(c, "SHOWN", 5)
+    shown = c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film")
     patches = c.draw(SMALL["cnni-bcc"], FILMS, 0, "film")
     (part,) = c.divide(SMALL["cnni-bcc"], patches, "woman", 0)
     assert set(shown.woman) <= set(patches.woman[part.test]) and 0 < len(shown) <= 5
     assert shown.images.shape[1:] == (128, 128) and shown.truths.image.tolist() == list(range(len(shown)))
-    assert len(c.held_out_lesions(SMALL["cnni-bcc"], FILMS, 0, "film", most=10**6)) > 5
 
 
 def _normal_only() -> c.Patches:
@@ -315,11 +317,12 @@ def test_the_other_reading_and_the_other_network(store):
     assert len(record.outputs["test_label"]) == 12
 
 
-def test_folds_pool_the_answers_of_all_women(store):
-    record = _run("cnni-bcc", store, "folds", folds=2)
+def test_folds_pool_the_answers_of_all_women(store, monkeypatch):
+    monkeypatch.setattr(c, "FOLDS", 2)
+    record = _run("cnni-bcc", store, "folds")
     assert record.name == "cnni-bcc-2fold" and record.settings["folds"] == 2 and record.split == "woman"
     assert len(record.outputs["test_label"]) == 200
-    assert c.weights_folder(record, store, fold=2).is_dir()
+    assert (store / record.stem / "fold-2" / "weights").is_dir()
 
 
 def test_a_run_that_explodes_is_a_record(tmp_path):

@@ -316,7 +316,8 @@ def test_weights_are_kept_for_e_and_for_detect(a, store):
     assert not list((store / Path(a.file_name).stem).glob("*.npz"))
 
 
-def test_whole_films_normal_ones_included(a, store):
+def test_whole_films_normal_ones_included(a, store, monkeypatch):
+    monkeypatch.setattr(whole_films, "STRIDE", 256)
     shown = whole_films.films_shown(FILMS, "woman", 0)
     crops = sets.centred(FILMS)
     part = sets.divide(crops, "woman", 0)
@@ -328,19 +329,20 @@ def test_whole_films_normal_ones_included(a, store):
     assert len(whole_films.films_shown(FILMS, "image", 0, normal=2, with_lesion=3)) == 5
     with pytest.raises(ValueError, match="none of the 15 is normal"):
         whole_films.films_shown([f for f in FILMS if f.lesions], "image", 0)
-    record = whole_films.run_on_films(a, FILMS, store=store, stride=256)
+    record = whole_films.run_on_films(a, FILMS, store=store)
     m = {k: v["value"] for k, v in record.metrics.items()}
     assert record.name == "A-films" and m["films"] == len(shown) and m["lesions"] == m["films"] - m["normal_films"]
     curve = record.outputs
     assert m["sensitivity_at_4"] == pytest.approx(np.interp(4, curve["false_positives"], curve["sensitivity"]), abs=0.2)
-    assert whole_films.run_on_films(a, FILMS, store=store, stride=256) == record
+    assert whole_films.run_on_films(a, FILMS, store=store) == record
 
 
 def test_two_processes_show_whole_films_once(a, store, monkeypatch):
     """The second waits for the first and loads its record; here two threads stand for them."""
     made, load = [], running.load
     monkeypatch.setattr(running, "load", lambda *args: made.append(args) or load(*args))
-    options = {"store": store, "normal": 1, "with_lesion": 1, "stride": 256}
+    monkeypatch.setattr(whole_films, "STRIDE", 256)
+    options = {"store": store, "normal": 1, "with_lesion": 1}
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: whole_films.run_on_films(a, FILMS, **options), range(2))
     assert first == second and len(made) == 1

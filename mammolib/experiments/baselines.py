@@ -25,12 +25,7 @@ SPLITS = 50
 
 
 def run_baseline(
-    name: str,
-    films: Sequence[mias.Film],
-    *,
-    data: Mapping[str, Any],
-    store: str | Path,
-    split: str = "image",
+    name: str, films: Sequence[mias.Film], *, data: Mapping[str, Any], store: str | Path, split: str = "image"
 ) -> results.Record:
     """Measure a baseline on the tumour-centred crops and record it, or load its record.
 
@@ -50,8 +45,9 @@ def run_baseline(
 
     def make() -> results.Record:
         crops = sets.centred(films)
+        outputs: dict[str, Any] = {}
         if name == "loss-levels":
-            metrics, outputs = loss_levels(crops), {}
+            metrics: dict[str, Any] = loss_levels(crops)
         else:
             metrics, outputs = _looked_up(crops, split) if name == "lookup" else _leaked(crops)
         return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
@@ -91,7 +87,7 @@ def loss_levels(crops: Crops) -> dict[str, float]:
     of_hit, offsets = np.broadcast_to(shape, hit.shape)[hit], targets[hit][:, 1:]
     for k in np.unique(of_hit):
         blind[:, shape == k, 3:] = np.median(offsets[of_hit == k], axis=0)
-    found = {}
+    found: dict[str, float] = {}
     for name, answers in (("silent", silent), ("blind", blind)):
         localisation, confidence = map(float, ssd.SSDLoss(mining="batch").parts(targets, answers))
         found |= {f"{name}_localisation": localisation, f"{name}_confidence": confidence}
@@ -114,8 +110,8 @@ def _leaked(crops: Crops) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def over_splits(column: ArrayLike) -> dict[str, Any]:
     """Return the mean of a number over splits as a record holds it, with its 2.5 and 97.5 percentiles."""
-    low, high = np.percentile(column, [2.5, 97.5])
+    values = np.asarray(column, float)
+    n, mean, (low, high) = len(values), float(values.mean()), np.percentile(values, [2.5, 97.5])
     if high - low <= NO_WIDTH:
-        return results.metric(np.mean(column), n=len(column), reason=f"all {len(column)} splits agree")
-    method = f"2.5 and 97.5 percentiles of {len(column)} splits"
-    return results.metric(np.mean(column), low, high, len(column), kind="splits", method=method)
+        return results.metric(mean, n=n, reason=f"all {n} splits agree")
+    return results.metric(mean, low, high, n, kind="splits", method=f"2.5 and 97.5 percentiles of {n} splits")

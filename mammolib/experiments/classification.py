@@ -12,21 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import mias, results, splits, training
-from mammolib.experiments.classifiers import (
-    CLASS_NAMES,
-    CNNI_BCC,
-    EXPERIMENTS,
-    QUICK,
-    READINGS,
-    VGG16,
-    Classification,
-)
+from mammolib.experiments.classifiers import CLASS_NAMES, CNNI_BCC, EXPERIMENTS, QUICK, READINGS, VGG16, Classification
 from mammolib.experiments.evaluate_classifier import Answers, metrics_of, outputs_of
 from mammolib.experiments.profiles import check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
 from mammolib.training import Execution, Run, Samples
-from mammolib.training.settings import number, one_of, whole
+from mammolib.training.settings import number, one_of
 
 __all__ = [
     "CLASS_NAMES", "CNNI_BCC", "EXPERIMENTS", "QUICK", "READINGS", "VGG16", "Classification", "check", "divide", "draw",
@@ -34,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 SPLITS = ("image", "woman", "folds")
 FOLDS = 10
+SHOWN = 24
 
 
 def draw(experiment: Classification, films: Sequence[mias.Film], seed: int, reading: str) -> Patches:
@@ -42,20 +35,15 @@ def draw(experiment: Classification, films: Sequence[mias.Film], seed: int, read
     Raises:
         ValueError: an unknown reading, or fewer patches than the experiment needs.
     """
-    if reading not in READINGS:
-        raise ValueError(f"reading: {reading!r} is not one of {', '.join(READINGS)}")
-    options = {"reading": reading, "views": experiment.views[reading], "seed": seed}
-    if experiment.balanced:
-        abnormal = experiment.patches // 2
-        malignant = abnormal // 2
-        wanted = {0: experiment.patches - abnormal, 1: abnormal - malignant, 2: malignant}
-        found = labelled_patches(films, per_class=wanted, **options)
-    else:
-        found = labelled_patches(films, limit=experiment.patches, **options)
+    n, balanced = experiment.patches, experiment.balanced
+    found = labelled_patches(
+        films, reading, views=experiment.views.get(reading, 1), seed=seed, limit=None if balanced else n,
+        per_class={0: n - n // 2, 1: n // 2 - n // 4, 2: n // 4} if balanced else None,
+    )  # fmt: skip
     return replace(found, label=np.minimum(found.label, experiment.classes - 1))
 
 
-def divide(experiment: Classification, patches: Patches, split: str, seed: int, folds: int = FOLDS) -> list[Split]:
+def divide(experiment: Classification, patches: Patches, split: str, seed: int) -> list[Split]:
     """Split drawn patches: "image" as the paper did, "woman", or "folds" (by woman, each of which tests once).
 
     Raises:
@@ -66,7 +54,7 @@ def divide(experiment: Classification, patches: Patches, split: str, seed: int, 
     elif split == "woman":
         made = [splits.by_woman(patches.woman, patches.label, experiment.sizes, seed)]
     elif split == "folds":
-        made = splits.folds_by_woman(patches.woman, np.minimum(patches.label, 1), folds, seed)
+        made = splits.folds_by_woman(patches.woman, np.minimum(patches.label, 1), FOLDS, seed)
     else:
         raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
     for one in made:
@@ -77,23 +65,21 @@ def divide(experiment: Classification, patches: Patches, split: str, seed: int, 
     return made
 
 
-def held_out_lesions(
-    experiment: Classification, films: Sequence[mias.Film], seed: int, reading: str, most: int = 24
-) -> Crops:
+def held_out_lesions(experiment: Classification, films: Sequence[mias.Film], seed: int, reading: str) -> Crops:
     """Cut patches that show a lesion's centre from films of the women whom a run by woman tests on.
 
     Args:
         experiment, films, seed, reading: of the run.
-        most: at most so many patches, spread over the films.
 
     Returns:
-        Patches of 128 x 128 with the lesion's box and severity; none where no such woman has a film with one lesion.
+        At most `SHOWN` patches of 128 x 128, spread over the films, with the lesion's box and severity; none where no
+        such woman has a film with one lesion.
     """
     drawn = draw(experiment, films, seed, reading)
     women = set(drawn.woman[divide(experiment, drawn, "woman", seed)[0].test])
     theirs = [film for film in mias.single_lesion_films(films) if film.woman in women]
     found = uniform_cuts(theirs, size=128, stride=64, contains="centre")
-    return found.take(np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)))
+    return found.take(np.unique(np.linspace(0, len(found) - 1, min(SHOWN, len(found))).round().astype(int)))
 
 
 def run_classifier(
@@ -106,7 +92,6 @@ def run_classifier(
     reading: str = "film",
     width: float = 1.0,
     data: Mapping[str, Any] | None = None,
-    folds: int = FOLDS,
     execution: Execution | None = None,
     watch: Callable[[int, keras.Model, Any], None] | None = None,
 ) -> results.Record:
@@ -116,12 +101,11 @@ def run_classifier(
         experiment: `CNNI_BCC`, `VGG16`, or a change of one of them.
         films: a data set.
         seed: of the draw of patches, the split, and the training.
-        split: "image", "woman", or "folds": as many trainings, the answers of all of them pooled.
+        split: "image", "woman", or "folds": `FOLDS` trainings, the answers of all of them pooled.
         store: the folder that holds the record, and next to it `{name}-{hash}/` with the weights.
         reading: "film": a patch has its film's label; "lesion": a patch without a lesion's centre is normal.
         width: factor on the network's filters, in (0, 1]; below 1, the record says that it is reduced.
         data: the record's name, digest and number of films; counted and digested here if not given.
-        folds: how many, for "folds".
         execution: how to run.
         watch: see `training.train`.
 
@@ -132,15 +116,15 @@ def run_classifier(
         ValueError: see `draw`, `divide` and `training.train`.
     """
     store = Path(store)
-    check(seed, split, reading, width, folds)
+    check(seed, split, reading, width)
     several = split == "folds"
     data = data or {"name": "films", "digest": mias.digest(films), "films": len(films)}
-    asked = ask(experiment, data, seed, split, reading, width, folds)
-    place = store / Path(results.Record(**asked).file_name).stem
+    asked = ask(experiment, data, seed, split, reading, width)
+    place = store / results.Record(**asked).stem
 
     def make() -> results.Record:
         patches = draw(experiment, films, seed, reading)
-        parts = divide(experiment, patches, split, seed, folds)
+        parts = divide(experiment, patches, split, seed)
         runs, answers = [], []
         for fold, part in enumerate(parts, start=1):
             folder = place / f"fold-{fold}" if several else place
@@ -169,20 +153,19 @@ def ask(
     split: str = "image",
     reading: str = READINGS[0],
     width: float = 1.0,
-    folds: int = FOLDS,
 ) -> dict[str, Any]:
     """Return what a classifier's record says was asked for; the arguments are those of `run_classifier`."""
     several = split == "folds"
     return {
-        "name": f"{experiment.name}-{folds}fold" if several else experiment.name,
-        "settings": experiment.as_data(reading, width, folds if several else None),
+        "name": f"{experiment.name}-{FOLDS}fold" if several else experiment.name,
+        "settings": experiment.as_data(reading, width, FOLDS if several else None),
         "data": dict(data),
         "seed": seed,
         "split": "woman" if several else split,
     }
 
 
-def check(seed: int, split: str, reading: str = READINGS[0], width: float = 1.0, folds: int = FOLDS) -> None:
+def check(seed: int, split: str, reading: str = READINGS[0], width: float = 1.0) -> None:
     """Raise a ValueError that names the first argument of `run` that cannot be."""
     check_seed(seed)
     for name, value, choices in (("split", split, SPLITS), ("reading", reading, READINGS)):
@@ -190,8 +173,6 @@ def check(seed: int, split: str, reading: str = READINGS[0], width: float = 1.0,
             raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
     if not (number(width) and 0 < width <= 1):
         raise ValueError(f"width: must lie in (0, 1], got {width!r}")
-    if not whole(folds, 2):
-        raise ValueError(f"folds: must be a whole number of at least 2, got {folds!r}")
 
 
 def real_sizes(parts: Sequence[Split]) -> dict[str, float]:
@@ -203,10 +184,9 @@ def real_sizes(parts: Sequence[Split]) -> dict[str, float]:
     return dict(zip(names, np.mean([part.sizes for part in parts], axis=0).tolist(), strict=True))
 
 
-def weights_folder(record: results.Record, store: str | Path, fold: int | None = None) -> Path:
+def weights_folder(record: results.Record, store: str | Path) -> Path:
     """Return the folder of a run's exported weights, for `training.load_weights`."""
-    place = Path(store) / Path(record.file_name).stem
-    return (place if fold is None else place / f"fold-{fold}") / "weights"
+    return Path(store) / record.stem / "weights"
 
 
 def _train_and_ask(
@@ -222,8 +202,7 @@ def _train_and_ask(
 ) -> tuple[Run, Answers]:
     def samples(rows: NDArray) -> Samples:
         return Samples(
-            patches.images[rows],
-            keras.utils.to_categorical(patches.label[rows], experiment.classes).astype(np.float32),
+            patches.images[rows], keras.utils.to_categorical(patches.label[rows], experiment.classes).astype(np.float32)
         )
 
     done = training.train(

@@ -38,12 +38,11 @@ def reduced(images: NDArray[np.uint8], side: int) -> NDArray[np.floating]:
     return downscale_local_mean(images, (1, block, block)).reshape(len(images), -1)
 
 
-def four_ways(crops: Crops, seeds: int = SEEDS) -> dict[str, list[float]]:
-    """Deal crops in four ways, and score on each split what is cheap.
+def four_ways(crops: Crops) -> dict[str, list[float]]:
+    """Deal crops in four ways, `SEEDS` times each, and score on each split what is cheap.
 
     Args:
         crops: the tumour-centred set.
-        seeds: splits of each kind.
 
     Returns:
         For each way, as in "lookup_map_by_woman", a value a split: the mAP of the lookup (lookup_map) and of three
@@ -61,31 +60,29 @@ def four_ways(crops: Crops, seeds: int = SEEDS) -> dict[str, list[float]]:
     models = {"histogram_auc": RidgeClassifier(), "pixels_auc": SVC(C=10.0)}
     found: dict[str, list[float]] = {}
     for way, split in WAYS.items():
-        for seed in range(seeds):
+        for seed in range(SEEDS):
             part = sets.divide(crops, split, seed)
             nothing = baselines(crops, part)
             row = {name: nothing[name] for name in ("lookup_map", "centre_map")}
             for name, model in models.items():
-                row[name] = _auc(
-                    make_pipeline(StandardScaler(), model), seen[name], malignant, part.training, part.test
-                )
+                scaled = make_pipeline(StandardScaler(), model)
+                row[name] = _auc(scaled, seen[name], malignant, part.training, part.test)
             row["views"] = int(sets.mirror_in_training(crops, part).sum())
-            row |= {f"{unit}s": len(part.shared(getattr(crops, unit))) for unit in ("lesion", "film")}
-            row["women"] = len(part.shared(crops.woman))
+            for units, column in (("lesions", crops.lesion), ("films", crops.film), ("women", crops.woman)):
+                row[units] = len(part.shared(column))
             for name, value in row.items():
                 found.setdefault(f"{name}_by_{way}", []).append(value)
     return found
 
 
-def twenty_settings(crops: Crops, seeds: int = SEEDS) -> dict[str, list[list[float]]]:
+def twenty_settings(crops: Crops) -> dict[str, list[list[float]]]:
     """Score support vectors with `FEATURES` x `PENALTIES` settings, with women kept apart.
 
     Args:
-        crops: the tumour-centred set.
-        seeds: splits by woman; validation and training together train.
+        crops: the tumour-centred set, split by woman `SEEDS` times; validation and training together train.
 
     Returns:
-        "test" and "inner", each (seeds, settings): the area under the ROC curve on the test women; and its mean over
+        "test" and "inner", each (`SEEDS`, settings): the area under the ROC curve on the test women; and its mean over
         `INNER` folds of the training women, which knows nothing of the test.
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
@@ -99,7 +96,7 @@ def twenty_settings(crops: Crops, seeds: int = SEEDS) -> dict[str, list[list[flo
         for name, size in FEATURES.items()
     ]
     found: dict[str, list[list[float]]] = {"test": [], "inner": []}
-    for seed in range(seeds):
+    for seed in range(SEEDS):
         part = sets.divide(crops, "woman", seed)
         train = np.concatenate([part.training, part.validation])
         test, inner = [], []
@@ -108,13 +105,9 @@ def twenty_settings(crops: Crops, seeds: int = SEEDS) -> dict[str, list[list[flo
                 model = make_pipeline(StandardScaler(), SVC(C=penalty))
                 test.append(_auc(model, features, malignant, train, part.test))
                 folds = cross_val_score(
-                    model,
-                    features[train],
-                    malignant[train],
-                    groups=crops.woman[train],
-                    scoring="roc_auc",
+                    model, features[train], malignant[train], groups=crops.woman[train], scoring="roc_auc",
                     cv=StratifiedGroupKFold(INNER),
-                )
+                )  # fmt: skip
                 inner.append(float(folds.mean()))
         found["test"].append(test)
         found["inner"].append(inner)

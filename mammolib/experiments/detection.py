@@ -142,7 +142,7 @@ class Detection:
             raise ValueError(
                 f"experiment {self.name!r}: it has no setting {unknown[0]!r}; there are {', '.join(sorted(known))}"
             )
-        new = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
+        new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
         if "rate" in new:
             rate = new.pop("rate")
             if not (number(rate) and rate > 0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +44,14 @@ def metrics_of(
     sensitivity by class of lesion. And majority_share (of the training patches) and women_seen (share of the test
     patches whose woman is in training too: the leak).
     """
-    found = _training_metrics(runs, float(np.mean([len(p.training) for p in parts])))
+    found: dict[str, Any] = _training_metrics(runs, float(np.mean([len(p.training) for p in parts])))
     found["women_seen"] = float(
         np.mean(np.concatenate([np.isin(patches.woman[p.test], patches.woman[p.training]) for p in parts]))
     )
     train = np.concatenate([p.training for p in parts])
     largest = [np.bincount(patches.label[p.training]).argmax() for p in parts]
     share = np.concatenate([patches.label[p.training] == n for p, n in zip(parts, largest, strict=True)])
-    found["majority_share"] = measured(lambda w: _mean(w, share), patches.woman[train])
+    found["majority_share"] = measured(_share(share), patches.woman[train])
     if any(run.diverged for run in runs):
         return found
     rows = np.concatenate([p.test for p in parts])
@@ -68,18 +68,14 @@ def metrics_of(
     if chosen is not None:
         above = (suspicion >= np.repeat(chosen, [len(p.test) for p in parts])).astype(float)
         for name, side in (("sensitivity", abnormal == 1), ("specificity", abnormal == 0)):
-            found[f"{name}_chosen"] = measured(
-                lambda w, name=name: judge.rates(abnormal, above, weights=w)[name], woman, side
-            )
+            found[f"{name}_chosen"] = measured(_rate(name, abnormal, above), woman, side)
     for tissue in np.unique(patches.tissue[rows]):
         which = patches.tissue[rows] == tissue
-        found[f"test_accuracy_{tissue}"] = measured(
-            lambda w, which=which: _mean(w, (answer == label)[which]), woman[which]
-        )
+        found[f"test_accuracy_{tissue}"] = measured(_share((answer == label)[which]), woman[which])
     for kind in np.setdiff1d(patches.kind[rows], ["NORM"]):
         which = (patches.kind[rows] == kind) & (label > 0)
         if which.any():
-            found[f"sensitivity_{kind}"] = measured(lambda w, which=which: _mean(w, (answer > 0)[which]), woman[which])
+            found[f"sensitivity_{kind}"] = measured(_share((answer > 0)[which]), woman[which])
     return found
 
 
@@ -100,12 +96,12 @@ def of_answers(
     sides = np.array([abnormal == 1, abnormal == 0])
     right, always = answer == label, constant == label
     return {
-        "test_accuracy": measured(lambda w: _mean(w, right), woman),
-        "majority_accuracy": measured(lambda w: _mean(w, always), woman),
+        "test_accuracy": measured(_share(right), woman),
+        "majority_accuracy": measured(_share(always), woman),
         "above_majority": measured(lambda w: _mean(w, right) - _mean(w, always), woman, proportion=False),
         "balanced_accuracy": measured(lambda w: _balanced(label, answer, classes, w), woman),
-        "sensitivity": measured(lambda w: judge.rates(abnormal, called, weights=w)["sensitivity"], woman, sides[0]),
-        "specificity": measured(lambda w: judge.rates(abnormal, called, weights=w)["specificity"], woman, sides[1]),
+        "sensitivity": measured(_rate("sensitivity", abnormal, called), woman, sides[0]),
+        "specificity": measured(_rate("specificity", abnormal, called), woman, sides[1]),
         "auc": measured(lambda w: judge.auc(abnormal, suspicion, w), woman, sides),
         "brier": measured(lambda w: judge.brier(abnormal, suspicion, w), woman),
     }
@@ -151,9 +147,9 @@ def _training_metrics(runs: Sequence[Run], images: float) -> dict[str, float]:
     last = slice(n - max(1, n // 8), n)
     seconds = float(np.median(np.concatenate([e["seconds"] for e in epochs])))  # a run that was paused keeps its pace
     found["seconds_per_epoch"], found["images_per_second"] = seconds, images / seconds
-    for name, column in (("loss", "loss"), ("accuracy", "accuracy")):
+    for name in ("loss", "accuracy"):
         for side, prefix in (("train", ""), ("val", "val_")):
-            values = np.mean([e[prefix + column][:n] for e in epochs], axis=0)
+            values = np.mean([e[prefix + name][:n] for e in epochs], axis=0)
             found[f"{side}_{name}"] = float(np.mean(values[last]))
             found[f"{side}_{name}@epoch1"], found[f"{side}_{name}@last"] = float(values[0]), float(values[-1])
             if n >= 76:
@@ -164,6 +160,14 @@ def _training_metrics(runs: Sequence[Run], images: float) -> dict[str, float]:
 def _mean(weights: NDArray, values: NDArray) -> NDArray:
     total = weights.sum(axis=-1)
     return np.divide(weights @ values.astype(float), total, out=np.full(np.shape(total), np.nan), where=total > 0)
+
+
+def _share(values: NDArray) -> Callable[[NDArray], NDArray]:
+    return lambda weights: _mean(weights, values)
+
+
+def _rate(name: str, truth: NDArray, called: NDArray) -> Callable[[NDArray], NDArray]:
+    return lambda weights: judge.rates(truth, called, weights=weights)[name]
 
 
 def _balanced(label: NDArray, answer: NDArray, classes: int, weights: NDArray) -> NDArray:

@@ -18,13 +18,7 @@ from mammolib.detectors.centre import best_sizes, centre_hits, centre_prior
 from mammolib.experiments.detection import Plan
 from mammolib.experiments.sets import Sets, mirror_in_training
 from mammolib.geometry import CLASSES, Detections, Truths
-from mammolib.metrics import (
-    TRUE,
-    Matches,
-    average_precision,
-    match,
-    mean_average_precision,
-)
+from mammolib.metrics import TRUE, Matches, average_precision, match, mean_average_precision
 from mammolib.metrics.intervals import measured, spread
 from mammolib.patches import Crops
 
@@ -151,11 +145,7 @@ def mirrors(matches: Matches, group: NDArray[np.integer], trains: NDArray[np.boo
     found: dict[str, Any] = {"mirror_trains": float(trains.mean())}
     counted = matches.trimmed()
     for name, chosen in (("trains", trains), ("apart", ~trains)) if 0 < trains.sum() < len(trains) else ():
-        found[f"map_mirror_{name}"] = measured(
-            lambda w, chosen=chosen: mean_average_precision(counted, weights=spread(w, chosen)),
-            group[chosen],
-            lesions_of(matches)[chosen] > 0,
-        )
+        found[f"map_mirror_{name}"] = measured(_map_on(counted, chosen), group[chosen], lesions_of(matches)[chosen] > 0)
     return found
 
 
@@ -186,8 +176,8 @@ def centre_answers(train: Truths, n_images: int, size: int) -> tuple[Detections,
             box.append(geometry.circle_to_box(size / 2, size / 2, side / 2))
     n = len(label)
     image = np.repeat(np.arange(n_images), n)
-    flat = [np.tile(np.array(v), n_images) for v in (label, confidence)]
-    return Detections(image, *flat, np.tile(np.array(box).reshape(n, 4), (n_images, 1))), sides
+    labels, sure = (np.tile(np.array(v), n_images) for v in (label, confidence))
+    return Detections(image, labels, sure, np.tile(np.array(box).reshape(n, 4), (n_images, 1))), sides
 
 
 def baselines(crops: Crops, split: Any, suffix: str = "") -> dict[str, float]:
@@ -292,6 +282,10 @@ def lesions_of(matches: Matches, label: int | None = None) -> NDArray[np.integer
 
 def _column(matches: Matches, k: int) -> Callable[[NDArray], NDArray]:
     return lambda w: average_precision(matches, weights=w)[..., k]
+
+
+def _map_on(matches: Matches, chosen: NDArray[np.bool_]) -> Callable[[NDArray], NDArray]:
+    return lambda w: mean_average_precision(matches, weights=spread(w, chosen))
 
 
 def _ratio(part: NDArray, whole: NDArray) -> Callable[[NDArray], NDArray]:

@@ -16,6 +16,9 @@ COMMON_LOSS = 8.64310
 """The loss at which seconds are compared between normal and separable convolutions: Table 1's for batch 200, which the
 paper's runs of both kinds reached. Which loss the paper meant is not stated."""
 
+GROWN, IDLE = 10.0, 1e-3
+"""A gradient has grown at so many times its start; a start counts as at least this share of the largest layer's."""
+
 UPDATES = (600, 900, 1800, 3000, 6600)
 """Updates after which the paper gives a loss: two of C's ends and three points of A."""
 
@@ -95,9 +98,6 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
     at = next(
         (k for k in range(1, n) if any(c[k] > 10 * low[k - 1] for c, low in zip(columns, lowest, strict=True))), None
     )
-    if at is None and ended is None:
-        keys = ["explosion_epoch", *(f"{name}_{side}" for name in names for side in ("before", "after"))]
-        return {key: {"value": None, "reason": "the loss did not explode"} for key in keys}
     found: dict[str, Any] = {}
     unknown = {"value": None, "reason": "no epoch there was validated"}
     if at is not None:
@@ -110,6 +110,9 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
             found[f"{name}_before"] = float(before[-1]) if len(before) else unknown
             found[f"{name}_after"] = float(after.max()) if len(after) else unknown
         return found
+    if ended is None:
+        keys = ["explosion_epoch", *(f"{name}_{side}" for name in names for side in ("before", "after"))]
+        return {key: {"value": None, "reason": "the loss did not explode"} for key in keys}
     found["explosion_epoch"] = (ended - 1) // steps + 1
     none = {"value": None, "reason": "the loss was no number before the first validation"}
     before = columns[0][-1] if n else first
@@ -121,23 +124,20 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
     return found
 
 
-def gradient_growth(update: Mapping[str, Sequence[float]], times: float = 10.0, idle: float = 1e-3) -> dict[str, int]:
-    """Return layer -> the first update (from 1) whose gradient norm is `times` that of update 1; the earliest first.
+def gradient_growth(update: Mapping[str, Sequence[float]]) -> dict[str, int]:
+    """Return layer -> the first update (from 1) whose gradient norm is `GROWN` times that of update 1, in that order.
 
     A layer that has next to nothing to do in the first batch, such as the head of a map on which no box is matched,
-    would seem to grow as soon as it has: what counts as its start is at least `idle` of the largest layer's. Layers
+    would seem to grow as soon as it has: what counts as its start is at least `IDLE` of the largest layer's. Layers
     that never get there are left out.
     """
-    norms = {
-        k.removeprefix("gradient_norm/"): np.asarray(v, float)
-        for k, v in update.items()
-        if k.startswith("gradient_norm/")
-    }
-    least = idle * max((v[0] for v in norms.values() if len(v)), default=0.0)
+    prefix = "gradient_norm/"
+    norms = {k.removeprefix(prefix): np.asarray(v, float) for k, v in update.items() if k.startswith(prefix) and len(v)}
+    least = IDLE * max((v[0] for v in norms.values()), default=0.0)
     found = {}
     for name, v in norms.items():
         with np.errstate(invalid="ignore"):
-            grown = np.flatnonzero(~(v <= times * max(v[0], least))) if len(v) else []
+            grown = np.flatnonzero(~(v <= GROWN * max(v[0], least)))
         if len(grown):
             found[name] = int(grown[0]) + 1
     return dict(sorted(found.items(), key=lambda item: item[1]))

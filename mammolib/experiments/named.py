@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from mammolib import mias, results
 from mammolib.experiments import baselines, classification, detection, rungs, running, whole_films
@@ -25,6 +25,29 @@ NAMES = (
 )
 
 
+class Options(TypedDict, total=False):
+    """What a run may be asked for besides its name and its size; None is what is not asked for.
+
+    Attributes:
+        seed: 0 if not given. A baseline takes none.
+        split: "image" (if not given) or "woman"; a detector's also "lesion-order", a classifier's also "folds".
+        width: factor on the filters; the profile's if not given.
+        updates, variant: of a detector only, see `running.run_detector`.
+        changes: on top of the variant, or of the classifier's settings.
+        reading: of a classifier only: "film" (if not given) or "lesion".
+        of: of E, the run of A that it starts from; of whole films, the run whose network looks.
+    """
+
+    seed: int | None
+    split: str | None
+    width: float | None
+    updates: int | None
+    variant: str | None
+    changes: Mapping[str, Any] | None
+    reading: str | None
+    of: str | None
+
+
 def run_named(
     name: str,
     films: Sequence[mias.Film],
@@ -34,7 +57,7 @@ def run_named(
     store: str | Path,
     execution: Execution | None = None,
     say: Callable[[str], None] | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> results.Record:
     """Run what a name says, or load its record.
 
@@ -43,14 +66,14 @@ def run_named(
             `of`, or else the one that the other arguments describe, which has to be in the store.
         films, data, store, execution, say: see `running.run_detector` and `classification.run_classifier`.
         profile: its size.
-        **options: see `check`.
+        **options: see `Options`.
 
     Raises:
         ValueError: see `check`.
         FileNotFoundError: whole films, and the run whose network they need is not in the store.
     """
     check(name, profile=profile, store=store, **options)
-    given = {k: v for k, v in options.items() if v is not None}
+    given = _given(options)
     if name in classification.EXPERIMENTS:
         one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
         size = {"reading": classification.READINGS[0], "width": profile.width}
@@ -99,14 +122,16 @@ class Outline:
     begin: Callable[[], tuple[Any, Any, Any]] | None = None
 
 
-def outline(name: str, *, profile: Profile, data: Mapping[str, Any], store: str | Path, **options: Any) -> Outline:
+def outline(
+    name: str, *, profile: Profile, data: Mapping[str, Any], store: str | Path, **options: Unpack[Options]
+) -> Outline:
     """Say what a run is and how long, without making it; the arguments are those of `run_named`.
 
     Raises:
         ValueError, FileNotFoundError: see `check`.
     """
     check(name, profile=profile, store=store, **options)
-    given = {k: v for k, v in options.items() if v is not None}
+    given = _given(options)
     more: dict[str, Any] = {}
     if name in classification.EXPERIMENTS:
         one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
@@ -132,36 +157,17 @@ def outline(name: str, *, profile: Profile, data: Mapping[str, Any], store: str 
             more |= {"updates": n, "batch": batch, "images": n * batch}
             more["begin"] = lambda: running.begin(a)
     record = results.Record(**asked)
-    return Outline(Path(record.file_name).stem, recorded=results.find(store, **asked) is not None, **more)
+    return Outline(record.stem, recorded=results.find(store, **asked) is not None, **more)
 
 
-def check(
-    name: str,
-    *,
-    profile: Profile,
-    store: str | Path,
-    seed: int | None = None,
-    split: str | None = None,
-    width: float | None = None,
-    updates: int | None = None,
-    variant: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    reading: str | None = None,
-    of: str | None = None,
-) -> None:
-    """Refuse a run that cannot be, before anything is read or made for it; None is what is not asked for.
+def check(name: str, *, profile: Profile, store: str | Path, **options: Unpack[Options]) -> None:
+    """Refuse a run that cannot be, before anything is read or made for it.
 
     Args:
         name: one of `NAMES`.
         profile: its size.
         store: the folder of records.
-        seed: 0 if not given. A baseline takes none.
-        split: "image" (if not given) or "woman"; a detector's also "lesion-order", a classifier's also "folds".
-        width: factor on the filters; the profile's if not given.
-        updates, variant: of a detector only, see `running.run_detector`.
-        changes: on top of the variant, or of the classifier's settings.
-        reading: of a classifier only: "film" (if not given) or "lesion".
-        of: of E, the run of A that it starts from; of whole films, the run whose network looks.
+        **options: see `Options`.
 
     Raises:
         ValueError: an unknown name, an argument that the run does not take, or a value that does not fit.
@@ -169,39 +175,33 @@ def check(
     """
     if name not in NAMES:
         raise ValueError(f"experiment: {name!r} is not one of {', '.join(NAMES)}")
-    if seed is not None:
-        check_seed(seed)
-    if name in classification.EXPERIMENTS:
-        _refuse(name, updates=updates, variant=variant, of=of)
-        given = {"seed": seed, "split": split, "reading": reading, "width": width}
-        given = {k: v for k, v in given.items() if v is not None}
+    given, who = _given(options), name
+    if "seed" in given:
+        check_seed(given["seed"])
+    classifier, shown = name in classification.EXPERIMENTS, name.endswith(FILMS) and "of" in given
+    takes = set(Options.__annotations__) - {"reading"}
+    if classifier:
+        takes = {"seed", "split", "width", "changes", "reading"}
+    elif name in (*baselines.NAMES, *rungs.NAMES):
+        takes = {"split"} if name == "lookup" else set()
+    elif shown:
+        takes, who = {"seed", "split", "of"}, f"{name} of a run"
+    for option, value in given.items():
+        if option not in takes:
+            raise ValueError(f"{option}: {who} takes none, got {value!r}")
+    if classifier:
+        changes = given.pop("changes", {})
         classification.check(**{"seed": 0, "split": "image", **given})
-        classification.EXPERIMENTS[name].for_profile(profile).but(**(changes or {}))
-        return
-    _refuse(name, reading=reading)
-    if name in baselines.NAMES:
-        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed)
-        if name != "lookup":
-            _refuse(name, split=split)
-        return
-    if name in rungs.NAMES:
-        _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed, split=split)
-        return
-    options = {"seed": seed, "split": split, "width": width, "updates": updates, "variant": variant, "changes": changes}
-    if name.endswith(FILMS) and of is not None:
-        _refuse(f"{name} of a run", width=width, updates=updates, variant=variant, changes=changes)
-        return
-    given = {k: v for k, v in {**options, "of": of}.items() if v is not None}
-    _asked(name, profile, {"name": "", "digest": "", "films": 0}, store, given)
+        classification.EXPERIMENTS[name].for_profile(profile).but(**changes)
+    elif "width" in takes and not shown:
+        _asked(name, profile, {"name": "", "digest": "", "films": 0}, store, given)
+
+
+def _given(options: Options) -> dict[str, Any]:
+    return {k: v for k, v in options.items() if v is not None}
 
 
 def _asked(
     name: str, profile: Profile, data: Mapping[str, Any], store: str | Path, options: Mapping[str, Any]
 ) -> running.Asked:
     return running.ask(name.removesuffix(FILMS), (), profile=profile, data=data, store=store, **options)
-
-
-def _refuse(name: str, **options: Any) -> None:
-    for option, value in options.items():
-        if value is not None:
-            raise ValueError(f"{option}: {name} takes none, got {value!r}")

@@ -70,7 +70,6 @@ def run_rung(
     *,
     data: Mapping[str, Any],
     store: str | Path,
-    repeats: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> results.Record:
     """Fit and score a rung on the benchmark's folds and record it, or load its record.
@@ -80,12 +79,11 @@ def run_rung(
         films: a data set whose films the frozen folds name.
         data: the record's name, digest and number of films.
         store: the folder of records; marks are kept in it under "benchmark", features under "features".
-        repeats: how many of the five repeats, the first ones; all if not given, and one for `ONCE`.
         say: told of every fold.
 
     Returns:
-        The record of `benchmark.score` for all repeats; `outputs` holds what the detector of each fold chose, repeat
-        by repeat, under "choices" (null if it had nothing to choose).
+        The record of `benchmark.score` for all repeats (the first alone, for a rung in `ONCE`); `outputs` holds what
+        the detector of each fold chose, repeat by repeat, under "choices" (null if it had nothing to choose).
 
     Raises:
         ValueError: a film that the folds do not name.
@@ -94,7 +92,7 @@ def run_rung(
     table = benchmark.folds()
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
-    asked = ask(name, data, repeats)
+    asked = ask(name, data)
     repeats, version = (asked["settings"][key] for key in ("repeats", "version"))
 
     def make() -> results.Record:
@@ -108,11 +106,10 @@ def run_rung(
     return results.once(store, make, **asked)
 
 
-def ask(name: str, data: Mapping[str, Any], repeats: int | None = None) -> dict[str, Any]:
+def ask(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a rung's record says was asked for; the arguments are those of `run_rung`."""
     rung = name.removeprefix(PREFIX)
-    repeats = repeats or (1 if rung in ONCE else REPEATS)
-    version = VERSIONS.get(rung, 1)
+    repeats, version = 1 if rung in ONCE else REPEATS, VERSIONS.get(rung, 1)
     settings = {"detector": rung, "repeats": repeats, "version": version, "folds": benchmark.folds_digest()}
     return {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
@@ -141,6 +138,6 @@ def _repeat(
     return {"format": FORMAT, "repeat": repeat, "films": everyone}, choices
 
 
-def _learnt_from_phantoms(women: int = 80) -> list[Any]:
+def _learnt_from_phantoms() -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
-        return Windows().fit(mias.load(phantom.write(folder, women=women))).learnt
+        return Windows().fit(mias.load(phantom.write(folder, women=80))).learnt

@@ -65,7 +65,7 @@ class Asked:
     @property
     def stem(self) -> str:
         """``{name}-{hash}``: what its record's file and its folder are called."""
-        return Path(self.record.file_name).stem
+        return self.record.stem
 
     @property
     def origin(self) -> str:
@@ -102,7 +102,7 @@ def ask(
         raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
     begun, changes, inherited = None, dict(changes or {}), {}
     if of is not None:
-        stem = Path(of.file_name).stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
+        stem = of.stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
         if not one.from_a:
             raise ValueError(f"of: {one.name} starts from no other run, got {stem!r}; leave it out")
         begun = of if isinstance(of, results.Record) else _origin(one.name, stem, store, seed, split)
@@ -225,7 +225,7 @@ def run_detector(
 
 def weights_folder(record: results.Record, store: str | Path | None = None) -> Path:
     """Return the folder of a run's exported weights, for `load` and `mammolib detect --weights`."""
-    return (results.run_store() if store is None else Path(store)) / Path(record.file_name).stem / "weights"
+    return (results.run_store() if store is None else Path(store)) / record.stem / "weights"
 
 
 def load(record: results.Record, store: str | Path | None = None) -> keras.Model:
@@ -247,10 +247,10 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
 
 def build(one: Detection, width: float = 1.0) -> keras.Model:
     """Return an experiment's network, untrained; with VGG16's weights where it starts from ImageNet."""
-    mean = {} if one.mean == "vgg" else {"mean": (float(one.mean),) * 3}
+    mean = ssd.model.VGG_MEAN if one.mean == "vgg" else (float(one.mean),) * 3
     model = ssd.ssd256(
-        separable=one.separable, width=width, l2=one.l2, regularise_separable=one.regularise_separable,
-        divide_by=one.divide_by, **mean,
+        separable=one.separable, width=width, l2=one.l2, regularise_separable=one.regularise_separable, mean=mean,
+        divide_by=one.divide_by,
     )  # fmt: skip
     if one.start == "imagenet":
         ssd.load_imagenet(model)
@@ -321,7 +321,7 @@ def _train(
     outputs: dict[str, Any] = {}
     if one.gradient_norm == "layer":
         outputs["gradient_growth"] = evaluate_training.gradient_growth(done.history.update)
-        first = (done.history.update.get("loss") or [None])[0]
+        first = next(iter(done.history.update.get("loss", [])), None)
         metrics |= evaluate_training.explosion(done.history.epoch, done.outcome, plan.steps, first)
     if not done.diverged:
         training.export_weights(done.model, place / "weights")

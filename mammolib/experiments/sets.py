@@ -57,15 +57,16 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     cuts = uniform_cuts([f for f in films if f.reference in set(crops.film)], views=8, max_dark=None)
     rng = np.random.default_rng([seed, 3])
     order = rng.permutation(len(cuts))
-    test = np.isin(cuts.film[order], sorted(tests))
+    tested = np.isin(cuts.film[order], sorted(tests))
     if mixed:
-        free = order[~test]
+        free = order[~tested]
         edge = round(len(free) * UNIFORM_SIZES[0] / sum(UNIFORM_SIZES[:2]))
-        sides = [free[:edge], free[edge:], order[test]]
+        sides = [free[:edge], free[edge:], order[tested]]
     else:
-        second = np.isin(cuts.film[order], sorted(validates)) & ~test
-        sides = [order[~test & ~second], order[second], order[test]]
-    return cuts, Split(*(np.sort(s[:most]) for s, most in zip(sides, UNIFORM_SIZES, strict=True)), part.kind)
+        second = np.isin(cuts.film[order], sorted(validates)) & ~tested
+        sides = [order[~tested & ~second], order[second], order[tested]]
+    train, validate, test = (np.sort(side[:most]) for side, most in zip(sides, UNIFORM_SIZES, strict=True))
+    return cuts, Split(train, validate, test, part.kind)
 
 
 def mirror_in_training(crops: Crops, split: Split, images: NDArray | None = None) -> NDArray[np.bool_]:

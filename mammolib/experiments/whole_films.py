@@ -6,11 +6,12 @@ sees the films window by window: those whose lesion its own test set shows, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib import mias, results
 from mammolib.experiments import evaluate_detector, running, sets
@@ -18,6 +19,8 @@ from mammolib.metrics import CAMELYON, Froc, froc, match_any_class, measured, se
 
 POINTS = 200
 """At most so many points of the curve are kept in the record."""
+STRIDE = 128
+"""Pixels between windows."""
 
 
 def films_shown(
@@ -55,7 +58,6 @@ def run_on_films(
     data: Mapping[str, Any] | None = None,
     normal: int | None = None,
     with_lesion: int | None = None,
-    stride: int = 128,
 ) -> results.Record:
     """Show whole films to a run's network and record the FROC curve; a record that is there is loaded.
 
@@ -68,7 +70,6 @@ def run_on_films(
         store: the folder for records and weights; the project's run store if not given.
         data: the record's data; the run's if not given.
         normal, with_lesion: how many normal films and films with a lesion; None for all.
-        stride: pixels between windows.
 
     Returns:
         The record, named after the run ("A-films"): froc_score (CAMELYON16's) and sensitivity at 1 and 4 false marks a
@@ -78,22 +79,18 @@ def run_on_films(
         FileNotFoundError: the run's weights are not in the store.
     """
     store = results.run_store() if store is None else Path(store)
-    asked = ask(of, data, normal, with_lesion, stride)
+    asked = ask(of, data, normal, with_lesion)
     return results.once(store, lambda: _shown(of, films, asked, store), **asked)
 
 
 def ask(
-    of: results.Record,
-    data: Mapping[str, Any] | None = None,
-    normal: int | None = None,
-    with_lesion: int | None = None,
-    stride: int = 128,
+    of: results.Record, data: Mapping[str, Any] | None = None, normal: int | None = None, with_lesion: int | None = None
 ) -> dict[str, Any]:
     """Return what the record of whole films says was asked for; the arguments are those of `run_on_films`."""
     settings = {
         **results.start_of(of),
         "width": of.settings["width"],
-        "stride": stride,
+        "stride": STRIDE,
         "candidates": evaluate_detector.CANDIDATES,
         "normal": normal,
         "reduced": of.reduced or normal is not None or with_lesion is not None,
@@ -118,7 +115,6 @@ def _shown(
     from mammolib.training import quiet
 
     normal, with_lesion = asked["settings"]["normal"], asked["settings"].get("with_lesion")
-    stride = asked["settings"]["stride"]
     model = running.load(of, store)
     shown = films_shown(films, of.split, of.seed, normal, with_lesion)
     truths = mias.film_truths(shown)
@@ -126,23 +122,24 @@ def _shown(
         found = detect_films(
             model,
             shown,
-            stride=stride,
+            stride=asked["settings"]["stride"],
             confidence=evaluate_detector.CONFIDENCE,
             top_before=evaluate_detector.CANDIDATES,
         )
-    curve = froc(found, truths)
-    matches = match_any_class(found, truths)
+    curve, matches = froc(found, truths), match_any_class(found, truths)
+
+    def found_at(*marks: float) -> Callable[[NDArray], NDArray]:
+        return lambda weights: sensitivity_at(matches, marks, weights).mean(axis=1)
+
     group, lesioned = np.array([f.woman for f in shown]), np.array([bool(f.lesions) for f in shown])
     metrics: dict[str, Any] = {
         "films": len(shown),
         "normal_films": sum(f.severity == "normal" for f in shown),
         "lesions": curve.lesions,
-        "froc_score": measured(lambda w: sensitivity_at(matches, CAMELYON, w).mean(axis=1), group, lesioned),
+        "froc_score": measured(found_at(*CAMELYON), group, lesioned),
     }
     for marks in (1, 4):
-        metrics[f"sensitivity_at_{marks}"] = measured(
-            lambda w, marks=marks: sensitivity_at(matches, [marks], w)[:, 0], group, lesioned
-        )
+        metrics[f"sensitivity_at_{marks}"] = measured(found_at(marks), group, lesioned)
     kept = np.unique(np.linspace(0, len(curve.confidence) - 1, POINTS).astype(int))
     outputs = {
         "false_positives": curve.false_positives[kept].tolist(),
@@ -160,5 +157,8 @@ def curve_of(record: results.Record) -> Froc:
     """
     if "false_positives" not in record.outputs:
         raise ValueError(f"{record.name}: the record holds no FROC curve")
-    columns = (np.asarray(record.outputs[k], float) for k in ("false_positives", "sensitivity", "confidence"))
-    return Froc(*columns, *(int(record.metrics[k]["value"]) for k in ("lesions", "films")))
+    marks, found, confidence = (
+        np.asarray(record.outputs[k], float) for k in ("false_positives", "sensitivity", "confidence")
+    )
+    lesions, films = (int(record.metrics[k]["value"]) for k in ("lesions", "films"))
+    return Froc(marks, found, confidence, lesions, films)

@@ -238,7 +238,7 @@ class Patches(_Images):
 
 def labelled_patches(
     films: Iterable[Film],
-    reading: Literal["film", "lesion"] = "film",
+    reading: str = "film",
     max_dark: float | None = MAX_DARK,
     per_class: Mapping[int, int] | None = None,
     limit: int | None = None,

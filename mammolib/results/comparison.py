@@ -69,7 +69,7 @@ class Row:
             "baseline": self.baseline.score if self.baseline else None,
             "verdict": self.verdict,
             "why": self.why,
-            "run": self.runs[0].file_name.removesuffix(".json") if self.runs else None,
+            "run": self.runs[0].stem if self.runs else None,
         }
 
 

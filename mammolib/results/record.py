@@ -124,12 +124,17 @@ class Record:
     @property
     def file_name(self) -> str:
         """``{name}-{hash}.json``."""
-        return f"{self.name}-{self.hash}.json"
+        return f"{self.stem}.json"
+
+    @property
+    def stem(self) -> str:
+        """``{name}-{hash}``: what the file of the record and the folder of the run's weights are called."""
+        return f"{self.name}-{self.hash}"
 
 
 def start_of(record: Record) -> dict[str, str]:
     """Return what the settings of a run say that starts from another run's weights: its name and its series."""
-    return {"start": Path(record.file_name).stem, SERIES: record.series}
+    return {"start": record.stem, SERIES: record.series}
 
 
 def metric(
@@ -275,7 +280,7 @@ def once(folder: str | os.PathLike[str], make: Callable[[], Record], **asked: An
     known = find(folder, **asked)
     if known is not None:
         return known
-    with _alone(Path(folder) / f".{Path(Record(**asked).file_name).stem}.lock"):
+    with _alone(Path(folder) / f".{Record(**asked).stem}.lock"):
         known = find(folder, **asked)  # who held the lock may have made it
         if known is None:
             known = make()
