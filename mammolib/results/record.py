@@ -188,7 +188,8 @@ def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) 
         if there is not None and there.complete:
             raise FileExistsError(f"{path}: holds a {there.outcome} record of this run; load it, or ask to replace it")
     with atomic(path, "the record was not written") as file:
-        file.write((_pretty(_content(record)) + "\n").encode())
+        content = {"format": FORMAT, "hash": record.hash, "checksum": _checksum(record), **_fields(record)}
+        file.write((_pretty(content) + "\n").encode())
     return path
 
 
@@ -228,7 +229,7 @@ def _parsed(path: Path, written: bytes) -> bytes:
         raise ValueError(f"{path}: {err}") from None
     if content["hash"] != record.hash:
         raise ValueError(f"{path}: its hash {content['hash']} does not match its content, which gives {record.hash}")
-    if content["checksum"] != checksum(_fields(record)):
+    if content["checksum"] != _checksum(record):
         raise ValueError(f"{path}: changed after it was written (checksum {content['checksum']}); run again")
     if path.name != record.file_name:
         raise ValueError(f"{path}: holds the run {record.file_name}; rename it back")
@@ -325,13 +326,8 @@ def _fields(record: Record) -> dict[str, Any]:
     return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
 
 
-def checksum(held: Mapping[str, Any]) -> str:
-    """Return the checksum of a record's fields, those of the class `Record`, as they are written."""
-    return hashlib.sha256(_canonical({f.name: held[f.name] for f in dataclasses.fields(Record)})).hexdigest()[:12]
-
-
-def _content(record: Record) -> dict[str, Any]:
-    return {"format": FORMAT, "hash": record.hash, "checksum": checksum(_fields(record)), **_fields(record)}
+def _checksum(record: Record) -> str:
+    return hashlib.sha256(_canonical(_fields(record))).hexdigest()[:12]
 
 
 def _pretty(value: Any, depth: int = 0) -> str:
