@@ -37,9 +37,9 @@ class LayerCost:
     values: int
     output: tuple[int, ...]
 
-    def bytes(self, images: int, bytes_per_value: int = 4) -> int:
-        """Memory traffic of a forward pass over a batch: the parameters once, the rest once an image."""
-        return bytes_per_value * (self.parameters + images * self.values)
+    def bytes(self, images: int) -> int:
+        """Memory traffic of a float32 forward pass over a batch: the parameters once, the rest once an image."""
+        return 4 * (self.parameters + images * self.values)
 
 
 def counts(plain: keras.Model, separable: keras.Model) -> dict[str, float]:

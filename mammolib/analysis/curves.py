@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,9 @@ def with_passes(record: Record) -> dict[str, dict[str, list]]:
         columns = {name: list(values) for name, values in record.history.get(axis, {}).items()}
         columns["passes"] = [u * per_update for u in columns.get("update", [])]
         for prefix in ("", "val_"):
-            parts = [columns.get(prefix + name) for name in ("localisation", "confidence")]
-            if None not in parts:
-                columns[f"{prefix}detection_loss"] = (_floats(parts[0]) + _floats(parts[1])).tolist()
+            parts = [columns[n] for n in (prefix + "localisation", prefix + "confidence") if n in columns]
+            if len(parts) == 2:
+                columns[f"{prefix}detection_loss"] = np.sum([numbers(part) for part in parts], axis=0).tolist()
         history[axis] = columns
     return history
 
@@ -72,15 +73,14 @@ def lengths(records: Mapping[str, Record | None]) -> pd.DataFrame:
     return pd.DataFrame(rows, index=list(records), columns=heads)
 
 
-def at_equal(records: Mapping[str, Record | None], column: str = "val_detection_loss") -> pd.DataFrame:
-    """Read the loss of several runs at equal updates and at equal passes: at the most that all of them reached.
+def at_equal(records: Mapping[str, Record | None]) -> pd.DataFrame:
+    """Read the validation loss without L2 of several runs at equal updates and at equal passes.
 
-    Between two validations the loss is interpolated; before a run's first it is not known. A run that is None, or did
-    not finish, is left out.
+    It is read at the most that all of them reached. Between two validations the loss is interpolated; before a run's
+    first it is not known. A run that is None, or did not finish, is left out.
 
     Args:
         records: name -> run.
-        column: of `with_passes`, along epochs.
 
     Returns:
         A row for each run with a column for each axis, such as "after 600 updates" and "after 300 passes", as text, a
@@ -93,12 +93,14 @@ def at_equal(records: Mapping[str, Record | None], column: str = "val_detection_
     for axis in ("update", "passes") if held else ():
         x = min(columns[axis][-1] for columns in held.values())
         found[f"after {x:.3g} passes" if axis == "passes" else f"after {x:,} updates"] = [
-            in_words(np.interp(x, columns[axis], _floats(columns[column]), left=np.nan)) for columns in held.values()
+            in_words(np.interp(x, columns[axis], numbers(columns["val_detection_loss"]), left=np.nan))
+            for columns in held.values()
         ]
     return found
 
 
-def _floats(values: Sequence[float | None]) -> np.ndarray:
+def numbers(values: Sequence[float | None]) -> NDArray[np.floating]:
+    """Return a column of a record's history as an array, not-a-number where it holds None."""
     return np.array([np.nan if v is None else v for v in values], float)
 
 

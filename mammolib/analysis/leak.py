@@ -17,9 +17,10 @@ from mammolib.results.words import metric_words, seeds_words
 if TYPE_CHECKING:
     import pandas as pd
 
-
 CELLS = tuple((split, flip) for split in ("image", "woman") for flip in (True, False))
 """Split and mirroring of the four kinds of run."""
+NAMES = ("map", "ap_benign", "ap_malignant", "map_training", "lookup_map", "centre_map", "lesions_seen")
+"""Metrics of the table."""
 
 
 def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]]:
@@ -49,36 +50,33 @@ def cell_words(cell: tuple[str, bool]) -> str:
     return f"{SPLITS[cell[0]]}, {'mirrored' if cell[1] else 'not mirrored'}"
 
 
-def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]], names: Sequence[str] = ()) -> pd.DataFrame:
+def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]]) -> pd.DataFrame:
     """Set the four kinds of run side by side: mean over seeds, and the lowest and highest where there are several.
 
     Args:
         cells: of `two_by_two`.
-        names: metrics; the interesting ones if not given.
     """
     import pandas as pd
 
-    names = names or ("map", "ap_benign", "ap_malignant", "map_training", "lookup_map", "centre_map", "lesions_seen")
     rows = {}
     for cell, records in cells.items():
         row = {"seeds": str(len(records))}
-        for name in names:
+        for name in NAMES:
             values = [v for r in records if (v := r.metrics.get(name, {}).get("value")) is not None]
             row[metric_words(name)] = seeds_words(values)
         rows[cell_words(cell)] = row
     return pd.DataFrame(rows) if rows else pd.DataFrame({"no such runs have been recorded yet": []})
 
 
-def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dict[str, Interval]:
-    """Return one metric of several runs with its intervals, for `plots.detection.intervals`.
+def intervals_of(records: Mapping[str, Record | None]) -> dict[str, Interval]:
+    """Return the mAP of several runs with its intervals, for `plots.detection.intervals`.
 
     Args:
-        records: runs by the words of their row; those without the metric or its interval are left out.
-        name: the metric.
+        records: runs by the words of their row; those without the number or its interval are left out.
     """
     found = {}
     for words, record in records.items():
-        held = record.metrics.get(name) if record is not None else None
+        held = record.metrics.get("map") if record is not None else None
         if held and held["value"] is not None and held["low"] is not None:
             found[words] = Interval(held["value"], held["low"], held["high"], held["n"])
     return found

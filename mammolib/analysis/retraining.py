@@ -32,25 +32,24 @@ CLAIMS = {
 """The paper's claims about `NAMES[:3]`: Table 4, and what section 4.2 says of A's network on both test sets."""
 
 
-def trade(before: Record | None, after: Record | None, names: tuple[str, ...] = NAMES) -> pd.DataFrame:
+def trade(before: Record | None, after: Record | None) -> pd.DataFrame:
     """Set both test sets before and after the retraining side by side, intervals in brackets.
 
     Args:
         before: of E-before.
         after: of E-after.
-        names: metrics, without the test set's suffix.
 
     Returns:
-        A table with a row for each metric and a column for each test set, before and after; a dash where nothing is.
+        A table with a row for each of `NAMES` and a column for each test set, before and after; a dash for nothing.
     """
     import pandas as pd
 
     columns = {
-        f"{which}, {word}": [number_words(record.metrics.get(f"{name}_{which}") if record else None) for name in names]
+        f"{which}, {word}": [number_words(record.metrics.get(f"{name}_{which}") if record else None) for name in NAMES]
         for which in SETS
         for word, record in (("before", before), ("after", after))
     }
-    return pd.DataFrame(columns, index=[metric_words(n) for n in names])
+    return pd.DataFrame(columns, index=[metric_words(n) for n in NAMES])
 
 
 def paper_trade() -> pd.DataFrame:
@@ -97,12 +96,11 @@ def in_the_middle(counts: ArrayLike) -> float:
     return float(counts[half - 1 : half + 1, half - 1 : half + 1].sum() / total) if total else float("nan")
 
 
-def beside_the_prior(record: Record, which: str = "uniform") -> dict[str, float | None]:
-    """Set a detector beside boxes in the middle.
+def beside_the_prior(record: Record) -> dict[str, float | None]:
+    """Set a detector beside boxes in the middle, on the uniform test set.
 
     Args:
         record: of E-before or E-after.
-        which: the test set.
 
     Returns:
         mAP, and recall at any confidence, of both. The boxes in the middle make six marks an image; with how many the
@@ -110,10 +108,10 @@ def beside_the_prior(record: Record, which: str = "uniform") -> dict[str, float 
     """
     value = {name: held["value"] for name, held in record.metrics.items()}
     return {
-        "mAP, detector": value.get(f"map_{which}"),
-        "mAP, centre prior": value.get(f"centre_map_{which}"),
-        "recall, detector": value.get(f"recall_any_{which}"),
-        "recall, centre prior": value.get(f"centre_recall_{which}"),
+        "mAP, detector": value.get("map_uniform"),
+        "mAP, centre prior": value.get("centre_map_uniform"),
+        "recall, detector": value.get("recall_any_uniform"),
+        "recall, centre prior": value.get("centre_recall_uniform"),
     }
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
+MEGABYTES = 128
+"""Size of the array that is read and written: many times what a processor's caches hold, or they are measured."""
 TRAINING = 3
 """A training step costs three forward passes: the backward pass has two products for each of the forward pass's."""
 
@@ -130,31 +132,28 @@ def matrix_rate(dtype: str, side: int = 2048, times: int = 2) -> float:
     return 2 * n**3 * times / best_seconds(work, 8)
 
 
-def bandwidth(megabytes: int = 128, times: int = 2) -> float:
-    """Return the bytes a second of passes that read one large array and write another.
+def bandwidth() -> float:
+    """Return the bytes a second of passes that read one array of `MEGABYTES` and write another.
 
-    Args:
-        megabytes: of the array: many times what a processor's caches hold, or they are measured instead.
-        times: passes between two readings of the clock. Few: on a machine that has other work, short timings find the
-            moments when it had none.
+    Two passes lie between two readings of the clock: on a machine that has other work, short timings find the moments
+    when it had none.
     """
     import keras
 
-    x = keras.ops.ones((megabytes * 2**18,), "float32")
+    x = keras.ops.ones((MEGABYTES * 2**18,), "float32")
     one = keras.ops.ones((), "float32")
 
     def work() -> None:
-        for _ in range(times):
-            y = keras.ops.add(x, one)
-        _wait(y)
+        keras.ops.add(x, one)
+        _wait(keras.ops.add(x, one))
 
     work()
-    return 2 * megabytes * 2**20 * times / best_seconds(work, 10)
+    return 2 * MEGABYTES * 2**20 * 2 / best_seconds(work, 10)
 
 
-def measure_machine(name: str = "this machine") -> Machine:
+def measure_machine() -> Machine:
     """Return what this machine's fastest device can do in float32, as measured now."""
-    return Machine(name, matrix_rate("float32"), bandwidth())
+    return Machine("this machine", matrix_rate("float32"), bandwidth())
 
 
 # prediction
@@ -289,32 +288,35 @@ def compare(measured: Sequence[Work]) -> pd.DataFrame:
             "operations a byte": round(work.intensity, 1),
             "predicted, ms": _three(1e3 * work.predicted) if work.predicted else None,
             "measured, ms": _three(1e3 * work.seconds),
-            "measured / predicted": _three(work.seconds / work.predicted) if work.predicted else None,
+            "measured / predicted": _ratio(work.seconds, work.predicted),
         }
         for work in measured
     ]
     return pd.DataFrame(rows).set_index(["", "kind"])
 
 
-def shares(measured: Sequence[Work], kind: str = "separable", of: str = "plain") -> pd.DataFrame:
-    """Return, for each name, what share of the time of one kind another kind needs, predicted and measured."""
+def shares(measured: Sequence[Work]) -> pd.DataFrame:
+    """Return, for each name, what share of the plain work's time the separable one needs, predicted and measured."""
     import pandas as pd
 
     by = {(work.name, work.kind): work for work in measured}
-    names = [name for name in dict.fromkeys(work.name for work in measured) if {(name, kind), (name, of)} <= set(by)]
-    pairs = [(by[name, kind], by[name, of]) for name in names]
+    pairs = {
+        name: (by[name, "separable"], by[name, "plain"])
+        for name, kind in by
+        if kind == "plain" and (name, "separable") in by
+    }
     return pd.DataFrame(
         {
-            "operations": [_three(a.flops / b.flops) for a, b in pairs],
-            "bytes": [_three(a.moved / b.moved) for a, b in pairs],
-            "time, predicted": [_three(a.predicted / b.predicted) for a, b in pairs],
-            "time, measured": [_three(a.seconds / b.seconds) for a, b in pairs],
+            "operations": [_ratio(a.flops, b.flops) for a, b in pairs.values()],
+            "bytes": [_ratio(a.moved, b.moved) for a, b in pairs.values()],
+            "time, predicted": [_ratio(a.predicted, b.predicted) for a, b in pairs.values()],
+            "time, measured": [_ratio(a.seconds, b.seconds) for a, b in pairs.values()],
         },
-        index=names,
+        index=list(pairs),
     )
 
 
-def _forward(model: keras.Model, shown: object, repeat: int) -> float:
+def _forward(model: keras.Model, shown: keras.KerasTensor, repeat: int) -> float:
     model.compile(jit_compile=False)
     model.predict_on_batch(shown)
     return best_seconds(lambda: model.predict_on_batch(shown), repeat)
@@ -332,7 +334,11 @@ def _three(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _wait(x: object) -> None:
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return _three(part / whole) if part is not None and whole else None
+
+
+def _wait(x: keras.KerasTensor) -> None:
     """Wait for the device: read one number of an array."""
     import keras
 
