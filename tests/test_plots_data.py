@@ -135,11 +135,11 @@ def test_survivors_are_drawn_as_means_over_films():
 
 def test_the_centre_prior_is_drawn_with_its_best_sides(crops: patches.Crops):
     box = crops.truths.box
-    ax = figures.centre_prior_curve(box, size=128).axes[0]
+    ax = figures.centre_prior_curve(box).axes[0]
     curve, *best = ax.lines
-    assert curve.get_ydata()[59] == centre.centre_prior(box, [60], size=128)
+    assert curve.get_ydata()[59] == centre.centre_prior(box, [60], size=256)
     for k, line in enumerate(best, start=1):
-        sides, recall = centre.best_sizes(box, k, size=128)
+        sides, recall = centre.best_sizes(box, k, size=256)
         assert list(line.get_xdata()) == list(sides) and list(line.get_ydata()) == [recall] * k
     assert len(best) == 3 and best[0].get_ydata()[0] == curve.get_ydata().max()
 
@@ -147,10 +147,10 @@ def test_the_centre_prior_is_drawn_with_its_best_sides(crops: patches.Crops):
 def test_the_heat_map_counts_every_lesion_where_it_lies():
     cuts = patches.uniform_cuts([Film(1, (lesion(150, 150),))], 256, 64)
     centre = cuts.truths.box[:, :2] + 20
-    fig = figures.centre_heat_map(cuts, bins=8)
+    fig = figures.centre_heat_map(cuts)
     count = pixels(fig.axes[0])
-    assert count.sum() == len(cuts.truths) and count.shape == (8, 8)
-    x, y = (centre[0] // 32).astype(int)
+    assert count.sum() == len(cuts.truths) and count.shape == (16, 16)
+    x, y = (centre[0] // 16).astype(int)
     assert count[y, x] >= 1
 
 

@@ -78,7 +78,6 @@ def test_a_curve_for_each_class_and_words_where_there_is_none(matches):
     assert benign.get_title() == f"benign, AP: {metrics.average_precision(matches)[0]:.3f}"
     assert malignant.get_title() == "malignant, AP: nan"
     assert "undefined" in malignant.texts[0].get_text() and not malignant.get_lines()
-    assert png(plots.precision_recall_by_class(matches, "coco"))
 
 
 @pytest.mark.parametrize(("confidence", "says"), [(0.8, "precision 0.75, recall 0.50"), (1.0, "precision undefined")])
@@ -90,9 +89,9 @@ def test_a_threshold_is_a_point_of_the_curve(matches, confidence, says):
 
 def test_froc_curves_start_where_the_axis_does():
     curve = metrics.froc(DETECTIONS, TRUTHS)
-    fig = plots.froc_curves({"ours": curve}, lowest=0.2)
+    fig = plots.froc_curves({"ours": curve})
     line = fig.axes[0].get_lines()[0]
-    assert line.get_xdata()[0] == 0.2 and line.get_ydata()[0] == curve.at(0.2)
+    assert line.get_xdata()[0] == 0.1 and line.get_ydata()[0] == curve.at(0.1)
     assert line.get_ydata()[-1] == curve.sensitivity[-1]
     assert png(fig)
 
@@ -111,11 +110,9 @@ def test_the_other_figures_can_be_drawn():
 
 def test_roc_and_reliability_show_their_numbers():
     truth, p = [0, 0, 1, 1, 1], [0.1, 0.6, 0.4, 0.8, 0.9]
-    curve, point = judge.roc(truth, p), judge.operating(truth, p, 0.5)
-    ax = classification.roc_curves({"net": curve}, {"net": point}).axes[0]
-    drawn = {line.get_label(): line.get_xydata() for line in ax.get_lines()}
-    assert f"net, AUC {curve.auc:.3f}" in drawn
-    assert ax.get_lines()[-1].get_xydata().tolist() == [[1 - point.specificity, point.sensitivity]]
+    curve = judge.roc(truth, p)
+    drawn = [line.get_label() for line in classification.roc_curves({"net": curve}).axes[0].get_lines()]
+    assert drawn[-1] == f"net, AUC {curve.auc:.3f}"
     fig = classification.reliability_diagram({"net": judge.reliability(truth, p, 5)})
     assert f"{judge.brier(truth, p):.3f}" in fig.axes[0].get_lines()[1].get_label()
     assert png(fig)

@@ -80,7 +80,7 @@ def test_the_mining_table_counts_three_negatives_for_every_hit():
 
 def test_detections_are_drawn_on_their_own_crops():
     found = Detections([0, 0, 2], [1, 2, 2], [0.4, 0.9, 0.7], [TRUTH] * 3)
-    fig = networks.detections_on(crops(), found, most=1)
+    fig = networks.detections_on(crops(), found)
     assert [ax.get_title() for ax in fig.axes[:3]] == ["malignant 0.90", "nothing found", "malignant 0.70"]
     assert [len(ax.patches) for ax in fig.axes[:3]] == [2, 1, 2]
 

@@ -17,7 +17,7 @@ WORKS = [
 
 
 def test_the_roof_and_the_works_under_it():
-    (ax,) = plots.roofline(MACHINE, WORKS, "a title").axes
+    (ax,) = plots.roofline(MACHINE, WORKS).axes
     roof, plain, separable = ax.get_lines()
     x, y = roof.get_xydata().T
     np.testing.assert_allclose(y, [10e9 * x[0], 100e9, 100e9])

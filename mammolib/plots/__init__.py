@@ -8,16 +8,23 @@ colour-blind readers can tell apart; lines differ in dash as well, for print in 
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType, RcKeyType
 
 BENIGN, MALIGNANT, NORMAL = "#0072B2", "#D55E00", "#009E73"
 PAPER, ACCENT, GREY = "#000000", "#CC79A7", "#6E6E6E"
 COLOURS = {"benign": BENIGN, "malignant": MALIGNANT, "normal": NORMAL, "paper": PAPER}
 DASHES = {"benign": "-", "malignant": "--", "normal": ":", "paper": "-."}
-STYLE: dict[str, Any] = {
+LINES: tuple[tuple[str, LineStyleType], ...] = (
+    (BENIGN, "-"), (MALIGNANT, "--"), (NORMAL, "-."), (ACCENT, ":"), (GREY, (0, (5, 1))),
+)  # fmt: skip
+"""Colours and dashes of lines that stand for no class, in turn."""
+STYLE: dict[RcKeyType, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -47,6 +54,22 @@ def figure(rows: int = 1, columns: int = 1, width: float = 7.0, height: float = 
     with matplotlib.rc_context(STYLE):
         fig = Drawing(figsize=(width, height), layout="constrained")
         fig.subplots(rows, columns, **options)
+    return fig
+
+
+def canvas(width: float = 7.0, height: float = 3.2) -> tuple[Figure, Axes]:
+    """Return an empty figure with one pair of axes, and the axes; `width` and `height` in inches."""
+    fig = figure(width=width, height=height)
+    return fig, fig.axes[0]
+
+
+def gallery(count: int, height: float) -> Figure:
+    """Return a figure with places for so many pictures, at most four in a row, each `height` inches high."""
+    across = min(4, count)
+    down = -(-count // across)
+    fig = figure(down, across, width=7.4, height=height * down)
+    for ax in fig.axes[count:]:
+        ax.set_axis_off()
     return fig
 
 

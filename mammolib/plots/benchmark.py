@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from mammolib.benchmark import POINTS
-from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, figure
+from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, canvas
 from mammolib.results import Record
 
 STYLES = {"centre": "-", "iou0.1": "--", "iou0.5": ":"}
@@ -20,8 +20,7 @@ def froc(record: Record) -> Figure:
     Sensitivity against false marks a film on a logarithmic axis; thin lines stand where the score is read, and the
     interval of the mean sensitivity is shaded.
     """
-    fig = figure(width=6.0, height=3.6)
-    ax = fig.axes[0]
+    fig, ax = canvas(6.0, 3.6)
     right = max(POINTS)
     for name, curve in record.outputs["curves"].items():
         rule, _, side = name.partition("_")

@@ -14,7 +14,7 @@ from mammolib import mias, patches
 from mammolib.detectors import centre
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
-from mammolib.plots import COLOURS, DASHES, GREY, figure, show_pixels
+from mammolib.plots import COLOURS, DASHES, GREY, canvas, figure, gallery, show_pixels
 
 BRIGHT = {"benign": "#56B4E9", "malignant": "#F0A04B"}
 """Lighter relatives of the class colours, to be seen on a dark film."""
@@ -32,7 +32,8 @@ def film(ax: Axes, shown: mias.Film, title: str = "") -> Axes:
     for lesion in shown.lesions:
         if lesion.located:
             name = CLASSES[lesion.label - 1]
-            ax.add_patch(Circle((lesion.column, lesion.row), lesion.radius, fill=False, ec=BRIGHT[name], lw=1))
+            row, column, radius = lesion.circle
+            ax.add_patch(Circle((column, row), radius, fill=False, ec=BRIGHT[name], lw=1))
             draw_box(ax, lesion.box, BRIGHT[name], DASHES[name])
     return ax
 
@@ -93,23 +94,30 @@ def severity_counts(films: Sequence[mias.Film]) -> Figure:
                 bar.set(hatch=hatch, edgecolor="white", linewidth=0.5)
         ax.set(xlabel="", ylabel="located rows")
         ax.tick_params(axis="x", labelsize=8)
-        ax.get_legend().remove()
+        if legend := ax.get_legend():
+            legend.remove()
     fig.axes[0].set_xticks(range(3), [name.replace("-", "-\n") for name in orders["tissue"]])
     fig.axes[1].legend(frameon=False)
     return fig
 
 
-def radius_histogram(films: Sequence[mias.Film], half_crop: float = 128) -> Figure:
+def radius_histogram(films: Sequence[mias.Film]) -> Figure:
     """Draw the radii of the located lesions, with a line at half the side of a crop."""
-    fig = figure(width=6.4, height=2.8)
-    ax = fig.axes[0]
-    found = [s for f in films for s in f.lesions if s.located]
-    bins = np.arange(0, max([half_crop, *(s.radius for s in found)]) + 16, 8)
+    fig, ax = canvas(6.4, 2.8)
+    found = [(s.label, s.radius) for f in films for s in f.lesions if s.radius is not None]
+    bins = np.arange(0, max([128, *(radius for _, radius in found)]) + 16, 8)
     for label, name in enumerate(CLASSES, start=1):
-        radius = [s.radius for s in found if s.label == label]
-        ax.hist(radius, bins, histtype="step", lw=1.6, color=COLOURS[name], ls=DASHES[name], label=name)
-    ax.axvline(half_crop, color=GREY, lw=1)
-    ax.text(half_crop + 2, ax.get_ylim()[1] * 0.6, "half a crop", color=GREY, fontsize=9)
+        ax.hist(
+            [radius for of, radius in found if of == label],
+            list(bins),
+            histtype="step",
+            lw=1.6,
+            color=COLOURS[name],
+            ls=DASHES[name],
+            label=name,
+        )
+    ax.axvline(128, color=GREY, lw=1)
+    ax.text(130, ax.get_ylim()[1] * 0.6, "half a crop", color=GREY, fontsize=9)
     ax.set(xlabel="radius in pixels", ylabel="lesions")
     ax.legend(frameon=False)
     return fig
@@ -128,32 +136,27 @@ def views(crops: Crops, lesion: int, flipped: bool) -> Figure:
 def crop_gallery(crops: Crops, count: int = 8) -> Figure:
     """Draw `count` crops, evenly chosen from all, with the boxes of their lesions."""
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
-    across = min(4, len(rows))
-    down = -(-len(rows) // across)
-    fig = figure(down, across, width=7.4, height=2.0 * down)
-    for ax in fig.axes:
-        ax.set_axis_off()
+    fig = gallery(len(rows), 2.0)
     for ax, row in zip(fig.axes, rows, strict=False):
-        ax.set_axis_on()
         label = crops.strata[row]
         show_pixels(ax, crops.images[row], CLASSES[label - 1] if label else "no lesion")
         _truths(ax, crops, row)
     return fig
 
 
-def survivors_on_film(shown: mias.Film, dark: int = patches.DARK, at_most: float = patches.MAX_DARK) -> Figure:
+def survivors_on_film(shown: mias.Film) -> Figure:
     """Draw the centres of the 225 patches on a film: filled where the patch survives the background rule."""
     pixels = shown.pixels()
-    kept = patches.dark_fraction(patches.grid(pixels), dark) <= at_most
+    kept = patches.dark_fraction(patches.grid(pixels)) <= patches.MAX_DARK
     centre = patches.grid_origins(pixels.shape) + 64
-    fig = figure(width=7.0, height=4.6)
-    ax = show_pixels(fig.axes[0], pixels, f"{int(kept.sum())} of {kept.size} patches survive")
+    fig, ax = canvas(height=4.6)
+    show_pixels(ax, pixels, f"{int(kept.sum())} of {kept.size} patches survive")
     ax.scatter(centre[~kept][:, 1], centre[~kept][:, 0], s=14, fc="none", ec="#B8B8B8", lw=0.8)
     ax.scatter(centre[kept][:, 1], centre[kept][:, 0], s=18, fc=BRIGHT["malignant"], ec="black", lw=0.4)
     for left, dash in ((0, "-"), (64, ":")):
         draw_box(ax, [left, 0, left + 128, 128], "white", dash, 1.2)
-    note = {"color": "white", "fontsize": 8, "va": "top", "bbox": {"fc": "black", "lw": 0, "pad": 1}}
-    ax.text(204, 8, "one patch, and the next", **note)
+    black = {"fc": "black", "lw": 0, "pad": 1}
+    ax.text(204, 8, "one patch, and the next", color="white", fontsize=8, va="top", bbox=black)
     return fig
 
 
@@ -164,53 +167,42 @@ def survivors_by_threshold(counts: NDArray[np.integer], dark: Sequence[int], at_
         counts: (films, len(dark), len(at_most)), as `patches.survivors` gives it.
         dark, at_most: the thresholds.
     """
-    fig = figure(width=6.4, height=3.0)
-    ax = fig.axes[0]
+    fig, ax = canvas(6.4, 3.0)
     markers, colours = "osD^v<>", ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
     for i, level in enumerate(dark):
-        ax.plot(
-            at_most,
-            counts[:, i].mean(axis=0),
-            marker=markers[i % 7],
-            color=colours[i % 7],
-            ms=4,
-            label=f"{level} or less",
-        )
+        mean, label = counts[:, i].mean(axis=0), f"{level} or less"
+        ax.plot(at_most, mean, marker=markers[i % 7], color=colours[i % 7], ms=4, label=label)
     ax.set(xlabel="share of dark pixels allowed", ylabel="patches a film", ylim=(0, None))
     ax.set_xticks(at_most)
     ax.legend(title="grey levels that count as dark", ncols=len(dark), fontsize=8, title_fontsize=8, frameon=False)
     return fig
 
 
-def centre_prior_curve(boxes: ArrayLike, size: int = 256, iou: float = 0.5) -> Figure:
-    """Draw the recall of one box fixed at the centre of the crop against its side, and the best sides together.
+def centre_prior_curve(boxes: ArrayLike) -> Figure:
+    """Draw the recall at IoU 0.5 of one box fixed at the centre of the crop against its side, and the best sides.
 
     Args:
-        boxes: (N, 4) `xyxy` boxes in pixels of the crop.
-        size: side of the crop.
-        iou: a hit has at least this intersection over union.
+        boxes: (N, 4) `xyxy` boxes in pixels of a crop of 256.
     """
-    sides = np.arange(1, size + 1)
-    fig = figure(width=6.4, height=3.2)
-    ax = fig.axes[0]
-    ax.plot(sides, centre.centre_hits(boxes, sides, size, iou).mean(axis=1), color=COLOURS["benign"])
+    sides = np.arange(1, 257)
+    fig, ax = canvas(6.4)
+    ax.plot(sides, centre.centre_hits(boxes, sides, 256).mean(axis=1), color=COLOURS["benign"])
     for k, marker, words in ((1, "o", "best side"), (2, "s", "best two together"), (3, "D", "best three together")):
-        best, recall = centre.best_sizes(boxes, k, size, iou)
+        best, recall = centre.best_sizes(boxes, k, 256)
         ax.plot(best, [recall] * k, marker=marker, ls=":", color=COLOURS["malignant"], ms=5)
         text = f"{words}: {', '.join(map(str, best))}"
         ax.annotate(text, (best[-1], recall), (4, 6), textcoords="offset points", fontsize=8)
-    ax.set(xlabel="side of the fixed box in pixels", ylabel=f"recall at IoU {iou:g}")
-    ax.set(xlim=(0, 1.25 * size), ylim=(0, 1.1))
+    ax.set(xlabel="side of the fixed box in pixels", ylabel="recall at IoU 0.5")
+    ax.set(xlim=(0, 320), ylim=(0, 1.1))
     return fig
 
 
-def centre_heat_map(crops: Crops, bins: int = 16) -> Figure:
+def centre_heat_map(crops: Crops) -> Figure:
     """Draw how often the centre of a lesion lies where in the crop."""
     size = crops.images.shape[1]
     x, y = ((crops.truths.box[:, i] + crops.truths.box[:, i + 2]) / 2 for i in (0, 1))
-    count, _, _ = np.histogram2d(y, x, bins=bins, range=[[0, size], [0, size]])
-    fig = figure(width=7.0, height=3.4)
-    ax = fig.axes[0]
+    count, _, _ = np.histogram2d(y, x, bins=16, range=[[0, size], [0, size]])
+    fig, ax = canvas(height=3.4)
     image = ax.imshow(count, extent=(0, size, size, 0), cmap="cividis", interpolation="nearest")
     ax.plot(size / 2, size / 2, "+", color="white", ms=12, mew=2)
     ticks = np.linspace(0, size, 5)
@@ -219,7 +211,7 @@ def centre_heat_map(crops: Crops, bins: int = 16) -> Figure:
     return fig
 
 
-def _truths(ax: Axes, crops: Crops, row: int) -> None:
+def _truths(ax: Axes, crops: Crops, row: np.integer) -> None:
     for i in np.flatnonzero(crops.truths.image == row):
         name = CLASSES[crops.truths.label[i] - 1]
         draw_box(ax, crops.truths.box[i], BRIGHT[name], DASHES[name])

@@ -6,43 +6,34 @@ The paper's Figure 9 is `zigzag`, Figure 10 `smoothed`, and Figures 12, 14, 16 a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import as_boxes
-from mammolib.metrics import (
-    CAMELYON,
-    DEFINITIONS,
-    Froc,
-    Interval,
-    Matches,
-    PrecisionRecall,
-    precision_recall,
-)
+from mammolib.metrics import CAMELYON, DEFINITIONS, Froc, Interval, Matches, PrecisionRecall, precision_recall
 from mammolib.metrics import average_precision as average_precision_of
-from mammolib.plots import ACCENT, BENIGN, COLOURS, DASHES, GREY, MALIGNANT, NORMAL, PAPER, figure
+from mammolib.plots import BENIGN, COLOURS, DASHES, GREY, LINES, MALIGNANT, PAPER, canvas, figure
 
-TITLES = {"paper": "the paper, 20 points", "voc2007": "VOC 2007, 11 points", "voc2010": "VOC 2010, area"}
-TITLES |= {"coco": "COCO, 101 points"}
-ROUND = (BENIGN, MALIGNANT, NORMAL, ACCENT, GREY)
-MARKS = ("-", "--", "-.", ":", (0, (5, 1)))
+TITLES = {"paper": "the paper, 20 points", "voc2007": "VOC 2007, 11 points", "voc2010": "VOC 2010, area",
+          "coco": "COCO, 101 points"}  # fmt: skip
+LOWEST = 0.1
+"""Left end of FROC's axis, in false positives per image."""
 
 
-def squared_paper(truth: ArrayLike, detection: ArrayLike, margin: int = 1) -> Figure:
+def squared_paper(truth: ArrayLike, detection: ArrayLike) -> Figure:
     """Draw a truth and a detection on squared paper and shade what they share.
 
     Args:
         truth, detection: (4,) `xyxy` boxes in squares; small whole numbers.
-        margin: empty squares around them.
     """
-    a, b = as_boxes([truth, detection], "boxes")
-    low, high = np.minimum(a[:2], b[:2]) - margin, np.maximum(a[2:], b[2:]) + margin
-    fig = figure(width=3.8, height=3.8 * (high - low)[1] / (high - low)[0] + 0.6)
-    ax = fig.axes[0]
+    a, b = as_boxes(np.stack([truth, detection]), "boxes")
+    low, high = np.minimum(a[:2], b[:2]) - 1, np.maximum(a[2:], b[2:]) + 1
+    fig, ax = canvas(3.8, 3.8 * (high - low)[1] / (high - low)[0] + 0.6)
     shared = np.concatenate([np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])])
     if (shared[2:] > shared[:2]).all():
         _box(ax, shared, facecolor="#E9E3C0", edgecolor="none")
@@ -59,68 +50,60 @@ def squared_paper(truth: ArrayLike, detection: ArrayLike, margin: int = 1) -> Fi
 
 def zigzag(curve: PrecisionRecall) -> Figure:
     """Draw precision against recall, detection by detection: the paper's Figure 9."""
-    fig = figure(width=4.6, height=3.4)
-    _curve(fig.axes[0], curve)
+    fig, ax = canvas(4.6, 3.4)
+    _curve(ax, curve)
     return fig
 
 
 def smoothed(curve: PrecisionRecall) -> Figure:
     """Draw the zigzag and the envelope that replaces it: the paper's Figure 10."""
-    fig = figure(width=4.6, height=3.4)
-    ax = _curve(fig.axes[0], curve, alpha=0.55, label="as ranked")
+    fig, ax = canvas(4.6, 3.4)
+    _curve(ax, curve, alpha=0.55, label="as ranked")
     _envelope(ax, curve, label="highest to the right")
     ax.legend(frameon=False, fontsize=9, loc="lower left")
     return fig
 
 
-def recall_points(curve: PrecisionRecall, definitions: Sequence[str] = tuple(DEFINITIONS)) -> Figure:
+def recall_points(curve: PrecisionRecall) -> Figure:
     """Draw where each definition reads the envelope, and the average precision it gets from these detections.
 
     All four count the same judged detections, so that only the averaging differs.
     """
-    rows = (len(definitions) + 1) // 2
-    fig = figure(rows, min(2, len(definitions)), height=2.7 * rows, squeeze=False, sharex=True, sharey=True)
-    for ax in fig.axes[len(definitions) :]:
-        ax.remove()
-    for ax, name in zip(fig.axes, definitions, strict=False):
+    fig = figure(2, 2, height=5.4, sharex=True, sharey=True)
+    for ax, (name, definition) in zip(fig.axes, DEFINITIONS.items(), strict=True):
         _envelope(ax, curve)
-        points = DEFINITIONS[name].points
+        points = definition.points
         if points is None:
-            edge = np.r_[0, np.repeat(curve.recall, 2)]
-            ax.fill_between(edge, np.r_[np.repeat(curve.envelope, 2), 0], color=MALIGNANT, alpha=0.2, lw=0)
+            ax.fill_between(*envelope(curve), color=MALIGNANT, alpha=0.2, lw=0)
         else:
             recalls = np.linspace(0, 1, points)
             heights = curve.at(recalls)
             ax.vlines(recalls, 0, heights, color=MALIGNANT, lw=0.8 if points > 50 else 1.2, alpha=0.6)
             ax.plot(recalls, heights, ".", color=MALIGNANT, ms=2.5 if points > 50 else 6, clip_on=False)
-        ax.set(title=f"{TITLES[name]}: AP {curve.average_precision(name):.4f}", xlim=(-0.02, 1.02), ylim=(0, 1.05))
+        recall_axes(ax)
+        ax.set_title(f"{TITLES[name]}: AP {curve.average_precision(name):.4f}")
         ax.label_outer()
-    for ax in fig.axes:
-        subplot = ax.get_subplotspec()
-        ax.set(xlabel="recall" if subplot.is_last_row() else "", ylabel="precision" if subplot.is_first_col() else "")
     return fig
 
 
-def precision_recall_by_class(matches: Matches, definition: str = "paper", threshold: int = 0) -> Figure:
+def precision_recall_by_class(matches: Matches) -> Figure:
     """Draw one precision-recall curve for each class, its average precision above: Figures 12, 14, 16 and 17.
 
-    A class without truths has no curve, and its panel says so.
+    A class without truths has no curve, and its panel says so. Of several thresholds in `matches.iou` the first counts.
 
     Args:
         matches: judged detections.
-        definition: of the average precision.
-        threshold: number of the threshold in `matches.iou`.
     """
     n = len(matches.classes)
     fig = figure(1, n, width=3.5 * n, height=3.2, squeeze=False, sharey=True)
-    values = np.atleast_2d(average_precision_of(matches, definition=definition))[threshold]
+    values = np.atleast_2d(average_precision_of(matches))[0]
     for label, (ax, name, value) in enumerate(zip(fig.axes, matches.classes, values, strict=True), start=1):
-        colour = COLOURS.get(name, ROUND[(label - 1) % len(ROUND)])
+        colour = COLOURS.get(name, LINES[(label - 1) % len(LINES)][0])
         if np.isnan(value):
             ax.text(0.5, 0.5, "no truths: undefined", ha="center", transform=ax.transAxes, color=GREY)
-            _axes(ax)
+            recall_axes(ax)
         else:
-            curve = precision_recall(matches, label, threshold)
+            curve = precision_recall(matches, label)
             _curve(ax, curve, color=colour)
             _envelope(ax, curve, lw=1.2)
         ax.set_title(f"{name}, AP: {value:.3f}")
@@ -128,29 +111,23 @@ def precision_recall_by_class(matches: Matches, definition: str = "paper", thres
     return fig
 
 
-def operating_point(matches: Matches, label: int, confidence: float, threshold: int = 0) -> Figure:
+def operating_point(matches: Matches, label: int, confidence: float) -> Figure:
     """Draw what a confidence threshold does: which detections are shown, and where on the curve that is.
 
     Args:
-        matches: judged detections.
+        matches: judged detections; of several thresholds in `matches.iou` the first counts.
         label: the class.
         confidence: detections below it are not shown.
-        threshold: number of the IoU threshold in `matches.iou`.
     """
-    curve = precision_recall(matches, label, threshold)
+    curve = precision_recall(matches, label)
     fig = figure(1, 2, height=3.0, width_ratios=(1.15, 1))
     left, right = fig.axes
     rank = np.arange(1, len(curve) + 1)
     shown = curve.confidence >= confidence
     for true, colour, mark, word in ((True, BENIGN, "o", "on a lesion"), (False, MALIGNANT, "x", "false")):
         which = curve.true == true
-        left.scatter(
-            rank[which],
-            curve.confidence[which],
-            s=22,
-            marker=mark,
-            color=np.where(shown[which], colour, "#C9C9C9"),
-        )
+        shades = np.where(shown[which], colour, "#C9C9C9")
+        left.scatter(rank[which], curve.confidence[which], s=22, marker=mark, color=shades)
         left.scatter([], [], s=22, marker=mark, color=colour, label=word)
     left.axhline(confidence, color=PAPER, lw=1, ls="--")
     left.set(xlabel="rank", ylabel="confidence", ylim=(-0.03, 1.03))
@@ -168,28 +145,25 @@ def operating_point(matches: Matches, label: int, confidence: float, threshold: 
     return fig
 
 
-def froc_curves(
-    curves: Mapping[str, Froc], points: Sequence[float] = CAMELYON, lowest: float = 0.1, highest: float | None = None
-) -> Figure:
+def froc_curves(curves: Mapping[str, Froc]) -> Figure:
     """Draw FROC curves, with false positives per image on a logarithmic axis, as it is usual.
+
+    Thin lines mark where CAMELYON16's score is read.
 
     Args:
         curves: by name.
-        points: false positives per image at which a score is read; marked by thin lines.
-        lowest, highest: ends of the axis; by default up to the largest value of a curve or of the points.
     """
-    fig = figure(width=5.2, height=3.4)
-    ax = fig.axes[0]
-    highest = highest or max([*(float(c.false_positives[-1]) for c in curves.values()), *points])
+    fig, ax = canvas(5.2, 3.4)
+    highest = max([*(float(c.false_positives[-1]) for c in curves.values()), *CAMELYON])
     for i, (name, curve) in enumerate(curves.items()):
-        inside = (curve.false_positives > lowest) & (curve.false_positives < highest)
-        x = np.r_[lowest, curve.false_positives[inside], highest]
-        y = np.r_[curve.at(lowest), curve.sensitivity[inside], curve.at(highest)]
-        ax.plot(x, y, color=ROUND[i % 5], ls=MARKS[i % 5], label=name)
-    for point in points:
+        inside = (curve.false_positives > LOWEST) & (curve.false_positives < highest)
+        x = np.r_[LOWEST, curve.false_positives[inside], highest]
+        y = np.r_[curve.at(LOWEST), curve.sensitivity[inside], curve.at(highest)]
+        ax.plot(x, y, color=LINES[i % 5][0], ls=LINES[i % 5][1], label=name)
+    for point in CAMELYON:
         ax.axvline(point, color="#DDDDDD", lw=0.8, zorder=0)
-    ax.set(xscale="log", xlim=(lowest, highest), ylim=(0, 1.03))
-    ticks = [*points, *(2.0**k for k in range(1, 12) if max(points) < 2**k < highest)]
+    ax.set(xscale="log", xlim=(LOWEST, highest), ylim=(0, 1.03))
+    ticks = [*CAMELYON, *(2.0**k for k in range(1, 12) if max(CAMELYON) < 2**k < highest)]
     ax.set_xticks(ticks, [f"{p:g}" for p in ticks])
     ax.minorticks_off()
     ax.set(xlabel="false positives per image", ylabel="sensitivity (lesions found)")
@@ -197,10 +171,9 @@ def froc_curves(
     return fig
 
 
-def intervals(rows: Mapping[str, Interval], paper: float | None = None, unit: str = "mAP") -> Figure:
-    """Draw numbers with their intervals, one below the other, and the paper's value as a line."""
-    fig = figure(width=6.2, height=0.9 + 0.42 * len(rows))
-    ax = fig.axes[0]
+def intervals(rows: Mapping[str, Interval], paper: float | None = None) -> Figure:
+    """Draw values of mAP with their intervals, one below the other, and the paper's value as a line."""
+    fig, ax = canvas(6.2, 0.9 + 0.42 * len(rows))
     for place, row in enumerate(rows.values()):
         ax.plot([row.low, row.high], [place, place], color=BENIGN, lw=2.5, solid_capstyle="butt")
         ax.plot(row.value, place, "o", color=BENIGN)
@@ -208,7 +181,7 @@ def intervals(rows: Mapping[str, Interval], paper: float | None = None, unit: st
         ax.plot([paper, paper], [len(rows) - 0.5, -0.5], color=PAPER, ls="-.", lw=1)
         ax.text(paper, -0.6, f"the paper, {paper:g}", ha="center", va="bottom", fontsize=9)
     ax.set_yticks(range(len(rows)), list(rows))
-    ax.set(xlabel=f"{unit} and 95 % interval", ylim=(len(rows) - 0.5, -1.1))
+    ax.set(xlabel="mAP and 95 % interval", ylim=(len(rows) - 0.5, -1.1))
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return fig
@@ -221,8 +194,7 @@ def without_one(whole: Mapping[str, float], without: Mapping[str, Sequence[float
         whole: average precision by class name.
         without: by class name, one value for each lesion that might have been missed.
     """
-    fig = figure(width=5.4, height=0.9 + 0.6 * len(whole))
-    ax = fig.axes[0]
+    fig, ax = canvas(5.4, 0.9 + 0.6 * len(whole))
     for place, (name, value) in enumerate(whole.items()):
         colour = COLOURS.get(name, BENIGN)
         ax.plot(without[name], np.full(len(without[name]), place), "|", ms=16, color=colour, alpha=0.8)
@@ -232,41 +204,42 @@ def without_one(whole: Mapping[str, float], without: Mapping[str, Sequence[float
     return fig
 
 
-def self_overlap(sides: ArrayLike, overlaps: Mapping[str, ArrayLike], iou: float = 0.5) -> Figure:
-    """Draw the overlap of a square with itself against its side, for several conventions.
+def self_overlap(sides: ArrayLike, overlaps: Mapping[str, ArrayLike]) -> Figure:
+    """Draw the overlap of a square with itself against its side, for several conventions; a hit begins at the line.
 
     Args:
         sides: (N,) in pixels.
         overlaps: (N,) overlaps by the convention's name.
-        iou: the threshold of a hit, drawn as a line.
     """
-    fig = figure(width=5.2, height=3.0)
-    ax = fig.axes[0]
+    fig, ax = canvas(5.2, 3.0)
     for i, (name, values) in enumerate(overlaps.items()):
-        ax.plot(sides, values, color=ROUND[i % 5], ls=MARKS[i % 5], label=name)
-    ax.axhline(iou, color=GREY, lw=0.8)
-    ax.text(np.max(sides), iou + 0.015, "a hit from here on", ha="right", color=GREY, fontsize=9)
+        ax.plot(sides, values, color=LINES[i % 5][0], ls=LINES[i % 5][1], label=name)
+    ax.axhline(0.5, color=GREY, lw=0.8)
+    ax.text(np.max(sides), 0.515, "a hit from here on", ha="right", color=GREY, fontsize=9)
     ax.set(xlabel="side in pixels", ylabel="overlap with itself", ylim=(0, 1.05), xlim=(0, np.max(sides)))
     ax.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.08))
     return fig
 
 
-def _box(ax: Axes, xyxy: ArrayLike, **style) -> None:
+def _box(ax: Axes, xyxy: NDArray, **style: Any) -> None:
     x1, y1, x2, y2 = xyxy
     ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **style))
 
 
-def _curve(ax: Axes, curve: PrecisionRecall, color: str = BENIGN, **style) -> Axes:
+def _curve(ax: Axes, curve: PrecisionRecall, color: str = BENIGN, **style: Any) -> None:
     ax.plot(curve.recall, curve.precision, "o-", ms=3.5 if len(curve) < 60 else 0, color=color, lw=1.3, **style)
-    return _axes(ax)
+    recall_axes(ax)
 
 
-def _envelope(ax: Axes, curve: PrecisionRecall, **style) -> None:
-    """Draw the envelope as the steps it is: left of each recall its own height, right of the last one nothing."""
-    x, y = np.r_[0, np.repeat(curve.recall, 2)], np.r_[np.repeat(curve.envelope, 2), 0]
-    ax.plot(x, y, **({"color": PAPER, "ls": DASHES["malignant"], "lw": 1.4} | style))
+def _envelope(ax: Axes, curve: PrecisionRecall, lw: float = 1.4, label: str | None = None) -> None:
+    ax.plot(*envelope(curve), color=PAPER, ls=DASHES["malignant"], lw=lw, label=label)
 
 
-def _axes(ax: Axes) -> Axes:
+def envelope(curve: PrecisionRecall) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the envelope as the steps it is: left of each recall its own height, right of the last one nothing."""
+    return np.r_[0, np.repeat(curve.recall, 2)], np.r_[np.repeat(curve.envelope, 2), 0]
+
+
+def recall_axes(ax: Axes) -> None:
+    """Let axes show precision against recall."""
     ax.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(0, 1.05))
-    return ax

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+from mammolib.experiments.evaluate_training import IDLE
+from mammolib.plots import BENIGN, GREY, MALIGNANT, canvas, figure
 from mammolib.plots.training import History
 
 MARKS = (("o", MALIGNANT), ("s", BENIGN), ("^", "#009E73"), ("D", "#E69F00"), ("v", "#56B4E9"))
@@ -72,18 +73,17 @@ def ladder(
     return fig
 
 
-def first_steps(steps: Mapping[str, Mapping[str, float]], least: float = 1e-6) -> Figure:
+def first_steps(steps: Mapping[str, Mapping[str, float]]) -> Figure:
     """Draw how long the first step of each layer is beside its weights: at the line, as long as they are.
 
     Args:
         steps: run -> layer -> length of the step / length of the weights; the layers of the first run, from the input
-            to the output.
-        least: what is smaller is drawn here.
+            to the output. What is below 1e-6 is drawn there.
     """
-    ax = _dots({run: {n: max(v, least) for n, v in one.items()} for run, one in steps.items()})
+    fig, ax = _dots({run: {n: max(v, 1e-6) for n, v in one.items()} for run, one in steps.items()})
     ax.axvline(1, color=GREY, lw=1)
     ax.set(xscale="log", xlabel="first step / weights")
-    return ax.get_figure(root=True)
+    return fig
 
 
 def above_zero(shares: Mapping[str, Mapping[str, float]]) -> Figure:
@@ -93,32 +93,30 @@ def above_zero(shares: Mapping[str, Mapping[str, float]]) -> Figure:
         shares: run -> layer -> share, see `analysis.stability.outputs_above_zero`; the layers of the first run, from
             the input to the output.
     """
-    ax = _dots(shares)
+    fig, ax = _dots(shares)
     ax.set(xlim=(-0.02, 1), xlabel="share of outputs above zero")
-    return ax.get_figure(root=True)
+    return fig
 
 
-def _dots(runs: Mapping[str, Mapping[str, float]]) -> Axes:
+def _dots(runs: Mapping[str, Mapping[str, float]]) -> tuple[Figure, Axes]:
     """Draw a dot for each run in each layer's row, and the runs' names above."""
     names = list(next(iter(runs.values())))
-    fig = figure(height=0.9 + 0.17 * len(names))
-    (ax,) = fig.axes
+    fig, ax = canvas(height=0.9 + 0.17 * len(names))
     for (marker, colour), (run, one) in zip(MARKS, runs.items(), strict=False):
         ax.plot([one[n] for n in names], range(len(names)), marker, color=colour, ms=4.5, ls="", label=run)
     ax.set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
     ax.set_yticklabels(names, size=7)
     ax.grid(axis="y", lw=0.3)
     fig.legend(loc="outside upper center", ncols=min(4, len(runs)), fontsize=8)
-    return ax
+    return fig, ax
 
 
-def growth_by_layer(layers: Mapping[str, Sequence[float]], idle: float = 1e-3, most: float = 4.0) -> Figure:
+def growth_by_layer(layers: Mapping[str, Sequence[float]]) -> Figure:
     """Draw how many times larger each layer's gradient is than at the first update, in powers of ten.
 
     Args:
-        layers: layer -> gradient norm of each update, from the input to the output.
-        idle: a layer's start counts as at least this share of the largest layer's; see `gradient_growth`.
-        most: the power of ten at which the colours end.
+        layers: layer -> gradient norm of each update, from the input to the output. What counts as a layer's start is
+            as in `gradient_growth`. The colours end at the fourth power.
 
     Raises:
         ValueError: there is no layer.
@@ -126,17 +124,16 @@ def growth_by_layer(layers: Mapping[str, Sequence[float]], idle: float = 1e-3, m
     if not layers:
         raise ValueError("layers: there is none; train with gradient_norm='layer'")
     norms = np.array([np.asarray(v, float) for v in layers.values()])
-    start = np.maximum(norms[:, :1], idle * np.nanmax(norms[:, 0]))
+    start = np.maximum(norms[:, :1], IDLE * np.nanmax(norms[:, 0]))
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.log10(norms / start)
     powers[~np.isfinite(powers)] = np.nan
-    fig = figure(height=0.9 + 0.17 * len(layers))
-    (ax,) = fig.axes
+    fig, ax = canvas(height=0.9 + 0.17 * len(layers))
     ax.set_facecolor("white")
     ax.patch.set(hatch="xxxx", edgecolor=GREY, lw=0)
     extent = (0.5, norms.shape[1] + 0.5, len(layers) - 0.5, -0.5)
     shown = ax.imshow(
-        powers, cmap="cividis", norm=Normalize(0, most), aspect="auto", interpolation="nearest", extent=extent
+        powers, cmap="cividis", norm=Normalize(0, 4), aspect="auto", interpolation="nearest", extent=extent
     )
     ax.set(xlabel="updates", yticks=range(len(layers)))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from mammolib.benchmark.counting import count
 from mammolib.geometry import Detections
 from mammolib.mias import Film
-from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, figure
+from mammolib.plots import ACCENT, BENIGN, GREY, MALIGNANT, canvas, figure
 from mammolib.results import Record
 
 LEFT, RIGHT = 0.1, 8
@@ -26,8 +26,7 @@ def curves(rungs: Mapping[str, Record]) -> Figure:
     Args:
         rungs: of `analysis.ladder.rungs`, the lowest first.
     """
-    fig = figure(width=6.4, height=4.0)
-    ax = fig.axes[0]
+    fig, ax = canvas(6.4, 4.0)
     shades = np.linspace(0.35, 1, len(rungs))
     ends = []
     for (words, record), shade in zip(rungs.items(), shades, strict=True):
@@ -49,8 +48,7 @@ def curves(rungs: Mapping[str, Record]) -> Figure:
 
 def bars(rungs: Mapping[str, Record]) -> Figure:
     """Draw what each detector finds at one false mark a film as a dot with its 95 % interval over women."""
-    fig = figure(width=6.4, height=0.6 + 0.34 * len(rungs))
-    ax = fig.axes[0]
+    fig, ax = canvas(6.4, 0.6 + 0.34 * len(rungs))
     for place, record in enumerate(rungs.values()):
         number, colour = record.metrics["sensitivity_at_1"], _colour(record)
         if number["low"] is not None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mammolib.analysis.dealing import WORDS, Strip
-from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+from mammolib.plots import BENIGN, GREY, MALIGNANT, canvas, figure
 
 LEAKS = WORDS["view"]
 STYLES = ((MALIGNANT, "o", "-"), (BENIGN, "D", "--"))
@@ -46,19 +46,17 @@ def ladder(strips: Mapping[str, Mapping[str, Strip]]) -> Figure:
     return fig
 
 
-def tries(curves: Mapping[str, ArrayLike], guessing: float = 0.5) -> Figure:
-    """Draw what is reported against how many settings were tried.
+def tries(curves: Mapping[str, ArrayLike]) -> Figure:
+    """Draw what is reported against how many settings were tried; a thin line marks what guessing scores.
 
     Args:
         curves: of `analysis.dealing.reported_curves`: the score after 1, 2, ... settings.
-        guessing: what guessing scores, drawn as a thin line.
     """
-    fig = figure(width=5.2, height=3.0)
-    ax = fig.axes[0]
+    fig, ax = canvas(5.2, 3.0)
     for (name, scores), (colour, mark, dash) in zip(curves.items(), STYLES, strict=True):
         scores = np.asarray(scores)
         ax.plot(np.arange(1, len(scores) + 1), scores, marker=mark, ms=3.5, color=colour, ls=dash, label=name)
-    ax.axhline(guessing, color=GREY, lw=0.8, ls=":")
+    ax.axhline(0.5, color=GREY, lw=0.8, ls=":")
     ax.set(xlabel="settings tried", ylabel="reported AUC", xticks=[1, 5, 10, 15, 20])
     ax.legend(frameon=False, fontsize=9, loc="best")
     return fig

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import CLASSES, Detections, cxcywh_to_xyxy, iou
 from mammolib.patches import Crops
-from mammolib.plots import figure, show_pixels
+from mammolib.plots import canvas, figure, gallery, show_pixels
 from mammolib.plots.data import BRIGHT, draw_box
-from mammolib.ssd import SSD256, Layout, assign, default_boxes, map_of_box
+from mammolib.ssd import SSD256, assign, default_boxes, map_of_box
 
 if TYPE_CHECKING:
     import keras
@@ -30,21 +30,22 @@ _KINDS = {
 _UNSEEN = ("InputLayer", "Rescaling", "Activation", "Dropout")
 """Layers that change no shape and hold no parameters."""
 
+_HEADS = ("_conf", "_loc", "_confidence", "_offsets")
+"""What the names of a detector's heads end in."""
 
-def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
+
+def overview(model: keras.Model) -> Figure:
     """Draw a network as bars, one a layer: its height is the side of the layer's map, its number the channels.
 
     Args:
-        model: any functional model of this book.
-        sources: layers whose map the detector answers from, marked with an arrow; for an SSD they are found.
+        model: any functional model of this book. The maps from which a detector answers are marked with an arrow.
     """
     from mammolib.analysis.cost import layer_costs
 
-    heads = tuple(name for name in _names(model) if name.endswith(("_conf", "_loc", "_confidence", "_offsets")))
-    sources = sources or _sources(model, heads)
+    heads = [name for name in _names(model) if name.endswith(_HEADS)]
+    sources = _sources(model, heads)
     rows = [r for r in layer_costs(model) if _kind(r.kind) and r.name not in heads]
-    fig = figure(width=7.6, height=3.6)
-    ax = fig.axes[0]
+    fig, ax = canvas(7.6, 3.6)
     for x, row in enumerate(rows):
         side = row.output[0] if len(row.output) == 3 else 1
         kind = _kind(row.kind)
@@ -52,7 +53,7 @@ def overview(model: keras.Model, sources: Sequence[str] = ()) -> Figure:
         ax.add_patch(Rectangle((x - 0.42, 0), 0.84, height, fc=_KINDS[kind][1], ec="white", lw=0.5))
         new = x == 0 or rows[x - 1].output != row.output
         if new:
-            ax.text(x, height + 0.1, row.output[-1], ha="center", va="bottom", fontsize=7, rotation=90)
+            ax.text(x, height + 0.1, str(row.output[-1]), ha="center", va="bottom", fontsize=7, rotation=90)
         if row.name in sources:
             ax.annotate("", (x, -0.9), (x, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
     sides = [2**k for k in range(0, 9, 2)]
@@ -96,7 +97,7 @@ def shapes(model: keras.Model) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("layer")
 
 
-def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pooling")) -> pd.DataFrame:
+def layer_table(model: keras.Model) -> pd.DataFrame:
     """List the layers of a network as the paper's Figure 6 does, heads left out.
 
     Returns:
@@ -106,12 +107,13 @@ def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pool
 
     from mammolib.results import layer_table as paper
 
-    stated, rows = paper(), []
+    stated = paper()
+    rows: list[dict[str, Any]] = []
     for layer in model.layers:
         name = type(layer).__name__
-        if _kind(name) not in kinds or layer.name.endswith(("_conf", "_loc", "_confidence", "_offsets")):
+        if _kind(name) not in ("convolution", "pooling") or layer.name.endswith(_HEADS):
             continue
-        size = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+        size = layer.kernel_size if _kind(name) == "convolution" else layer.pool_size
         side, strides, filters = layer.output.shape[1], layer.strides[0], getattr(layer, "filters", None)
         theirs = stated[len(rows)] if len(rows) < len(stated) else {}
         ours = {"type": name, "filters": filters, "size": size[0], "strides": strides, "output": side}
@@ -130,13 +132,11 @@ def layer_table(model: keras.Model, kinds: Sequence[str] = ("convolution", "pool
     return pd.DataFrame(rows).set_index("layer")
 
 
-def default_boxes_on(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) -> Figure:
+def default_boxes_on(image: NDArray, truth: ArrayLike) -> Figure:
     """Draw the default boxes of one central cell of each map on an image, with the lesion's box."""
-    boxes = layout.size * cxcywh_to_xyxy(default_boxes(layout))
-    of_map = map_of_box(layout)
-    across = -(-len(layout.maps) // 2)
-    fig = figure(2, across, width=7.4, height=5.0)
-    for k, (ax, side, n) in enumerate(zip(fig.axes, layout.maps, layout.per_cell, strict=False)):
+    boxes, of_map = SSD256.size * cxcywh_to_xyxy(default_boxes()), map_of_box(SSD256)
+    fig = figure(2, 3, width=7.4, height=5.0)
+    for k, (ax, side, n) in enumerate(zip(fig.axes, SSD256.maps, SSD256.per_cell, strict=True)):
         show_pixels(ax, image, f"{side} x {side} cells")
         cell = (side // 2) * side + side // 2
         for box in boxes[of_map == k][cell * n : (cell + 1) * n]:
@@ -145,25 +145,24 @@ def default_boxes_on(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) 
     return fig
 
 
-def matched_boxes(image: NDArray, truth: ArrayLike, layout: Layout = SSD256) -> Figure:
+def matched_boxes(image: NDArray, truth: ArrayLike) -> Figure:
     """Draw the default boxes that answer for one lesion, and the lesion's own box."""
-    boxes = layout.size * cxcywh_to_xyxy(default_boxes(layout))
-    matched = np.flatnonzero(assign(iou([truth], boxes)) >= 0)
-    fig = figure(width=7.0, height=3.4)
-    ax = show_pixels(fig.axes[0], image, f"{len(matched)} default boxes")
+    boxes = SSD256.size * cxcywh_to_xyxy(default_boxes())
+    matched = np.flatnonzero(assign(iou(np.atleast_2d(truth), boxes)) >= 0)
+    fig, ax = canvas(height=3.4)
+    show_pixels(ax, image, f"{len(matched)} default boxes")
     for row in matched:
         draw_box(ax, boxes[row], "#F0E442", "-", 0.8)
     draw_box(ax, truth, BRIGHT["benign"], "-", 2.4)
     return fig
 
 
-def mining_table(targets: NDArray, predictions: NDArray, negatives_per_hit: float = 3) -> pd.DataFrame:
-    """Count, image by image, the matched boxes, the background boxes that are mined, and those left out.
+def mining_table(targets: NDArray, predictions: NDArray) -> pd.DataFrame:
+    """Count, image by image, the matched boxes, the background boxes `ssd.SSDLoss` mines by image, and those left out.
 
     Args:
         targets: (B, boxes, 5), as `ssd.make_targets` gives them.
         predictions: (B, boxes, classes + 5), as a network gives them.
-        negatives_per_hit: of `ssd.SSDLoss`, with mining by image.
     """
     import keras
     import pandas as pd
@@ -175,7 +174,7 @@ def mining_table(targets: NDArray, predictions: NDArray, negatives_per_hit: floa
     hit = keras.ops.convert_to_tensor((label > 0).astype("float32"))
     logits = keras.ops.convert_to_tensor(np.moveaxis(predictions[..., :-4], -1, 0))
     entropy = cross_entropy(keras.ops.convert_to_tensor(label), logits)
-    mined = keras.ops.convert_to_numpy(SSDLoss(negatives_per_hit=negatives_per_hit).negatives(hit, entropy)) > 0
+    mined = keras.ops.convert_to_numpy(SSDLoss().negatives(hit, entropy)) > 0
     entropy, hit = keras.ops.convert_to_numpy(entropy), label > 0
     return pd.DataFrame(
         {
@@ -189,23 +188,18 @@ def mining_table(targets: NDArray, predictions: NDArray, negatives_per_hit: floa
     ).round(3)
 
 
-def detections_on(crops: Crops, found: Detections, most: int = 1) -> Figure:
-    """Draw crops with their true boxes (dashed) and the most confident detections (solid), with class and confidence.
+def detections_on(crops: Crops, found: Detections) -> Figure:
+    """Draw crops with their true boxes (dashed) and the most confident detection (solid), its class and confidence.
 
     Args:
         crops: the images, at most 12.
         found: detections on them.
-        most: how many detections of each image to draw.
     """
     n = len(crops)
-    across = min(4, n)
-    down = -(-n // across)
-    fig = figure(down, across, width=7.4, height=2.1 * down)
-    for ax in fig.axes[n:]:
-        ax.set_axis_off()
+    fig = gallery(n, 2.1)
     for i, ax in enumerate(fig.axes[:n]):
         mine = np.flatnonzero(found.image == i)
-        mine = mine[np.argsort(-found.confidence[mine], kind="stable")][:most]
+        mine = mine[np.argsort(-found.confidence[mine], kind="stable")][:1]
         words = [f"{CLASSES[found.label[k] - 1]} {found.confidence[k]:.2f}" for k in mine]
         show_pixels(ax, crops.images[i], ", ".join(words) or "nothing found")
         for k in np.flatnonzero(crops.truths.image == i):
@@ -229,7 +223,7 @@ def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
 
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
     fig = figure(1, len(rows), width=7.6, height=1.8)
-    for ax, row in zip(np.atleast_1d(fig.axes), rows, strict=True):
+    for ax, row in zip(fig.axes, rows, strict=True):
         show_pixels(ax, crops.images[row])
         side = crops.images.shape[1]
         ax.imshow(maps[row], cmap="magma", alpha=0.45, extent=(0, side, side, 0))
@@ -240,8 +234,8 @@ def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
     return fig
 
 
-def _kind(layer_class: str) -> str | None:
-    return next((kind for kind, (classes, _) in _KINDS.items() if layer_class in classes), None)
+def _kind(layer_class: str) -> str:
+    return next((kind for kind, (classes, _) in _KINDS.items() if layer_class in classes), "")
 
 
 def _names(model: keras.Model) -> list[str]:

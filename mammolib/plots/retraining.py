@@ -8,33 +8,36 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from mammolib.analysis.curves import numbers
 from mammolib.analysis.retraining import in_the_middle
 from mammolib.detectors.centre import centre_hits
 from mammolib.geometry import circle_to_box
 from mammolib.metrics import Matches, average_precision, precision_recall
-from mammolib.plots import BENIGN, GREY, MALIGNANT, figure
+from mammolib.plots import BENIGN, GREY, MALIGNANT, canvas, figure
+from mammolib.plots.detection import envelope, recall_axes
 
 STYLES = ((BENIGN, "-"), (MALIGNANT, "--"))
+SIZE = 256
+"""Side of the images in pixels."""
 
 
-def hit_region(side: int, size: int = 256, stride: int = 64) -> Figure:
-    """Draw for which places of a lesion in a cut a centred box of its own size is a hit, and one grid's places.
+def hit_region(side: int) -> Figure:
+    """Draw for which places of a lesion in a cut of 256 pixels a centred box of its own size is a hit.
+
+    Dots and crosses are its places on a grid at stride 64 that has it in the middle of one cut.
 
     Args:
         side: of the lesion's box in pixels.
-        size: side of the cut.
-        stride: of the grid; the places drawn are those of a lesion whose best cut has it in the middle.
     """
-    most = (size - side) // 2
+    most = (SIZE - side) // 2
     shift = np.arange(-most, most + 1)
     x, y = (v.ravel() for v in np.meshgrid(shift, shift))
-    boxes = circle_to_box(size / 2 + x, size / 2 + y, np.full(len(x), side / 2))
-    hits = centre_hits(boxes, side, size)[0].reshape(len(shift), -1)
-    fig = figure(width=5.4, height=4.0)
-    ax = fig.axes[0]
+    boxes = circle_to_box(SIZE / 2 + x, SIZE / 2 + y, np.full(len(x), side / 2))
+    hits = centre_hits(boxes, side, SIZE)[0].reshape(len(shift), -1)
+    fig, ax = canvas(5.4, 4.0)
     edge = (-most - 0.5, most + 0.5)
     ax.imshow(np.where(hits, 0.35, 0.0), cmap="Blues", vmin=0, vmax=1, extent=(*edge, *edge[::-1]))
-    grid = np.arange(-(most // stride), most // stride + 1) * stride
+    grid = np.arange(-(most // 64), most // 64 + 1) * 64
     gx, gy = (v.ravel() for v in np.meshgrid(grid, grid))
     on = hits[gy + most, gx + most]
     ax.plot(gx[on], gy[on], "o", color=BENIGN, label="hit", ls="", clip_on=False)
@@ -46,51 +49,49 @@ def hit_region(side: int, size: int = 256, stride: int = 64) -> Figure:
     return fig
 
 
-def heat_maps(rows: Mapping[str, Mapping[str, ArrayLike]], size: int = 256) -> Figure:
-    """Draw where centres lie, a row for each test set; each panel has its own scale, by square roots.
+def heat_maps(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
+    """Draw where centres lie on images of 256 pixels, a row for each test set; each panel is scaled by square roots.
 
     Args:
         rows: test set -> title -> (cells, cells) counts, such as a record's "answers_uniform".
-        size: side of the images in pixels.
     """
     across = max(len(panels) for panels in rows.values())
     fig = figure(len(rows), across, width=2.4 * across, height=2.6 * len(rows), squeeze=False)
     for r, (name, panels) in enumerate(rows.items()):
         for ax, (title, counts) in zip(fig.axes[r * across :], panels.items(), strict=False):
             shade = np.sqrt(np.asarray(counts, float))  # so that what happens once is seen beside what happens often
-            ax.imshow(shade, cmap="cividis", vmin=0, extent=(0, size, size, 0), interpolation="nearest")
-            ax.plot(size / 2, size / 2, "+", color="white", ms=9, mew=1.4)
-            ax.set(xticks=(0, size // 2, size), yticks=(0, size // 2, size))
+            ax.imshow(shade, cmap="cividis", vmin=0, extent=(0, SIZE, SIZE, 0), interpolation="nearest")
+            ax.plot(SIZE / 2, SIZE / 2, "+", color="white", ms=9, mew=1.4)
+            ax.set(xticks=(0, SIZE // 2, SIZE), yticks=(0, SIZE // 2, SIZE))
             ax.set_title(f"{title}\n{in_the_middle(counts):.0%} in the middle".replace("%", " %"), fontsize=9)
             ax.tick_params(labelsize=8)
         fig.axes[r * across].set_ylabel(name)
     return fig
 
 
-def precision_recall_pairs(sets: Mapping[str, Mapping[str, Matches]], definition: str = "paper") -> Figure:
+def precision_recall_pairs(sets: Mapping[str, Mapping[str, Matches]]) -> Figure:
     """Draw the smoothed precision-recall curves of several detectors, a row for each test set, a column a class.
 
     Args:
         sets: test set -> detector -> judged detections.
-        definition: of the average precision in the legends.
     """
     classes = next(iter(next(iter(sets.values())).values())).classes
     fig = figure(len(sets), len(classes), width=7.2, height=2.9 * len(sets), squeeze=False, sharex=True, sharey=True)
-    for row, (which, detectors) in zip(np.reshape(fig.axes, (len(sets), -1)), sets.items(), strict=True):
-        for label, (ax, word) in enumerate(zip(row, classes, strict=True), start=1):
+    axes = iter(fig.axes)
+    for which, detectors in sets.items():
+        for label, word in enumerate(classes, start=1):
+            ax = next(axes)
             for (colour, dash), (name, matches) in zip(STYLES, detectors.items(), strict=False):
-                value = np.atleast_2d(average_precision(matches, definition=definition))[0, label - 1]
+                value = np.atleast_2d(average_precision(matches))[0, label - 1]
                 if np.isnan(value):
                     continue
                 curve = precision_recall(matches, label)
                 ax.plot(curve.recall, curve.precision, color=colour, lw=0.7, alpha=0.35)
-                edge = np.r_[0, np.repeat(curve.recall, 2)], np.r_[np.repeat(curve.envelope, 2), 0]
-                ax.plot(*edge, color=colour, ls=dash, lw=1.6, label=f"{name}, AP {value:.3f}")
-            ax.set(title=f"{which}, {word}", xlim=(-0.02, 1.02), ylim=(0, 1.05))
+                ax.plot(*envelope(curve), color=colour, ls=dash, lw=1.6, label=f"{name}, AP {value:.3f}")
+            recall_axes(ax)
+            ax.set_title(f"{which}, {word}")
+            ax.label_outer()
             ax.legend(fontsize=8, loc="upper right", frameon=False)
-    for ax in fig.axes:
-        place = ax.get_subplotspec()
-        ax.set(xlabel="recall" if place.is_last_row() else "", ylabel="precision" if place.is_first_col() else "")
     return fig
 
 
@@ -101,25 +102,18 @@ def joined_losses(history: Mapping[str, Mapping[str, Sequence[float | None]]], f
         history: of `analysis.retraining.joined`.
         first: epochs of the first training; lines break there, since the images change.
     """
-    columns = {k: np.array([np.nan if v is None else v for v in c], float) for k, c in history["epoch"].items()}
-    fig = figure(height=3.4)
-    ax = fig.axes[0]
+    columns = {name: numbers(column) for name, column in history["epoch"].items()}
+    fig, ax = canvas(height=3.4)
     for (colour, dash), (name, word) in zip(STYLES, (("loss", "training"), ("val_loss", "validation")), strict=True):
         for part, label in ((slice(None, first), word), (slice(first, None), None)):
             ax.plot(columns["epoch"][part], columns[name][part], dash, color=colour, label=label)
-    ax.axvline(columns["epoch"][first - 1] + 0.5, color=GREY, lw=1)
+    edge = columns["epoch"][first - 1] + 0.5
+    ax.axvline(edge, color=GREY, lw=1)
     for side, word, where in ((-5, "tumour-centred crops", "right"), (5, "uniform cuts", "left")):
         ax.annotate(
-            word,
-            (columns["epoch"][first - 1] + 0.5, 1),
-            (side, -4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha=where,
-            va="top",
-            fontsize=9,
-            color=GREY,
-        )
+            word, (edge, 1), (side, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha=where, va="top", fontsize=9, color=GREY,
+        )  # fmt: skip
     ax.set(xlabel="epochs", ylabel="loss, L2 included", ylim=(0, None))
     ax.legend(loc="lower left", frameon=False)
     return fig

@@ -12,19 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mammolib.analysis.roofline import Machine, Work
-from mammolib.plots import ACCENT, BENIGN, MALIGNANT, PAPER, figure
+from mammolib.plots import ACCENT, BENIGN, MALIGNANT, PAPER, canvas
 
 DOTS = (("o", BENIGN, BENIGN), ("s", MALIGNANT, "white"), ("^", ACCENT, ACCENT), ("D", PAPER, "white"))
 """Marker, edge and face of each kind in turn: apart in grey as well."""
 
 
-def roofline(machine: Machine, measured: Sequence[Work], title: str = "", label: str = "separable") -> Figure:
+def roofline(machine: Machine, measured: Sequence[Work], label: str = "separable") -> Figure:
     """Draw a machine's roof and the works that were timed under it, with logarithmic axes.
 
     Args:
         machine: whose roof.
         measured: works; each kind has its own marker.
-        title: above the figure.
         label: the kind whose works are labelled with their names; "" for none, "all" for each.
 
     Raises:
@@ -32,8 +31,7 @@ def roofline(machine: Machine, measured: Sequence[Work], title: str = "", label:
     """
     if not measured:
         raise ValueError("measured: holds no works to draw under the roof")
-    fig = figure(height=4.0)
-    (ax,) = fig.axes
+    fig, ax = canvas(height=4.0)
     low = min(machine.ridge, *(work.intensity for work in measured)) / 3
     high = max(machine.ridge, *(work.intensity for work in measured)) * 3
     x = np.array([low, machine.ridge, high])
@@ -48,7 +46,7 @@ def roofline(machine: Machine, measured: Sequence[Work], title: str = "", label:
     rates = [work.rate for work in measured]
     bottom = min(*rates, machine.roof(low) * 2) / 3
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(bottom, 2.5 * max(*rates, machine.rate)))
-    ax.set(xlabel="operations a byte", ylabel="operations a second", title=title)
+    ax.set(xlabel="operations a byte", ylabel="operations a second")
     _say(ax, machine, high)
     named = sorted((w for w in measured if label in ("all", w.kind)), key=lambda w: w.intensity)
     for i, work in enumerate(named):  # below and above in turn, or neighbours write over each other
