@@ -7,12 +7,17 @@ differ, and the reader decides what a ratio means.
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mammolib.analysis.roofline import best_seconds
 
-__all__ = ["ROOMS", "Benchmark", "benchmarks", "best_seconds"]
+__all__ = ["ROOMS", "Benchmark", "benchmarks", "best_seconds", "in_a_process"]
 
 ROOMS = ("data", "metrics", "ssd", "training")
 
@@ -41,3 +46,22 @@ def benchmarks(rooms: Iterable[str] = ROOMS) -> list[tuple[str, Benchmark]]:
             raise ValueError(f"bench: there is no room {room!r}; there are {', '.join(ROOMS)}")
         found += [(room, b) for b in importlib.import_module(f"mammolib.bench.{room}").BENCHMARKS]
     return found
+
+
+def in_a_process(room: str, code: str, **environment: str) -> dict[str, Any] | str:
+    """Evaluate an expression in a fresh Python, whose backend and memory are its own.
+
+    Args:
+        room: whose names the expression uses.
+        code: the expression.
+        **environment: variables for the process.
+
+    Returns:
+        What the expression gives; if it fails, the error's last line.
+    """
+    program = f"import json; from mammolib.bench.{room} import *; print(json.dumps({code}))"
+    env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    if done.returncode:
+        return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -41,18 +41,16 @@ def _boxes(rng: np.random.Generator, n: int) -> NDArray[np.floating]:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[float, ...], limit: int = 100):
+def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[float, ...]):
     """Return a pycocotools evaluation of these boxes, set up but not run; neutral truths become crowds."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    def xywh(boxes: NDArray) -> list[list[float]]:
-        return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-
     def table(boxes: NDArray, **columns: NDArray) -> list[dict]:
         sides = boxes[:, 2:] - boxes[:, :2]
         columns = {"id": np.arange(1, len(boxes) + 1), "area": sides.prod(axis=1), **columns}
-        lists = {name: values.tolist() for name, values in columns.items()} | {"bbox": xywh(boxes)}
+        columns["bbox"] = np.concatenate([boxes[:, :2], sides], axis=1)
+        lists = {name: values.tolist() for name, values in columns.items()}
         return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
     images = [{"id": i} for i in range(truths.n_images)]
@@ -60,13 +58,10 @@ def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[fl
     pairs = (
         table(truths.box, image_id=truths.image, category_id=truths.label, iscrowd=np.where(truths.difficult, 1, 0)),
         table(
-            detections.box,
-            image_id=detections.image,
-            category_id=detections.label,
-            score=detections.confidence,
+            detections.box, image_id=detections.image, category_id=detections.label, score=detections.confidence,
             iscrowd=np.zeros(len(detections), int),
         ),
-    )
+    )  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
         for annotations in pairs:
@@ -75,7 +70,7 @@ def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[fl
             sides[-1].createIndex()
         evaluation = COCOeval(*sides, iouType="bbox")
     evaluation.params.iouThrs = np.array(iou)
-    evaluation.params.maxDets = [limit]
+    evaluation.params.maxDets = [100]
     evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
     return evaluation
 

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from mammolib.bench import Benchmark, best_seconds
+from mammolib.bench import Benchmark, best_seconds, in_a_process
 
 BATCH, EPOCHS = 32, 5
 IMAGES = {"tensorflow": 1269, "torch": 1269, "jax": 64}
@@ -107,12 +103,9 @@ def measure(network: str) -> dict[str, float]:
 def _run(network: str, backend: str, films: str | None) -> str:
     if importlib.util.find_spec(backend) is None:
         return f"skipped: {backend} is not installed"
-    env = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    code = f"import json; from mammolib.bench.training import measure; print(json.dumps(measure({network!r})))"
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    if done.returncode:
-        return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = in_a_process("training", f"measure({network!r})", KERAS_BACKEND=backend)
+    if isinstance(found, str):
+        return found
     return f"{found['ratio']:.0%} ({found['ours']:.0f} against {found['bare']:.0f} images/s)"
 
 
