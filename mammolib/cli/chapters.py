@@ -7,34 +7,25 @@ from typing import Any
 
 import click
 
-from .group import FOLDER, main
+from .group import DATA, FOLDER, PROFILE, main, options
+
+_chapter_options = options(
+    click.argument("chapters", nargs=-1),
+    PROFILE,
+    DATA,
+    click.option("--seed", default=0, show_default=True, help="The seed of everything that draws."),
+    click.option("--jobs", type=int, help="Chapters at a time; two if not given, one for the paper's profile."),
+    click.option("--timeout", type=click.IntRange(min=1), help="Seconds that one cell may take."),
+    click.option("--force", is_flag=True, help="Execute also what has not changed."),
+)
 
 
-def _chapter_options(command: Any) -> Any:
-    """Give a command the options of `mammolib run`."""
-    for option in reversed(
-        [
-            click.argument("chapters", nargs=-1),
-            click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper."),
-            click.option(
-                "--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films."
-            ),
-            click.option("--seed", default=0, show_default=True, help="The seed of everything that draws."),
-            click.option("--jobs", type=int, help="Chapters at a time; two if not given, one for the paper's profile."),
-            click.option("--timeout", type=click.IntRange(min=1), help="Seconds that one cell may take."),
-            click.option("--force", is_flag=True, help="Execute also what has not changed."),
-        ]
-    ):
-        command = option(command)
-    return command
-
-
-def _run(chapters: tuple[str, ...], **options: Any) -> None:
+def _run(chapters: tuple[str, ...], **given: Any) -> None:
     from mammolib import book
     from mammolib.experiments.profiles import check_seed
 
-    check_seed(options["seed"])
-    outcomes = book.run(chapters, say=click.echo, **options)
+    check_seed(given["seed"])
+    outcomes = book.run(chapters, say=click.echo, **given)
     failed = [o.chapter for o in outcomes if o.status == "failed"]
     if failed:
         raise ValueError(f"{len(failed)} of {len(outcomes)} chapters failed: {', '.join(failed)}")
@@ -42,9 +33,9 @@ def _run(chapters: tuple[str, ...], **options: Any) -> None:
 
 @main.command()
 @_chapter_options
-def run(chapters: tuple[str, ...], **options: Any) -> None:
+def run(chapters: tuple[str, ...], **given: Any) -> None:
     """Execute CHAPTERS, by name or number; all of the book if none is given. What has not changed is not run again."""
-    _run(chapters, **options)
+    _run(chapters, **given)
 
 
 @main.command()
@@ -62,11 +53,11 @@ def build(executed: Path | None, public: bool, epub: bool) -> None:
 
 @main.command()
 @_chapter_options
-def book(chapters: tuple[str, ...], **options: Any) -> None:
+def book(chapters: tuple[str, ...], **given: Any) -> None:
     """Execute chapters and make the pages: run and build in one. First pages appear after the first chapters."""
     from mammolib import book as room
 
-    _run(chapters, early=lambda: room.build_early(say=click.echo), **options)
+    _run(chapters, early=lambda: room.build_early(say=click.echo), **given)
     room.build(say=click.echo)
 
 

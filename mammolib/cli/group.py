@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,13 @@ EXPECTED = (ValueError, OSError, RuntimeError, ImportError)
 """What bad input, a full disk or a missing package raise: their own words are the message."""
 
 FOLDER = click.Path(path_type=Path)
+PROFILE = click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper.")
+DATA = click.option("--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films.")
+
+
+def options(*given: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command options, in the order of its help."""
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(given), command)
 
 
 class _OneLine(click.Group):

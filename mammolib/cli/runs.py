@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .group import FOLDER, main
+from .group import DATA, FOLDER, PROFILE, main, options
+
+if TYPE_CHECKING:
+    from mammolib import mias
+    from mammolib.experiments import jobs
 
 
-def _run_options(command: Any) -> Any:
-    """Give a command the options that say which runs are meant."""
-    for option in reversed(
-        [
-            click.argument("names", nargs=-1, required=True),
-            click.option("--profile", default="quick", show_default=True, help="How much is asked: quick or paper."),
-            click.option(
-                "--data", default="phantom", show_default=True, help="phantom, mini-MIAS, or a folder of films."
-            ),
-            click.option("--seed", type=int, help="The seed of the split, the cuts and the training; 0 if not given."),
-            click.option("--seeds", help="Several seeds, such as 0-9 or 0,3,5: each name is run with each."),
-            click.option("--split", help="image (if not given), woman; A to E: lesion-order; classifiers: folds."),
-            click.option("--splits", help="Several splits, such as image,woman: each name is run by each."),
-            click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given."),
-            click.option("--updates", type=int, help="A to E: about how many; the profile's if not given."),
-            click.option(
-                "--variant",
-                help="A to E: the paper's settings (stated), or those that train from random weights (trains); "
-                "if not given, trains in the quick profile and stated in the paper's.",
-            ),
-            click.option(
-                "--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion."
-            ),
-            click.option(
-                "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
-            ),
-            click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab."),
-            click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given."),
-            click.option("--budget", type=click.FloatRange(min=0), help="Seconds after which all has stopped."),
-        ]
-    ):
-        command = option(command)
-    return command
+_run_options = options(
+    click.argument("names", nargs=-1, required=True),
+    PROFILE,
+    DATA,
+    click.option("--seed", type=int, help="The seed of the split, the cuts and the training; 0 if not given."),
+    click.option("--seeds", help="Several seeds, such as 0-9 or 0,3,5: each name is run with each."),
+    click.option("--split", help="image (if not given), woman; A to E: lesion-order; classifiers: folds."),
+    click.option("--splits", help="Several splits, such as image,woman: each name is run by each."),
+    click.option("--width", type=float, help="Factor on the network's filters; the profile's if not given."),
+    click.option("--updates", type=int, help="A to E: about how many; the profile's if not given."),
+    click.option(
+        "--variant",
+        help="A to E: the paper's settings (stated), or those that train from random weights (trains); "
+        "if not given, trains in the quick profile and stated in the paper's.",
+    ),
+    click.option("--reading", help="Classifiers: a patch is labelled by its film, or by whether it shows the lesion."),
+    click.option(
+        "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
+    ),
+    click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab."),
+    click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given."),
+    click.option("--budget", type=click.FloatRange(min=0), help="Seconds after which all has stopped."),
+)
 
 
 def _jobs(
@@ -56,8 +54,8 @@ def _jobs(
     splits: str | None,
     pairs: tuple[str, ...],
     out: Path | None,
-    **options: Any,
-) -> list[Any]:
+    **given: Any,
+) -> list[jobs.Job]:
     """Return a job for each name, split and seed; what cannot be is refused before films are read or made."""
     from mammolib import results
     from mammolib.book import session
@@ -70,33 +68,30 @@ def _jobs(
         if not equals or not key.isidentifier():
             raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
         changes[key] = _value(value)
-    for one, several, name in ((seed, seeds, "seed"), (split, splits, "split")):
+    for one, several, option in ((seed, seeds, "seed"), (split, splits, "split")):
         if one is not None and several is not None:
-            raise ValueError(f"{name}s: give --{name} or --{name}s, not both; got {one!r} and {several!r}")
+            raise ValueError(f"{option}s: give --{option} or --{option}s, not both; got {one!r} and {several!r}")
     store = (results.run_store() if out is None else out).absolute()
     from mammolib.experiments import jobs, named  # Keras comes with it, so not before the options are read
 
-    asked = {"profile": size, "store": store, "changes": changes if pairs else None, **options}
-    each = [
+    asked = {"profile": size, "store": store, "changes": changes if pairs else None, **given}
+    each: list[dict[str, Any]] = [
         {**asked, "seed": s, "split": p}
         for p in (splits.split(",") if splits is not None else [split])
         for s in (jobs.numbers(seeds) if seeds is not None else [seed])
     ]
-    for one in names:  # before another run takes its time
-        for given in each:
-            with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
-                named.check(one, **given)
-    opened: dict[int, tuple[Any, dict[str, Any]]] = {}
-    for given in each:
-        key = (given["seed"] or 0) if data == session.PHANTOM else 0  # phantoms are drawn by the seed
-        if key not in opened:
-            films, digest, name = session.open_data(size, given["seed"] or 0, data)
-            opened[key] = films, {"name": name, "digest": digest, "films": len(films)}
-        given["seed_of_data"] = key
+    for name, run in itertools.product(names, each):  # before another run takes its time
+        with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
+            named.check(name, **run)
+
+    @functools.cache
+    def opened(seed: int) -> tuple[list[mias.Film], dict[str, Any]]:
+        films, digest, about = session.open_data(size, seed, data)
+        return films, {"name": about, "digest": digest, "films": len(films)}
+
+    drawn = data == session.PHANTOM  # phantoms are drawn by the seed
     return [
-        jobs.Job(one, *opened[given["seed_of_data"]], {k: v for k, v in given.items() if k != "seed_of_data"})
-        for one in names
-        for given in each
+        jobs.Job(name, *opened((run["seed"] or 0) if drawn else 0), run) for name, run in itertools.product(names, each)
     ]
 
 
@@ -111,7 +106,7 @@ def experiment(
     budget: float | None,
     workers: int | None,
     engine: str | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Run NAMES and record them; what is recorded already is not run again.
 
@@ -125,12 +120,13 @@ def experiment(
     from time import time
 
     began = time()
-    asked = _jobs(names, **options)
+    asked = _jobs(names, **given)
     from mammolib.experiments import jobs
     from mammolib.training import Execution
 
-    kept = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
-    execution = Execution(**kept, deadline=None if budget is None else began + budget)
+    execution = Execution(deadline=None if budget is None else began + budget)
+    if checkpoint is not None:
+        execution = dataclasses.replace(execution, checkpoint_every=checkpoint, checkpoint_unit="update")
     ended = []
     for done in jobs.run(asked, execution, workers, engine, click.echo):
         ended.append(done)
@@ -140,20 +136,20 @@ def experiment(
             n, of = len(ended), len(asked)
             left = (time() - began) / n * (of - n)
             click.echo(line if of == 1 else f"{line}\n{n} of {of} runs, about {left / 60:.0f} min left")
-    failed, cut = [d for d in ended if d.error is not None], [d for d in ended if d.left]
+    failed, cut = [(d.job, d.error) for d in ended if d.error is not None], [d for d in ended if d.left]
     if len(asked) == len(failed) == 1:
-        raise failed[0].error
+        raise failed[0][1]
     for done in cut:
         click.echo(f"left for another call: {done.job}, {done.left}")
-    for done in failed:
-        click.echo(f"mammolib: {done.job}: {' '.join(str(done.error).split())}", err=True)
+    for job, error in failed:
+        click.echo(f"mammolib: {job}: {' '.join(str(error).split())}", err=True)
     raise SystemExit(1 if failed else 75 if cut else 0)
 
 
 @main.command()
 @_run_options
 @click.option("--rate", type=float, help="Images a second of every training; measured here if not given.")
-def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **options: Any) -> None:
+def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **given: Any) -> None:
     """Say in which order NAMES are best run, the shortest first, and when each ends; nothing is run.
 
     What is recorded costs nothing. Seconds are those of training; tests and the start of the program come on top.
@@ -165,7 +161,7 @@ def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **opt
     if rate is not None and not rate > 0:
         raise ValueError(f"rate: must be positive, got {rate!r}")
     rows = [("run", "updates x batch", "images", "seconds", "ends at")]
-    planned = jobs.plan(_jobs(names, **options), rate)
+    planned = jobs.plan(_jobs(names, **given), rate)
     for row in planned:
         line, said = row.outline, "recorded" if row.outline.recorded else f"{row.seconds:.0f}"
         size = (f"{line.updates} x {line.batch}", f"{line.images}") if line.images else ("no training", "0")
@@ -175,7 +171,7 @@ def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **opt
         click.echo(f"{sum(row.end <= budget for row in planned)} of {len(planned)} end within {budget:g} s")
 
 
-def _said(metrics: dict[str, Any]) -> list[str]:
+def _said(metrics: Mapping[str, Any]) -> list[str]:
     """Return a run's headline numbers, in words."""
     heads = ("map", "test_accuracy", "auc", "froc_score")
     found = {k: v["value"] for k, v in metrics.items() if k.startswith(heads) and v["value"] is not None}

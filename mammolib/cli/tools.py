@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def benchmark(
         record = room.score(read, films, source=str(predictions[0]), name=name)
         heading, tables = report.heading(record), report.tables(record)
     else:
-        record = room.compare(*read, films, sources=tuple(map(str, predictions)))
+        (one, other), (first, second) = read, map(str, predictions)
+        record = room.compare(one, other, films, sources=(first, second))
         heading, tables = report.heading_compared(record), report.tables_compared(record)
     click.echo("\n\n".join([heading, *map(_table, tables)]))
     if out is not None:
@@ -154,7 +156,7 @@ def benchmark(
         froc(record).savefig(figure, metadata={"Date": None} if figure.suffix == ".svg" else None)
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rows = [rows[0], tuple("-" * w for w in widths), *rows[1:]]
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [rows[0], ["-" * w for w in widths], *rows[1:]]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in rows)
