@@ -37,7 +37,7 @@ def _run_options(command: Any) -> Any:
             click.option(
                 "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
             ),
-            click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab."),
+            click.option("--of", help="E, -films and -inside: the run that is meant, such as A-0123456789ab."),
             click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given."),
             click.option("--budget", type=click.FloatRange(min=0), help="Seconds after which all has stopped."),
         ]
@@ -117,7 +117,8 @@ def experiment(
 
     NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
     vgg16; the baselines lookup, loss-levels and leak; A-films, E-after-films and so on: the network of such a run on
-    whole films; and benchmark-laplacian, benchmark-features and so on: a detector of whole films on the benchmark.
+    whole films; A-inside and so on: how many of its outputs are above zero; and benchmark-laplacian, benchmark-features
+    and so on: a detector of whole films on the benchmark.
 
     The exit status is 1 if a run failed (the others are made all the same), and 75 if --budget left some for another
     call of the same command.
