@@ -15,7 +15,6 @@ from mammolib.analysis.stability import (
     ladder,
     ladder_table,
     layers,
-    outputs_above_zero,
     precisions,
     titled,
 )
@@ -114,14 +113,3 @@ def test_the_first_step_beside_the_weights_by_hand():
     for unknown in (stepped(), stepped("Adam", a=1.0)):
         with pytest.raises(ValueError, match="needs SGD and gradient norms by layer"):
             first_steps(unknown, network)
-
-
-def test_outputs_above_zero_by_hand():
-    """Weights 1 and -1 on grey levels of 5: one filter of two is above zero; behind a bias of -9 nothing is."""
-    x = keras.Input((4, 4, 1))
-    half = keras.layers.Conv2D(2, 1, activation="relu", name="half")(x)
-    network = keras.Model(x, keras.layers.Conv2D(1, 1, activation="relu", name="dead")(half))
-    network.set_weights(
-        [np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.zeros(2), np.ones((1, 1, 2, 1)), np.array([-9.0])]
-    )
-    assert outputs_above_zero(network, np.full((3, 4, 4, 1), 5.0)) == {"half": 0.5, "dead": 0.0}

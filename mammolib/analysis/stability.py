@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from mammolib.analysis.curves import in_words
 from mammolib.results import Record, key_but, own_changes
@@ -183,19 +182,3 @@ def _changed(record: Record) -> dict[str, Any]:
 def _value(record: Record, name: str) -> float:
     held: Any = record.metrics.get(name, {}).get("value")
     return np.nan if held is None else float(held)
-
-
-def outputs_above_zero(network: keras.Model, images: NDArray) -> dict[str, float]:
-    """Return the share of outputs above zero for each layer that ends in a ReLU, from the input to the output.
-
-    About half is what random weights give. A filter whose outputs are 0 on every image gets no gradient any more: it is
-    dead, and what lies behind it sees nothing.
-
-    Args:
-        network: such as SSD256.
-        images: (N, H, W) grey levels 0 to 255.
-    """
-    layers = [layer for layer in network.layers if getattr(layer, "activation", None) is keras.activations.relu]
-    outputs = keras.Model(network.inputs, [layer.output for layer in layers])(images, training=False)
-    shares = [float(np.mean(keras.ops.convert_to_numpy(y) > 0)) for y in outputs]
-    return {layer.name: share for layer, share in zip(layers, shares, strict=True)}

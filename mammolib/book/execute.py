@@ -27,7 +27,7 @@ import mammolib
 from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.project import chapters
-from mammolib.book.session import MINI_MIAS, PHANTOM, check_seed, open_data
+from mammolib.book.session import MINI_MIAS, PHANTOM, open_data
 from mammolib.experiments import profiles
 
 TIMEOUT = {"quick": 900}
@@ -115,7 +115,8 @@ def run(
     root = results.root(root)
     source = source or root / "_build" / "source"
     names = chapters(root, asked)
-    kind, seed = profiles.profile(profile), check_seed(seed)
+    kind = profiles.profile(profile)
+    profiles.check_seed(seed)
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs: must be 1 or more, got {jobs}")
     if data not in (PHANTOM, MINI_MIAS):
@@ -248,15 +249,14 @@ def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outco
                 )  # fmt: skip
                 alive[process.pid] = process
                 position = positions.pop(0)
-            try:
-                last = _follow(process, name, position)
-                process.wait()
-            finally:
-                with lock:
-                    del alive[process.pid]
-                    positions.insert(0, position)
-                for pipe in (process.stdin, process.stdout):
-                    pipe.close()
+            with process:  # which closes its pipes
+                try:
+                    last = _follow(process, name, position)
+                    process.wait()
+                finally:
+                    with lock:
+                        del alive[process.pid]
+                        positions.insert(0, position)
         if process.returncode == 0 and "seconds" in last:
             return Outcome(name, "executed", Path(job["target"]), None, last["seconds"], last["memory"])
         return Outcome(name, "failed", error=last.get("error", f"its process ended ({process.returncode}); see {log}"))
@@ -269,7 +269,8 @@ def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outco
             stopping.set()
             left = list(alive.values())
             for process in left:
-                process.stdin.close()
+                if process.stdin:
+                    process.stdin.close()
         for process in left:
             try:
                 process.wait(PATIENCE)
@@ -284,7 +285,7 @@ def _follow(process: subprocess.Popen[bytes], name: str, position: int) -> dict[
 
     last: dict[str, Any] = {}
     with tqdm(desc=name, unit="cell", leave=False, position=position, disable=None) as bar:
-        for line in process.stdout:
+        for line in process.stdout or ():
             last = json.loads(line)
             if "cell" in last:
                 bar.total, bar.n = last["of"], last["cell"]

@@ -209,7 +209,7 @@ def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLi
             "see `jupyter kernelspec list`"
         )
     profile = profile if isinstance(profile, Profile) else profiles.profile(profile)
-    seed = check_seed(seed)
+    profiles.check_seed(seed)
     films, digest, name = open_data(profile, seed, data)
     print(_versions())
     print(
@@ -217,17 +217,6 @@ def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLi
         f"profile {profile.name}, seed {seed}"
     )
     return Run(profile, seed, films, digest, name, results.run_store(), results.recorded())
-
-
-def check_seed(seed: int) -> int:
-    """Return the seed.
-
-    Raises:
-        ValueError: it is not an integer from 0 to 2**32 - 1.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed: {seed!r} is not an integer from 0 to {2**32 - 1}")
-    return seed
 
 
 def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tuple[list[mias.Film], str, str]:

@@ -90,7 +90,7 @@ def above_zero(shares: Mapping[str, Mapping[str, float]]) -> Figure:
     """Draw which share of each layer's outputs is above zero; at 0 the layer is dead.
 
     Args:
-        shares: run -> layer -> share, see `analysis.stability.outputs_above_zero`; the layers of the first run, from
+        shares: run -> layer -> share, see `training.outputs_above_zero`; the layers of the first run, from
             the input to the output.
     """
     fig, ax = _dots(shares)
