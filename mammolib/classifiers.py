@@ -24,12 +24,7 @@ PAPER_LAYERS = 4
 """The paper trained "only the first 4 convolutional layers and the fully connected layer" (section 4.1)."""
 
 
-def vgg16(
-    classes: int = 2,
-    width: float = 1.0,
-    input_shape: Sequence[int] = (128, 128, 1),
-    dropout: float = 0.0,
-) -> keras.Model:
+def vgg16(classes: int = 2, width: float = 1.0, input_shape: Sequence[int] = (128, 128, 1)) -> keras.Model:
     """Return VGG16 for greyscale patches: five blocks of convolutions, each closed by a maximum, then dense layers.
 
     "Two fully-connected layer are concatenated with the convolutional blocks for classification", and the network has
@@ -42,7 +37,6 @@ def vgg16(
         classes: 2 (normal, abnormal) or 3 (normal, benign, malignant).
         width: factor on filters and units, for small machines.
         input_shape: (rows, columns, channels); rows and columns are halved five times.
-        dropout: share of units dropped after each of the two dense layers while training.
 
     Returns:
         A model from (B, rows, columns, channels) grey levels to (B, classes) shares that add up to 1.
@@ -62,16 +56,11 @@ def vgg16(
     x = layers.Flatten(name="flatten")(x)
     for d, n in enumerate(VGG16_DENSE, start=1):
         x = layers.Dense(_wide(n, width), name=f"fc{d}", **_RELU)(x)
-        if dropout:
-            x = layers.Dropout(dropout, name=f"dropout{d}")(x)
     return keras.Model(inputs, _answer(x, classes), name="vgg16")
 
 
 def cnni_bcc(
-    classes: int = 3,
-    layers_used: str = "full",
-    width: float = 1.0,
-    input_shape: Sequence[int] = (128, 128, 1),
+    classes: int = 3, layers_used: str = "full", width: float = 1.0, input_shape: Sequence[int] = (128, 128, 1)
 ) -> keras.Model:
     """Return CNNI-BCC: depthwise separable convolutions, one average pooling, one dense layer.
 

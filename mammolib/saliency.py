@@ -28,9 +28,7 @@ Its last map has half the patch's side, and three convolutions of 3 x 3 at that 
 what lies outside of the patch four places inwards: 8 pixels."""
 
 
-def class_activation_maps(
-    model: keras.Model, images: NDArray, label: ArrayLike, batch: int = 32
-) -> NDArray[np.floating]:
+def class_activation_maps(model: keras.Model, images: NDArray, label: ArrayLike) -> NDArray[np.floating]:
     """Return how much each place speaks for a class (Zhou et al. 2016), for a network ending average, dense, softmax.
 
     Such a network averages its last maps and weighs the averages. Weighing may come first just as well: the weighted
@@ -41,7 +39,6 @@ def class_activation_maps(
             `classifiers.cnni_bcc`.
         images: (N, H, W) grey levels.
         label: the class, or (N,) one for each image.
-        batch: images at a time.
 
     Returns:
         (N, H, W): the map, enlarged to the images by repeating its cells.
@@ -54,7 +51,7 @@ def class_activation_maps(
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     if len(average) != 1 or len(dense) != 1:
         raise ValueError(f"model: {model.name!r} does not end in one global average pooling and one dense layer")
-    features = keras.Model(model.inputs, average[0].input).predict(images[..., None], batch_size=batch, verbose=0)
+    features = keras.Model(model.inputs, average[0].input).predict(images[..., None], verbose=0)
     weights, bias = (keras.ops.convert_to_numpy(w) for w in (dense[0].kernel, dense[0].bias))
     label = np.broadcast_to(np.asarray(label), len(images))
     maps = np.einsum("nhwc,cn->nhw", features.astype(float), weights[:, label]) + bias[label][:, None, None]
@@ -62,7 +59,7 @@ def class_activation_maps(
 
 
 def occlusion_maps(
-    model: keras.Model, images: NDArray, label: ArrayLike, size: int = 32, stride: int = 16, batch: int = 64
+    model: keras.Model, images: NDArray, label: ArrayLike, size: int = 32, stride: int = 16
 ) -> NDArray[np.floating]:
     """Return by how much the probability of a class falls when a square of the image is covered.
 
@@ -73,7 +70,6 @@ def occlusion_maps(
         images: (N, H, W) grey levels.
         label: the class, or (N,) one for each image.
         size, stride: side of the square, and distance between two squares, in pixels.
-        batch: images at a time.
 
     Returns:
         (N, H, W): the mean fall; positive where covering hurts.
@@ -93,7 +89,7 @@ def occlusion_maps(
         places = [(r, c) for r in rows for c in columns]
         for k, (r, c) in enumerate(places, start=1):
             covered[k, r : r + size, c : c + size] = image.mean()
-        answer = model.predict(covered[..., None], batch_size=batch, verbose=0)[:, label[n]]
+        answer = model.predict(covered[..., None], batch_size=64, verbose=0)[:, label[n]]
         times = np.zeros((height, width))
         for (r, c), fall in zip(places, answer[0] - answer[1:], strict=True):
             maps[n, r : r + size, c : c + size] += fall

@@ -354,14 +354,14 @@ small_boxes = st.tuples(corner, corner, st.integers(1, 16), st.integers(1, 16)).
 )
 
 
-@given(st.lists(small_boxes, min_size=1, max_size=8), st.integers(1, 3), st.sampled_from([0.3, 0.5, 0.75]))
+@given(st.lists(small_boxes, min_size=1, max_size=8), st.integers(1, 3))
 @settings(max_examples=60)
-def test_the_best_sizes_are_the_best_of_all(boxes: list[list[int]], k: int, iou: float):
-    sizes, recall = centre.best_sizes(boxes, k, size=16, iou=iou)
-    hits = centre.centre_hits(boxes, np.arange(1, 17), 16, iou)
+def test_the_best_sizes_are_the_best_of_all(boxes: list[list[int]], k: int):
+    sizes, recall = centre.best_sizes(boxes, k, size=16)
+    hits = centre.centre_hits(boxes, np.arange(1, 17), 16)
     best = max(hits[list(chosen)].any(axis=0).mean() for chosen in itertools.combinations(range(16), k))
     assert recall == pytest.approx(best)
-    assert centre.centre_prior(boxes, sizes, 16, iou) == pytest.approx(best)
+    assert centre.centre_prior(boxes, sizes, 16) == pytest.approx(best)
     assert len(sizes) == k and list(sizes) == sorted(set(sizes))
 
 

@@ -114,7 +114,6 @@ def test_the_best_detection_is_right_in_class_place_and_confidence():
     rows = [(image, *row) for image in (6, 0, 4, 3, 2, 1) for row in found[image]]
     detections = Detections(*(np.array([r[k] for r in rows]) for k in range(4)))
     assert best_is_right(detections, truths).tolist() == [True, False, True, False, False, False, True]
-    assert best_is_right(detections, truths, confidence=0.4)[4]
     assert not best_is_right(Detections(), truths).any()
     assert best_is_right(detections, Truths([], [], [], 7)).shape == (0,)
 

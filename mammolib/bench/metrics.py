@@ -115,9 +115,7 @@ def _replicates(_: str | None) -> str:
 BENCHMARKS = [
     Benchmark("mAP, the paper's definition, 116 images, 2,320 detections", "at most 10 ms", _paper_sized),
     Benchmark(
-        "COCO mAP, 116 images, 2,320 detections",
-        "as fast as pycocotools",
-        lambda _: _beside_pycocotools(2, 116, 20, 1),
+        "COCO mAP, 116 images, 2,320 detections", "as fast as pycocotools", lambda _: _beside_pycocotools(2, 116, 20, 1)
     ),
     Benchmark(
         "COCO mAP, 2,000 images, 160,000 detections, 2 classes",

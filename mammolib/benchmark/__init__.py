@@ -16,15 +16,5 @@ from .predictions import document, example, read, text, write
 from .scoring import score
 
 __all__ = [
-    "POINTS",
-    "RULES",
-    "compare",
-    "document",
-    "example",
-    "folds",
-    "folds_digest",
-    "read",
-    "score",
-    "text",
-    "write",
-]
+    "POINTS", "RULES", "compare", "document", "example", "folds", "folds_digest", "read", "score", "text", "write",
+]  # fmt: skip

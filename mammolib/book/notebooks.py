@@ -59,8 +59,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 def update(path: Path, content: str | bytes) -> bool:
     """Write a file if that changes it, so that Sphinx, which goes by dates, reads only what is new; says whether."""
-    content = content.encode("utf-8") if isinstance(content, str) else content
-    if path.is_file() and path.read_bytes() == content:
+    if path.is_file() and path.read_bytes() == (content.encode("utf-8") if isinstance(content, str) else content):
         return False
     write(path, content)
     return True

@@ -52,38 +52,21 @@ class Run:
         return {"name": self.data_name, "digest": self.digest, "films": len(self.films)}
 
     def record(
-        self,
-        name: str,
-        metrics: Mapping[str, Any],
-        settings: Mapping[str, Any] | None = None,
-        history: Mapping[str, Any] | None = None,
-        split: str = "none",
-        outputs: Mapping[str, Any] | None = None,
-        outcome: str = "finished",
+        self, name: str, metrics: Mapping[str, Any], settings: Mapping[str, Any] | None = None
     ) -> results.Record:
         """Make the record of what this chapter just ran, save it in the run store, and return it.
 
         Args:
             name: which run of the book this is.
-            metrics, history, split, outputs, outcome: as in `results.Record`.
+            metrics: as in `results.Record`.
             settings: what was asked for beside the profile, which is added.
 
         Raises:
             ValueError: a field is not what a record holds; the line names it.
             OSError: the run store cannot be written to.
         """
-        record = results.Record(
-            name=name,
-            settings={"profile": self.profile.name, **(settings or {})},
-            data=self.data,
-            seed=self.seed,
-            split=split,
-            metrics=metrics,
-            history=history or {},
-            outcome=outcome,
-            outputs=outputs or {},
-            machine=results.machine(),
-        )
+        asked = {"profile": self.profile.name, **(settings or {})}
+        record = results.Record(name, asked, self.data, self.seed, metrics=metrics, machine=results.machine())
         results.save(record, self.store, replace=True)
         return record
 
@@ -133,8 +116,8 @@ class Run:
         """
         import pandas as pd
 
-        rows = [{"metric": metric_words(n)} | {c: _shown(r, n) for c, r in records.items()} for n in names]
-        return pd.DataFrame(rows).set_index("metric").rename_axis(None)
+        shown = {c: [number_words(r.metrics.get(n) if r else None) for n in names] for c, r in records.items()}
+        return pd.DataFrame(shown, index=[metric_words(n) for n in names])
 
     def recorded_table(self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any) -> Any:
         """Sum up the committed runs of an experiment: a column for each series of runs that differ in their seed only.
@@ -164,8 +147,8 @@ class Run:
             for group, own in zip(groups, words, strict=True):
                 own = "" if len(first) == 1 else ", " + (own if words.count(own) == 1 else group[0].hash)
                 columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
-        rows = [{"metric": metric_words(n)} | {h: _spread(g, n) for h, g in columns.items()} for n in names]
-        return pd.DataFrame(rows).set_index("metric").rename_axis(None)
+        spread = {head: [_spread(group, n) for n in names] for head, group in columns.items()}
+        return pd.DataFrame(spread, index=[metric_words(n) for n in names])
 
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
@@ -271,8 +254,3 @@ def _spread(records: Sequence[results.Record], name: str) -> str:
     """Return the mean of a metric over some runs, with the lowest and the highest where there are several."""
     held = [r.metrics[name]["value"] for r in records if name in r.metrics]
     return seeds_words([value for value in held if value is not None])
-
-
-def _shown(record: results.Record | None, name: str) -> str:
-    """Return a metric as a reader sees it; a dash where there is no run, or no such number."""
-    return number_words(record.metrics.get(name) if record else None)

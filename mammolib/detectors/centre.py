@@ -7,15 +7,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammolib import geometry
 
+IOU = 0.5
 
-def centre_hits(boxes: ArrayLike, sizes: ArrayLike, size: int = 256, iou: float = 0.5) -> NDArray[np.bool_]:
-    """Say which boxes a square fixed at the centre of the crop hits.
+
+def centre_hits(boxes: ArrayLike, sizes: ArrayLike, size: int = 256) -> NDArray[np.bool_]:
+    """Say which boxes a square fixed at the centre of the crop hits: those it overlaps by an IoU of `IOU`.
 
     Args:
         boxes: (N, 4) `xyxy` boxes in pixels of the crop.
         sizes: (K,) sides of the squares in pixels.
         size: side of the crop in pixels.
-        iou: a hit has at least this intersection over union.
 
     Returns:
         (K, N) bool.
@@ -24,10 +25,10 @@ def centre_hits(boxes: ArrayLike, sizes: ArrayLike, size: int = 256, iou: float 
     bad = np.flatnonzero(~(half > 0))
     if len(bad):
         raise ValueError(f"sizes, entry {bad[0]}: must be positive, got {2 * half[bad[0]]:g}")
-    return geometry.iou(geometry.circle_to_box(size / 2, size / 2, half), boxes) >= iou
+    return geometry.iou(geometry.circle_to_box(size / 2, size / 2, half), boxes) >= IOU
 
 
-def centre_prior(boxes: ArrayLike, sizes: ArrayLike, size: int = 256, iou: float = 0.5) -> float:
+def centre_prior(boxes: ArrayLike, sizes: ArrayLike, size: int = 256) -> float:
     """Return the share of boxes hit by at least one of the squares: the recall of a detector that never looks.
 
     Args and errors as for `centre_hits`.
@@ -36,10 +37,10 @@ def centre_prior(boxes: ArrayLike, sizes: ArrayLike, size: int = 256, iou: float
         >>> centre_prior([[78, 78, 178, 178], [118, 118, 138, 138]], sizes=[80])
         0.5
     """
-    return float(centre_hits(boxes, sizes, size, iou).any(axis=0).mean())
+    return float(centre_hits(boxes, sizes, size).any(axis=0).mean())
 
 
-def best_sizes(boxes: ArrayLike, k: int, size: int = 256, iou: float = 0.5) -> tuple[tuple[int, ...], float]:
+def best_sizes(boxes: ArrayLike, k: int, size: int = 256) -> tuple[tuple[int, ...], float]:
     """Find the `k` whole-numbered sides, 1 to `size`, whose squares at the centre hit most boxes.
 
     The sides that hit a given box follow one another without a gap: a hit means (1 + iou) x overlap >= iou x (side^2 +
@@ -51,7 +52,7 @@ def best_sizes(boxes: ArrayLike, k: int, size: int = 256, iou: float = 0.5) -> t
     """
     if not 1 <= k <= size:
         raise ValueError(f"k: must be 1 to {size}, got {k}")
-    hits = centre_hits(boxes, np.arange(1, size + 1), size, iou)
+    hits = centre_hits(boxes, np.arange(1, size + 1), size)
     new = hits.astype(int) @ (~hits.T).astype(int)  # [side, previous side]: hit by the one and not by the other
     new[np.triu_indices(size)] = -1  # sides ascend
     total, previous = hits.sum(axis=1), []

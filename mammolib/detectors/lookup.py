@@ -62,13 +62,12 @@ class Lookup:
     detections: Detections
 
 
-def lookup(crops: Crops, split: Split, bins: int = BINS) -> Lookup:
+def lookup(crops: Crops, split: Split) -> Lookup:
     """Answer for each test crop with the class and the size of the training crop whose histogram is nearest.
 
     Args:
         crops: crops centred on one lesion each; the answer is a box in the middle, of the neighbour's side.
         split: which crops train and which test.
-        bins: of the histograms.
 
     Raises:
         ValueError: a crop does not hold exactly one lesion.
@@ -76,7 +75,7 @@ def lookup(crops: Crops, split: Split, bins: int = BINS) -> Lookup:
     if not np.array_equal(np.sort(crops.truths.image), np.arange(len(crops))):
         raise ValueError("crops: each must hold exactly one lesion")
     train, test = crops.take(split.training), crops.take(split.test)
-    row, distance = nearest(histograms(train.images, bins), histograms(test.images, bins))
+    row, distance = nearest(histograms(train.images), histograms(test.images))
     label = train.strata[row]
     of_image = np.argsort(train.truths.image)
     box = train.truths.box[of_image][row]
@@ -93,7 +92,7 @@ def lookup(crops: Crops, split: Split, bins: int = BINS) -> Lookup:
     )
 
 
-def repeat(crops: Crops, splits: Sequence[Split], bins: int = BINS) -> NDArray[np.floating]:
+def repeat(crops: Crops, splits: Sequence[Split]) -> NDArray[np.floating]:
     """Return (len(splits), 3): accuracy, mAP and the larger class's share, for one split after the other."""
-    results = [lookup(crops, split, bins) for split in splits]
+    results = [lookup(crops, split) for split in splits]
     return np.array([(r.accuracy, r.mean_ap, r.majority) for r in results])

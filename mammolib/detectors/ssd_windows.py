@@ -45,10 +45,7 @@ class Windows:
         both = training.Samples(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("images", "targets")))
         steps = -(-len(both.images) // BATCH)
         settings = training.Settings(
-            epochs=max(1, round(self.updates / steps)),
-            batch=BATCH,
-            optimizer="adam",
-            precision="mixed_bfloat16",
+            epochs=max(1, round(self.updates / steps)), batch=BATCH, optimizer="adam", precision="mixed_bfloat16"
         )
         fitted = training.train(
             lambda: ssd.ssd256(width=WIDTH, divide_by=64),

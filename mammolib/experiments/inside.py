@@ -16,11 +16,7 @@ CROPS = 64
 
 
 def run_inside(
-    of: results.Record,
-    films: Sequence[mias.Film],
-    *,
-    store: str | Path,
-    data: Mapping[str, Any] | None = None,
+    of: results.Record, films: Sequence[mias.Film], *, store: str | Path, data: Mapping[str, Any] | None = None
 ) -> results.Record:
     """Show crops to a run's network and record what happens within it, or load that record.
 

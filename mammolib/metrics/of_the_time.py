@@ -31,9 +31,9 @@ def mixed_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     return shared / (size_a + size_b - shared)
 
 
-def match(detections: Detections, truths: Truths, iou: float = 0.5) -> Matches:
-    """Judge detections by the rule "voc" with `mixed_iou`, one at a time; arguments as in `matching.match`."""
-    matches = matching.match(detections, truths, iou)
+def match(detections: Detections, truths: Truths) -> Matches:
+    """Judge detections by the rule "voc" with a `mixed_iou` of 0.5, one at a time; arguments as in `matching.match`."""
+    matches = matching.match(detections, truths, 0.5)
     outcome, found = np.full(len(matches), FALSE, np.int8), np.full(len(matches), -1)
     taken = np.zeros(len(truths), bool)
     for place, row in enumerate(matches.row):
@@ -42,7 +42,7 @@ def match(detections: Detections, truths: Truths, iou: float = 0.5) -> Matches:
             continue
         overlap = mixed_iou(detections.box[row : row + 1], truths.box[there])[0]
         best = there[overlap.argmax()]
-        if overlap.max() < iou:
+        if overlap.max() < 0.5:
             continue
         if truths.difficult[best]:
             outcome[place] = NEUTRAL

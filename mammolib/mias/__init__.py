@@ -4,24 +4,8 @@
 packs a part of them for another machine.
 """
 
-from mammolib.mias.audits import (
-    PAPER_KEPT,
-    audit,
-    dark_boxes,
-    dark_share,
-    origin_check,
-)
-from mammolib.mias.checks import (
-    DIGESTS,
-    LICENCE,
-    VARIABLE,
-    Problem,
-    check,
-    default_folder,
-    digest,
-    find,
-    manifest,
-)
+from mammolib.mias.audits import PAPER_KEPT, audit, dark_boxes, dark_share, origin_check
+from mammolib.mias.checks import DIGESTS, LICENCE, VARIABLE, Problem, check, default_folder, digest, find, manifest
 from mammolib.mias.download import CITATION, NOTICE, URL, fetch
 from mammolib.mias.films import (
     CROP,
@@ -42,39 +26,8 @@ from mammolib.mias.films import (
 from mammolib.mias.packing import PARTS, pack, part_of
 
 __all__ = [
-    "CITATION",
-    "CROP",
-    "DIGESTS",
-    "FORMATS",
-    "KINDS",
-    "LICENCE",
-    "NOTICE",
-    "PAPER_KEPT",
-    "PARTS",
-    "SEVERITIES",
-    "SIDE",
-    "TISSUES",
-    "URL",
-    "VARIABLE",
-    "Film",
-    "film_truths",
-    "Lesion",
-    "Problem",
-    "audit",
-    "check",
-    "dark_boxes",
-    "dark_share",
-    "default_folder",
-    "digest",
-    "fetch",
-    "find",
-    "load",
-    "manifest",
-    "origin_check",
-    "pack",
-    "part_of",
-    "read_info",
-    "read_pixels",
-    "single_lesion_films",
-    "usable_films",
-]
+    "CITATION", "CROP", "DIGESTS", "FORMATS", "KINDS", "LICENCE", "NOTICE", "PAPER_KEPT", "PARTS", "SEVERITIES", "SIDE",
+    "TISSUES", "URL", "VARIABLE", "Film", "film_truths", "Lesion", "Problem", "audit", "check", "dark_boxes",
+    "dark_share", "default_folder", "digest", "fetch", "find", "load", "manifest", "origin_check", "pack", "part_of",
+    "read_info", "read_pixels", "single_lesion_films", "usable_films",
+]  # fmt: skip

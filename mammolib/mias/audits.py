@@ -95,29 +95,26 @@ def origin_check(films: Iterable[Film]) -> float:
     return float((ious >= 0.5).mean())
 
 
-def dark_share(film: Film, lesion: Lesion, dark: int = 10) -> float:
-    """Return the share of a lesion's box, in [0, 1], whose pixels are at most `dark`.
+def dark_share(film: Film, lesion: Lesion) -> float:
+    """Return the share of a lesion's box, in [0, 1], whose pixels are at most 10.
 
     The box is cut off at the border of the film and rounded outwards to whole pixels.
     """
     left, top = np.floor(lesion.box[:2]).clip(0).astype(int)
     right, bottom = np.ceil(lesion.box[2:]).astype(int)
-    return float((film.pixels()[top:bottom, left:right] <= dark).mean())
+    return float((film.pixels()[top:bottom, left:right] <= 10).mean())
 
 
-def dark_boxes(films: Iterable[Film], share: float = 0.2) -> list[str]:
+def dark_boxes(films: Iterable[Film]) -> list[str]:
     """Return the references of films with a suspicious annotation: a located lesion whose box holds much background.
 
-    The default is the background rule that the paper has for patches (section 2), applied to the boxes: more than 20 %
+    The limit is the background rule that the paper has for patches (section 2), applied to the boxes: more than 20 %
     of the pixels at 10 or below. It finds five films of mini-MIAS; of these, one box is more than half dark.
 
     Args:
         films: as `load` returns them; their pixels are read.
-        share: a box is suspicious if more than this share of its pixels is dark.
     """
-    return _references(
-        film for film in films for lesion in film.lesions if lesion.located and dark_share(film, lesion) > share
-    )
+    return _references(film for film in films for one in film.lesions if one.located and dark_share(film, one) > 0.2)
 
 
 def _references(films: Iterable[Film]) -> list[str]:

@@ -9,25 +9,9 @@ centre are passed over here; so a patch shows one lesion at most.
 """
 
 from mammolib.patches.cutting import DARK, MAX_DARK, crop, dark_fraction, grid, grid_origins, survivors
-from mammolib.patches.sets import (
-    Crops,
-    Patches,
-    labelled_patches,
-    lesion_crops,
-    uniform_cuts,
-)
+from mammolib.patches.sets import Crops, Patches, labelled_patches, lesion_crops, uniform_cuts
 
 __all__ = [
-    "DARK",
-    "MAX_DARK",
-    "Crops",
-    "Patches",
-    "crop",
-    "dark_fraction",
-    "grid",
-    "grid_origins",
-    "labelled_patches",
-    "lesion_crops",
-    "survivors",
-    "uniform_cuts",
-]
+    "DARK", "MAX_DARK", "Crops", "Patches", "crop", "dark_fraction", "grid", "grid_origins", "labelled_patches",
+    "lesion_crops", "survivors", "uniform_cuts",
+]  # fmt: skip

@@ -11,16 +11,6 @@ from mammolib.phantom.plan import Card, Case, case
 from mammolib.phantom.writing import VERSION, ensure, info_rows, is_whole, write
 
 __all__ = [
-    "SIDES",
-    "VERSION",
-    "Card",
-    "Case",
-    "Mark",
-    "PhantomFilm",
-    "case",
-    "ensure",
-    "film",
-    "info_rows",
-    "is_whole",
+    "SIDES", "VERSION", "Card", "Case", "Mark", "PhantomFilm", "case", "ensure", "film", "info_rows", "is_whole",
     "write",
-]
+]  # fmt: skip

@@ -184,9 +184,9 @@ def tone(attenuation: Plane) -> Plane:
     return s
 
 
-def _curve(knots: NDArray, points: int = 24) -> NDArray[np.float64]:
+def _curve(knots: NDArray) -> NDArray[np.float64]:
     """Return a smooth line through all but the first and last knots (Catmull and Rom's spline)."""
-    t = np.linspace(0, 1, points, endpoint=False)[None, :, None]
+    t = np.linspace(0, 1, 24, endpoint=False)[None, :, None]
     a, b, c, d = (knots[i : len(knots) - 3 + i, None] for i in range(4))
     line = (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3) / 2
     return line.reshape(-1, 2)

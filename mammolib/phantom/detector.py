@@ -14,12 +14,7 @@ from mammolib.geometry import Detections, Truths, clip
 
 
 def answers(
-    truths: Truths,
-    group: ArrayLike,
-    skill: float = 2.0,
-    false_per_image: float = 1.0,
-    size: int = 256,
-    seed: int = 0,
+    truths: Truths, group: ArrayLike, skill: float = 2.0, false_per_image: float = 1.0, size: int = 256, seed: int = 0
 ) -> Detections:
     """Answer for a set of images.
 

@@ -26,9 +26,9 @@ def draw_box(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: flo
     ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=dash, lw=width, clip_on=False))
 
 
-def film(ax: Axes, shown: mias.Film, title: str = "") -> Axes:
+def film(ax: Axes, shown: mias.Film) -> Axes:
     """Draw a film with the circle and the box of each located lesion."""
-    show_pixels(ax, shown.pixels(), title or f"{shown.reference}, {shown.side} breast")
+    show_pixels(ax, shown.pixels(), f"{shown.reference}, {shown.side} breast")
     for lesion in shown.lesions:
         if lesion.located:
             name = CLASSES[lesion.label - 1]

@@ -29,10 +29,7 @@ OTHERS = {"loss", "epoch", "update", "seconds", "learning_rate", "accuracy", "im
 
 
 def loss_curves(
-    history: History,
-    points: Sequence[tuple[float, float]] = (),
-    by: str = "epoch",
-    parts: bool = True,
+    history: History, points: Sequence[tuple[float, float]] = (), by: str = "epoch", parts: bool = True
 ) -> Figure:
     """Draw the loss of a training and of its validation, and the parts the loss consists of.
 
@@ -70,9 +67,7 @@ def loss_curves(
 
 
 def accuracy_curves(
-    history: History,
-    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
-    majority: float | None = None,
+    history: History, points: Mapping[str, Sequence[tuple[float, float]]] | None = None, majority: float | None = None
 ) -> Figure:
     """Draw loss and accuracy of a classifier's training and validation against epochs: Figures 7 and 8 of the paper.
 

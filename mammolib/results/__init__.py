@@ -20,41 +20,11 @@ from .verdicts import VERDICTS
 from .words import metric_words
 
 __all__ = [
-    "NO_DATA",
-    "SPLITS",
-    "VERDICTS",
-    "Claim",
-    "Record",
-    "claims",
-    "commit",
-    "find",
-    "headline",
-    "judge",
-    "key_but",
-    "layer_table",
-    "listed",
-    "load",
-    "load_all",
-    "machine",
-    "metric",
-    "metric_words",
-    "once",
-    "own_changes",
-    "paper_beside_ours",
-    "plain_words",
-    "recorded",
-    "results_page",
-    "root",
-    "run_store",
-    "runs_page",
-    "save",
-    "sections",
-    "series",
-    "shared_changes",
-    "show",
-    "standing",
-    "start_of",
-]
+    "NO_DATA", "SPLITS", "VERDICTS", "Claim", "Record", "claims", "commit", "find", "headline", "judge", "key_but",
+    "layer_table", "listed", "load", "load_all", "machine", "metric", "metric_words", "once", "own_changes",
+    "paper_beside_ours", "plain_words", "recorded", "results_page", "root", "run_store", "runs_page", "save",
+    "sections", "series", "shared_changes", "show", "standing", "start_of",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

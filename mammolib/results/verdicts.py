@@ -124,11 +124,7 @@ def baseline_of(claim: Claim, runs: Sequence[Record]) -> Baseline | None:
 
 
 def verdict_of(
-    claim: Claim,
-    ours: Estimate,
-    baseline: Baseline | None,
-    runs: Sequence[Record],
-    groups: Sequence[Sequence[Record]],
+    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
 ) -> tuple[str, str]:
     if missing := no_evidence(claim, runs[0]):
         return UNDECIDED, missing
@@ -194,11 +190,7 @@ def _bounded(claim: Claim, stated: float, value: float, ours: Estimate) -> tuple
 
 
 def _relations(
-    claim: Claim,
-    value: float,
-    ends: Interval | None,
-    runs: Sequence[Record],
-    groups: Sequence[Sequence[Record]],
+    claim: Claim, value: float, ends: Interval | None, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
 ) -> tuple[bool | None, bool | None, str]:
     """Check all relations of a claim: do they hold (None: one is unknown), and do the intervals say so.
 

@@ -22,25 +22,10 @@ _HOME = {"SSDLoss": "loss", "predict": "inference"} | dict.fromkeys(
 )
 
 __all__ = [
-    "SSD256",
-    "SSD300",
-    "SSD512",
-    "Layout",
-    "SSDLoss",
-    "best_is_right",
-    "decode_predictions",
-    "default_boxes",
-    "load_imagenet",
-    "make_targets",
-    "map_of_box",
-    "assign",
-    "predict",
-    "samples",
-    "ssd256",
-    "ssd300",
-    "ssd512",
+    "SSD256", "SSD300", "SSD512", "Layout", "SSDLoss", "best_is_right", "decode_predictions", "default_boxes",
+    "load_imagenet", "make_targets", "map_of_box", "assign", "predict", "samples", "ssd256", "ssd300", "ssd512",
     "suppress",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

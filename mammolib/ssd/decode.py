@@ -68,20 +68,16 @@ _NOTHING: tuple[NDArray, ...] = (np.zeros(0, int), np.zeros(0, int), np.zeros(0,
 """Image, label, confidence and box of no detection."""
 
 
-def best_is_right(
-    detections: Detections, truths: Truths, confidence: float = 0.5, iou: float = 0.5
-) -> NDArray[np.bool_]:
+def best_is_right(detections: Detections, truths: Truths) -> NDArray[np.bool_]:
     """Return for each lesion whether the most confident detection on its image is right about it.
 
     Args:
         detections: of any number of images.
         truths: the lesions on the same images.
-        confidence: a detection less confident than this is not taken for an answer.
-        iou: how much the detection must overlap the lesion's box, at least.
 
     Returns:
         (T,) bool: the image has a detection, and its most confident one (of equal ones the first) has the lesion's
-        class, confidence and overlap enough.
+        class, a confidence of 0.5 or more, and an IoU of 0.5 or more with its box.
 
     Example:
         >>> truths = Truths([0, 1], [1, 2], [[0, 0, 10, 10], [5, 5, 9, 9]], 2)
@@ -95,9 +91,7 @@ def best_is_right(
         if len(rows):
             best = rows[detections.confidence[rows].argmax()]
             overlap = paired_iou(detections.box[best], truths.box[truth])
-            right[truth] = (
-                detections.label[best] == label and detections.confidence[best] >= confidence and overlap >= iou
-            )
+            right[truth] = detections.label[best] == label and min(detections.confidence[best], overlap) >= 0.5
     return right
 
 

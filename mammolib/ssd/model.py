@@ -225,14 +225,7 @@ class _Convolutions:
         self.separable, self.width, self.l2, self.explicit = separable, width, l2, regularise_separable
 
     def __call__(
-        self,
-        x: Tensor,
-        name: str,
-        filters: int,
-        kernel: int,
-        stride: int = 1,
-        padding: str = "same",
-        dilation: int = 1,
+        self, x: Tensor, name: str, filters: int, kernel: int, stride: int = 1, padding: str = "same", dilation: int = 1
     ) -> Tensor:
         shared = {
             "filters": max(1, round(filters * self.width)),

@@ -105,11 +105,7 @@ def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.
 
 
 def make_targets(
-    truths: Truths,
-    size: float = 256,
-    layout: Layout = SSD256,
-    threshold: float = 0.5,
-    dtype: DTypeLike = np.float32,
+    truths: Truths, size: float = 256, layout: Layout = SSD256, threshold: float = 0.5, dtype: DTypeLike = np.float32
 ) -> NDArray:
     """Return what a network should answer for every image: the `y_true` of `ssd.loss.SSDLoss`.
 

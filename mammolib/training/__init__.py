@@ -17,28 +17,8 @@ from mammolib.training.schedule import Schedule
 from mammolib.training.settings import Execution, Settings, device_kind
 
 __all__ = [
-    "CHECKPOINT",
-    "Checkpoint",
-    "Execution",
-    "History",
-    "Loss",
-    "OutOfMemory",
-    "OutOfTime",
-    "Run",
-    "Samples",
-    "Schedule",
-    "Settings",
-    "device_kind",
-    "epoch_order",
-    "epoch_plan",
-    "export_weights",
-    "load_network",
-    "load_weights",
-    "out_of_memory",
-    "outputs_above_zero",
-    "predict",
-    "quiet",
-    "read_weights",
-    "spread_of_answers",
+    "CHECKPOINT", "Checkpoint", "Execution", "History", "Loss", "OutOfMemory", "OutOfTime", "Run", "Samples",
+    "Schedule", "Settings", "device_kind", "epoch_order", "epoch_plan", "export_weights", "load_network",
+    "load_weights", "out_of_memory", "outputs_above_zero", "predict", "quiet", "read_weights", "spread_of_answers",
     "train",
-]
+]  # fmt: skip

@@ -79,11 +79,7 @@ class Settings:
             value = getattr(self, name)
             if not (whole(value, 1) or (value is None and name == "steps_per_epoch")):
                 raise ValueError(f"settings.{name}: must be a whole number of at least 1, got {value!r}")
-        for name, choices in (
-            ("optimizer", OPTIMIZERS),
-            ("precision", PRECISIONS),
-            ("gradient_norm", GRADIENT_NORMS),
-        ):
+        for name, choices in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("gradient_norm", GRADIENT_NORMS)):
             if not one_of(getattr(self, name), choices):
                 raise ValueError(f"settings.{name}: {getattr(self, name)!r} is not one of {', '.join(choices)}")
         if self.clip is not None and not (number(self.clip) and self.clip > 0):
