@@ -124,17 +124,11 @@ def counts(model: keras.Model) -> dict[str, int]:
     block = [layer.name.split("_")[0] for layer in convolutions]
     counted = len(convolutions) + dense + (poolings if model.name.startswith("cnni") else 0)
     return {
-        "layers": counted,
-        "convolutions": len(convolutions),
-        "poolings": poolings,
-        "dense": dense,
-        "parameters": model.count_params(),
-        "input_side": int(model.inputs[0].shape[1]),
-        "input_channels": int(model.inputs[0].shape[-1]),
-        "blocks": len(set(block)),
-        "convolutions_early": block.count(block[0]),
-        "convolutions_late": block.count(block[-1]),
-    }
+        "layers": counted, "convolutions": len(convolutions), "poolings": poolings, "dense": dense,
+        "parameters": model.count_params(), "input_side": int(model.inputs[0].shape[1]),
+        "input_channels": int(model.inputs[0].shape[-1]), "blocks": len(set(block)),
+        "convolutions_early": block.count(block[0]), "convolutions_late": block.count(block[-1]),
+    }  # fmt: skip
 
 
 _RELU = {"activation": "relu", "kernel_initializer": "he_normal"}

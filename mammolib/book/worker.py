@@ -86,18 +86,10 @@ def execute(job: dict[str, Any], say: Any) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         nb = papermill.execute_notebook(
-            source,
-            part,
-            parameters=job["parameters"],
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            start_timeout=120,
-            execution_timeout=job["timeout"],
-            cwd=source.parent,
-            kernel_manager_class=this_interpreter(),
-            on_cell_start=started,
-        )
+            source, part, parameters=job["parameters"], kernel_name="python3", language="python", progress_bar=False,
+            start_timeout=120, execution_timeout=job["timeout"], cwd=source.parent,
+            kernel_manager_class=this_interpreter(), on_cell_start=started,
+        )  # fmt: skip
         problem = notebooks.unfinished(nb)
         if problem:
             raise ValueError(problem)

@@ -206,19 +206,12 @@ def _train_and_ask(
         )
 
     done = training.train(
-        lambda: experiment.build(width),
-        samples(part.training),
-        samples(part.validation),
-        settings=experiment.settings,
-        loss=experiment.loss,
-        measures={"accuracy": keras.metrics.categorical_accuracy},
-        seed=seed,
-        execution=execution,
-        folder=folder,
-        about={"run": results.Record(**asked).hash, "split": part.kind},
-        title=f"{asked['name']} by {part.kind}",
+        lambda: experiment.build(width), samples(part.training), samples(part.validation),
+        settings=experiment.settings, loss=experiment.loss, measures={"accuracy": keras.metrics.categorical_accuracy},
+        seed=seed, execution=execution, folder=folder,
+        about={"run": results.Record(**asked).hash, "split": part.kind}, title=f"{asked['name']} by {part.kind}",
         watch=watch,
-    )
+    )  # fmt: skip
     if not done.diverged:
         training.export_weights(done.model, folder / "weights")
     said = [training.predict(done.model, patches.images[rows]) for rows in (part.validation, part.test)]

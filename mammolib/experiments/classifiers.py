@@ -173,28 +173,15 @@ class Classification:
         stated = EXPERIMENTS.get(self.name, self)
         shorter = any(getattr(self, k) < getattr(stated, k) for k in ("updates", "images_shown", "patches"))
         data = {
-            "network": self.network,
-            "classes": self.classes,
-            "width": width,
-            "reading": reading,
-            "views": self.views[reading],
-            "patches": self.patches,
-            "balanced": self.balanced,
-            "train_images": train,
-            "validation_images": validation,
-            "test_images": test,
-            "validation_share": 0.1,
-            "test_share": 0.1,
-            "epochs": self.settings.epochs,
-            "batch": self.settings.batch,
-            "rate": self.settings.schedule.values[0],
+            "network": self.network, "classes": self.classes, "width": width, "reading": reading,
+            "views": self.views[reading], "patches": self.patches, "balanced": self.balanced, "train_images": train,
+            "validation_images": validation, "test_images": test, "validation_share": 0.1, "test_share": 0.1,
+            "epochs": self.settings.epochs, "batch": self.settings.batch, "rate": self.settings.schedule.values[0],
             "optimizer": OPTIMIZERS.get(self.settings.optimizer, self.settings.optimizer),
-            "loss": self.loss.replace("_", " "),
-            "training": self.settings.as_data(),
-            "open": list(self.open),
+            "loss": self.loss.replace("_", " "), "training": self.settings.as_data(), "open": list(self.open),
             "changed": {**({"reading": reading} if reading != READINGS[0] else {}), **self.changes},
             "reduced": width < 1 or shorter,
-        }
+        }  # fmt: skip
         if self.network == "cnni_bcc":
             data |= {"convolutions": classifiers.PAPER_LAYERS, "layers": classifiers.PAPER_LAYERS + 2}
         else:

@@ -199,24 +199,15 @@ class Detection:
             stated = {"updates": paper.updates, "images": paper.updates * paper.batch}
             ends = [round(end / plan.steps, 2) for end in (*plan.starts[1:], plan.updates)]
             data |= {
-                "trains_on": self.trains_on,
-                "batch": self.batch,
-                "steps": plan.steps,
-                "epochs": plan.epochs,
-                "updates": plan.updates,
-                "rates": list(plan.rates),
+                "trains_on": self.trains_on, "batch": self.batch, "steps": plan.steps, "epochs": plan.epochs,
+                "updates": plan.updates, "rates": list(plan.rates),
                 "rate_epochs": [int(e) if e == int(e) else e for e in ends],
                 "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
-                **({"momentum": self.momentum} if self.optimizer == "sgd" else {}),
-                "clip": self.clip,
-                "warmup": self.warmup,
-                "precision": self.precision,
-                "flip": self.flip,
-                "l2": self.l2,
-                "mining": self.mining,
-                "start": self.start,
+                **({"momentum": self.momentum} if self.optimizer == "sgd" else {}), "clip": self.clip,
+                "warmup": self.warmup, "precision": self.precision, "flip": self.flip, "l2": self.l2,
+                "mining": self.mining, "start": self.start,
                 "reduced": width < 1 or any(shown[k] < stated[k] for k in shown),
-            }
+            }  # fmt: skip
             if (plan.epochs, plan.steps) != (self.epochs, self.steps):
                 data["shortened_from"] = {"epochs": self.epochs, "steps": self.steps}
             if self.gradient_norm != "off":

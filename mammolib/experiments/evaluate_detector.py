@@ -237,20 +237,13 @@ def matches_of(record: Record, which: str = "centred") -> tuple[Matches, NDArray
     truth[outcome == TRUE] = kept["truth"]
     known = "confidence_1e4" in kept  # older records hold confidences from 0 to 1
     matches = Matches(
-        row=np.arange(len(outcome)),
-        image=np.array(kept["image"], int),
+        row=np.arange(len(outcome)), image=np.array(kept["image"], int),
         label=np.repeat(np.arange(1, len(CLASSES) + 1), kept["label_counts"]),
         confidence=np.array(kept["confidence_1e4"]) / 1e4 if known else np.array(kept["confidence"], float),
-        outcome=outcome[None],
-        truth=truth[None],
-        truth_image=np.array(kept["truth_image"], int),
-        truth_label=np.array(kept["truth_label"], int),
-        truth_neutral=np.zeros(len(kept["truth_label"]), bool),
-        n_images=len(kept["group"]),
-        iou=(0.5,),
-        classes=CLASSES,
-        whole=False,
-    )
+        outcome=outcome[None], truth=truth[None], truth_image=np.array(kept["truth_image"], int),
+        truth_label=np.array(kept["truth_label"], int), truth_neutral=np.zeros(len(kept["truth_label"]), bool),
+        n_images=len(kept["group"]), iou=(0.5), classes=CLASSES, whole=False,
+    )  # fmt: skip
     return matches, np.asarray(kept["group"])
 
 

@@ -260,17 +260,11 @@ def build(one: Detection, width: float = 1.0) -> keras.Model:
 def settings_of(one: Detection, plan: Plan) -> Settings:
     """Return what the training is told."""
     return Settings(
-        epochs=plan.epochs,
-        batch=one.batch,
-        steps_per_epoch=plan.steps,
-        optimizer=one.optimizer,
+        epochs=plan.epochs, batch=one.batch, steps_per_epoch=plan.steps, optimizer=one.optimizer,
         options={"momentum": one.momentum} if one.optimizer == "sgd" else {},
-        schedule=Schedule(plan.rates, plan.starts, "update", one.warmup),
-        clip=one.clip,
-        precision=one.precision,
-        flip=one.flip,
-        gradient_norm=one.gradient_norm,
-    )
+        schedule=Schedule(plan.rates, plan.starts, "update", one.warmup), clip=one.clip, precision=one.precision,
+        flip=one.flip, gradient_norm=one.gradient_norm,
+    )  # fmt: skip
 
 
 def begin(asked: Asked) -> tuple[Callable[[], keras.Model], Settings, ssd.SSDLoss]:
@@ -300,19 +294,11 @@ def _train(
     sets = Sets.of(asked.experiment, films, asked.split, asked.seed, asked.data["digest"])
     crops, part = sets.all[one.trains_on]
     done = training.train(
-        lambda: build(one, asked.width),
-        ssd.samples(crops, part.training, one.flip),
-        ssd.samples(crops, part.validation),
-        settings=settings_of(one, plan),
-        loss=ssd.SSDLoss(mining=one.mining),
-        seed=asked.seed,
-        execution=execution,
-        folder=place,
-        start=start,
-        about={"run": asked.record.hash},
-        title=f"{one.name} by {asked.split}",
-        watch=_Watched(asked, sets, say),
-    )
+        lambda: build(one, asked.width), ssd.samples(crops, part.training, one.flip),
+        ssd.samples(crops, part.validation), settings=settings_of(one, plan), loss=ssd.SSDLoss(mining=one.mining),
+        seed=asked.seed, execution=execution, folder=place, start=start, about={"run": asked.record.hash},
+        title=f"{one.name} by {asked.split}", watch=_Watched(asked, sets, say),
+    )  # fmt: skip
     metrics = (
         evaluate_detector.facts(sets, plan)
         | evaluate_training.of_training(one, plan, done, len(part.training))

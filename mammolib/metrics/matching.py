@@ -71,19 +71,10 @@ def match(
             outcome[t, rows], partner = judge_image(overlap, truths.difficult[lesions], threshold, rule)
             truth[t, rows] = np.where(partner < 0, -1, lesions[partner])
     return Matches(
-        row=ranked,
-        image=image,
-        label=label,
-        confidence=detections.confidence[ranked],
-        outcome=outcome,
-        truth=truth,
-        truth_image=truths.image,
-        truth_label=truths.label,
-        truth_neutral=truths.difficult,
-        n_images=truths.n_images,
-        iou=thresholds,
-        classes=truths.classes,
-    )
+        row=ranked, image=image, label=label, confidence=detections.confidence[ranked], outcome=outcome, truth=truth,
+        truth_image=truths.image, truth_label=truths.label, truth_neutral=truths.difficult, n_images=truths.n_images,
+        iou=thresholds, classes=truths.classes,
+    )  # fmt: skip
 
 
 def judge_image(

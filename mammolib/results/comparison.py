@@ -57,20 +57,13 @@ class Row:
         """
         c, ours = self.claim, self.estimate
         return {
-            "id": c.id,
-            "group": c.group,
-            "claim": c.quantity,
-            "paper": c.paper if c.number is None else c.number,
+            "id": c.id, "group": c.group, "claim": c.quantity, "paper": c.paper if c.number is None else c.number,
             "value": ours.value if ours and ours.value is not None and math.isfinite(ours.value) else None,
             "low": ours.interval.low if ours and ours.interval else None,
-            "high": ours.interval.high if ours and ours.interval else None,
-            "margin": c.margin,
-            "factor": c.factor,
-            "baseline": self.baseline.score if self.baseline else None,
-            "verdict": self.verdict,
-            "why": self.why,
+            "high": ours.interval.high if ours and ours.interval else None, "margin": c.margin, "factor": c.factor,
+            "baseline": self.baseline.score if self.baseline else None, "verdict": self.verdict, "why": self.why,
             "run": self.runs[0].stem if self.runs else None,
-        }
+        }  # fmt: skip
 
 
 def _words(runs: Sequence[Record]) -> str:

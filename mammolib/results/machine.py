@@ -60,15 +60,10 @@ def machine() -> dict[str, Any]:
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine() or "unknown",
         "matrix_units": matrix_units(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory(),
-        "gpu": gpu,
-        "backend": backend,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": _versions(),
-        "commit": commit(),
+        "memory_gib": _memory(), "gpu": gpu, "backend": backend, "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}", "versions": _versions(), "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    }  # fmt: skip
 
 
 def commit() -> str:
