@@ -122,15 +122,29 @@ def run_classifier(
     asked = ask(experiment, data, seed, split, reading, width)
     place = store / results.Record(**asked).stem
 
+    def train(patches: Patches, part: Split, folder: Path) -> tuple[Run, Answers]:
+        def samples(rows: NDArray) -> Samples:
+            targets = keras.utils.to_categorical(patches.label[rows], experiment.classes)
+            return Samples(patches.images[rows], targets.astype(np.float32))
+
+        done = training.train(
+            lambda: experiment.build(width), samples(part.training), samples(part.validation),
+            settings=experiment.settings, loss=experiment.loss,
+            measures={"accuracy": keras.metrics.categorical_accuracy}, seed=seed, execution=execution, folder=folder,
+            about={"run": results.Record(**asked).hash, "split": part.kind}, title=f"{asked['name']} by {part.kind}",
+            watch=watch,
+        )  # fmt: skip
+        if not done.diverged:
+            training.export_weights(done.model, folder / "weights")
+        said = [training.predict(done.model, patches.images[rows]) for rows in (part.validation, part.test)]
+        return done, Answers(*said)
+
     def make() -> results.Record:
         patches = draw(experiment, films, seed, reading)
         parts = divide(experiment, patches, split, seed)
-        runs, answers = [], []
-        for fold, part in enumerate(parts, start=1):
-            folder = place / f"fold-{fold}" if several else place
-            done, answer = _train_and_ask(experiment, patches, part, seed, width, folder, execution, asked, watch)
-            runs.append(done)
-            answers.append(answer)
+        folders = [place / f"fold-{fold}" if several else place for fold in range(1, len(parts) + 1)]
+        trained = [train(patches, part, folder) for part, folder in zip(parts, folders, strict=True)]
+        runs, answers = [run for run, _ in trained], [said for _, said in trained]
         return results.Record(
             **asked,
             metrics=metrics_of(experiment, patches, parts, runs, answers) | real_sizes(parts),
@@ -187,32 +201,3 @@ def real_sizes(parts: Sequence[Split]) -> dict[str, float]:
 def weights_folder(record: results.Record, store: str | Path) -> Path:
     """Return the folder of a run's exported weights, for `training.load_weights`."""
     return Path(store) / record.stem / "weights"
-
-
-def _train_and_ask(
-    experiment: Classification,
-    patches: Patches,
-    part: Split,
-    seed: int,
-    width: float,
-    folder: Path,
-    execution: Execution | None,
-    asked: Mapping[str, Any],
-    watch: Callable[[int, keras.Model, Any], None] | None,
-) -> tuple[Run, Answers]:
-    def samples(rows: NDArray) -> Samples:
-        return Samples(
-            patches.images[rows], keras.utils.to_categorical(patches.label[rows], experiment.classes).astype(np.float32)
-        )
-
-    done = training.train(
-        lambda: experiment.build(width), samples(part.training), samples(part.validation),
-        settings=experiment.settings, loss=experiment.loss, measures={"accuracy": keras.metrics.categorical_accuracy},
-        seed=seed, execution=execution, folder=folder,
-        about={"run": results.Record(**asked).hash, "split": part.kind}, title=f"{asked['name']} by {part.kind}",
-        watch=watch,
-    )  # fmt: skip
-    if not done.diverged:
-        training.export_weights(done.model, folder / "weights")
-    said = [training.predict(done.model, patches.images[rows]) for rows in (part.validation, part.test)]
-    return done, Answers(*said)

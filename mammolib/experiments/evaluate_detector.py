@@ -242,7 +242,7 @@ def matches_of(record: Record, which: str = "centred") -> tuple[Matches, NDArray
         confidence=np.array(kept["confidence_1e4"]) / 1e4 if known else np.array(kept["confidence"], float),
         outcome=outcome[None], truth=truth[None], truth_image=np.array(kept["truth_image"], int),
         truth_label=np.array(kept["truth_label"], int), truth_neutral=np.zeros(len(kept["truth_label"]), bool),
-        n_images=len(kept["group"]), iou=(0.5), classes=CLASSES, whole=False,
+        n_images=len(kept["group"]), iou=(0.5,), classes=CLASSES, whole=False,
     )  # fmt: skip
     return matches, np.asarray(kept["group"])
 

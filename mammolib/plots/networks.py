@@ -83,18 +83,14 @@ def shapes(model: keras.Model) -> pd.DataFrame:
 
     from mammolib.analysis.cost import layer_costs
 
-    rows = [
-        {
-            "layer": r.name,
-            "kind": r.kind,
-            "side": r.output[0] if len(r.output) == 3 else 1,
-            "filters": r.output[-1],
-            "parameters": r.parameters,
-        }
-        for r in layer_costs(model)
-        if r.kind not in _UNSEEN
-    ]
-    return pd.DataFrame(rows).set_index("layer")
+    rows = [r for r in layer_costs(model) if r.kind not in _UNSEEN]
+    columns = {
+        "kind": [r.kind for r in rows],
+        "side": [r.output[0] if len(r.output) == 3 else 1 for r in rows],
+        "filters": [r.output[-1] for r in rows],
+        "parameters": [r.parameters for r in rows],
+    }
+    return pd.DataFrame(columns, index=pd.Index([r.name for r in rows], name="layer"))
 
 
 def layer_table(model: keras.Model) -> pd.DataFrame:
@@ -108,7 +104,7 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
     from mammolib.results import layer_table as paper
 
     stated = paper()
-    rows: list[dict[str, Any]] = []
+    rows: list[list[Any]] = []
     for layer in model.layers:
         name = type(layer).__name__
         if _kind(name) not in ("convolution", "pooling") or layer.name.endswith(_HEADS):
@@ -117,19 +113,10 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
         side, strides, filters = layer.output.shape[1], layer.strides[0], getattr(layer, "filters", None)
         theirs = stated[len(rows)] if len(rows) < len(stated) else {}
         ours = {"type": name, "filters": filters, "size": size[0], "strides": strides, "output": side}
-        rows.append(
-            {
-                "layer": layer.name,
-                "type": name,
-                "filters": filters or "",
-                "size": size[0],
-                "strides": strides,
-                "map": side,
-                "parameters": layer.count_params(),
-                "Figure 6": all(theirs.get(k, v) in (v, None) for k, v in ours.items()) and bool(theirs),
-            }
-        )
-    return pd.DataFrame(rows).set_index("layer")
+        as_stated = bool(theirs) and all(theirs.get(k, v) in (v, None) for k, v in ours.items())
+        rows.append([layer.name, name, filters or "", size[0], strides, side, layer.count_params(), as_stated])
+    columns = ["layer", "type", "filters", "size", "strides", "map", "parameters", "Figure 6"]
+    return pd.DataFrame(rows, columns=columns).set_index("layer")
 
 
 def default_boxes_on(image: NDArray, truth: ArrayLike) -> Figure:

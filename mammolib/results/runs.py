@@ -8,6 +8,9 @@ from typing import Any
 
 from .record import Record
 
+Series = Sequence[Record]
+"""Runs that differ in their seed only, by seed."""
+
 REAL = "mini-MIAS"
 FILMS = 322
 """Films of mini-MIAS; a record with fewer was made from those with lesions alone."""
@@ -77,7 +80,7 @@ def series(records: Iterable[Record]) -> list[tuple[Record, ...]]:
     return [tuple(sorted(g.values(), key=lambda r: r.seed)) for g in groups.values()]
 
 
-def standing(runs: Sequence[Record]) -> tuple:
+def standing(runs: Series) -> tuple:
     """Return what series of one experiment are sorted by, the one that speaks for it first.
 
     One at the paper's size comes before a reduced one, then one with the experiment's own length and rates, the paper's

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .claims import Claim
 from .estimates import Estimate, Interval, estimate, form
 from .record import Record
-from .runs import FILMS, REAL, standing
+from .runs import FILMS, REAL, Series, standing
 from .words import metric_words
 
 VERDICTS = ("reproduced", "direction only", "not reproduced", "cannot be decided")
@@ -93,7 +93,7 @@ def _ratio(stated: float, ends: Interval) -> float:
     return stated / ends.high if stated > ends.high > 0 else ends.low / stated if stated > 0 else math.inf
 
 
-def rank(claim: Claim, runs: Sequence[Record]) -> tuple:
+def rank(claim: Claim, runs: Series) -> tuple:
     return bool(no_evidence(claim, runs[0])), *standing(runs)
 
 
@@ -107,7 +107,7 @@ def no_evidence(claim: Claim, run: Record) -> str:
     return f"{films} of the {FILMS} films" if claim.needs == "all films" and films < FILMS else ""
 
 
-def baseline_of(claim: Claim, runs: Sequence[Record]) -> Baseline | None:
+def baseline_of(claim: Claim, runs: Series) -> Baseline | None:
     """Return the best of a claim's baselines in the same runs, each a mean over the seeds; None if there is none."""
     known = []
     for source in claim.baseline:
@@ -124,7 +124,7 @@ def baseline_of(claim: Claim, runs: Sequence[Record]) -> Baseline | None:
 
 
 def verdict_of(
-    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
+    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Sequence[Record]]
 ) -> tuple[str, str]:
     if missing := no_evidence(claim, runs[0]):
         return UNDECIDED, missing
@@ -190,7 +190,7 @@ def _bounded(claim: Claim, stated: float, value: float, ours: Estimate) -> tuple
 
 
 def _relations(
-    claim: Claim, value: float, ends: Interval | None, runs: Sequence[Record], groups: Sequence[Sequence[Record]]
+    claim: Claim, value: float, ends: Interval | None, runs: Series, groups: Sequence[Series]
 ) -> tuple[bool | None, bool | None, str]:
     """Check all relations of a claim: do they hold (None: one is unknown), and do the intervals say so.
 
@@ -212,8 +212,8 @@ def _relation(
     value: float,
     ends: Interval | None,
     relation: tuple[str, str, str],
-    runs: Sequence[Record],
-    groups: Sequence[Sequence[Record]],
+    runs: Series,
+    groups: Sequence[Series],
 ) -> tuple[bool | None, bool, str]:
     """Check one relation between like runs: does it hold (None: unknown), are the intervals apart, and in words.
 
