@@ -41,7 +41,7 @@ def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]
         groups.setdefault(key_but(r, "flip"), {}).setdefault(cell, []).append(r)
     if not groups:
         return {}
-    best = max(groups.values(), key=lambda g: (len(g), not next(iter(g.values()))[0].reduced, _size(g)))
+    best = max(groups.values(), key=_standing)
     return {cell: sorted(best[cell], key=lambda r: r.seed) for cell in CELLS if cell in best}
 
 
@@ -82,5 +82,6 @@ def intervals_of(records: Mapping[str, Record | None]) -> dict[str, Interval]:
     return found
 
 
-def _size(group: Mapping[tuple[str, bool], Sequence[Record]]) -> float:
-    return next(iter(group.values()))[0].size
+def _standing(group: Mapping[tuple[str, bool], Sequence[Record]]) -> tuple[int, bool, float]:
+    first = next(iter(group.values()))[0]
+    return len(group), not first.reduced, first.size

@@ -190,31 +190,22 @@ class Classification:
 
 
 CNNI_BCC = Classification(
-    name="cnni-bcc",
-    network="cnni_bcc",
-    classes=3,
-    patches=1567,
-    balanced=False,
-    settings=Settings(epochs=10, batch=20, optimizer="sgd", schedule=Schedule((0.002,))),
-    loss="mean_squared_error",
+    name="cnni-bcc", network="cnni_bcc", classes=3, patches=1567, balanced=False,
+    settings=Settings(epochs=10, batch=20, optimizer="sgd", schedule=Schedule((0.002,))), loss="mean_squared_error",
     open=("layers", "draw", "reading", "momentum", "initialiser", "input_scale", "augmentation"),
-)
+)  # fmt: skip
 """Section 4.1: 1269 patches for 10 epochs, batch 20, SGD at a constant 0.002, mean squared error; 157 test.
 
 1269 + 141 that validate + 157 = 1567: nine to one, twice. The classes are as they come: "normal cases comprise
 approximately [...] of the total training set". SGD without momentum is the plain reading."""
 
 VGG16 = Classification(
-    name="vgg16",
-    network="vgg16",
-    classes=2,
-    patches=3111,
-    balanced=True,
+    name="vgg16", network="vgg16", classes=2, patches=3111, balanced=True,
     settings=Settings(epochs=80, batch=32, optimizer="adam", schedule=Schedule((1e-4,))),
     loss="categorical_crossentropy",
     open=("optimizer", "rate", "batch", "loss", "dropout", "test_images", "draw", "reading", "input_scale"),
     views={"film": 1, "lesion": 8},
-)
+)  # fmt: skip
 """Section 4.1: 2520 patches, normal and abnormal, for 80 epochs, shuffled.
 
 1269 was the number without those that validate; read alike, 2520 + 280 that validate + 311 that test = 3111. The paper

@@ -311,7 +311,8 @@ def _train(
         metrics |= evaluate_training.explosion(done.history.epoch, done.outcome, plan.steps, first)
     if not done.diverged:
         training.export_weights(done.model, place / "weights")
-        _write(place / "weights" / training.export.MODEL, done.model.to_json())
+        with atomic(place / "weights" / training.export.MODEL) as file:
+            file.write(done.model.to_json().encode())
         tested, more = evaluate_detector.evaluate(done.model, sets)
         metrics, outputs = metrics | tested, outputs | more
         some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
@@ -377,8 +378,3 @@ def _origin(name: str, stem: str, store: str | Path | None, seed: int, split: st
     if record.outcome != "finished" or not (store / stem / "weights").is_dir():
         raise FileNotFoundError(f"{name}: {stem} left no weights in {store} ({record.outcome}); run `{how}` again")
     return record
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as file:
-        file.write(text.encode())

@@ -22,19 +22,10 @@ see lesions in women it was not trained on, which a test of the experiments asks
 
 # median and spread (standard deviation of the logarithm) of the radius in pixels
 _RADII = {
-    ("CALC", "B"): (15, 0.6),
-    ("CALC", "M"): (37, 0.42),
-    ("CIRC", "B"): (43, 0.46),
-    ("CIRC", "M"): (44, 0.4),
-    ("SPIC", "B"): (36, 0.42),
-    ("SPIC", "M"): (55, 0.45),
-    ("MISC", "B"): (34, 0.36),
-    ("MISC", "M"): (48, 0.42),
-    ("ARCH", "B"): (46, 0.38),
-    ("ARCH", "M"): (72, 0.36),
-    ("ASYM", "B"): (52, 0.5),
-    ("ASYM", "M"): (46, 0.46),
-}
+    ("CALC", "B"): (15, 0.6), ("CALC", "M"): (37, 0.42), ("CIRC", "B"): (43, 0.46), ("CIRC", "M"): (44, 0.4),
+    ("SPIC", "B"): (36, 0.42), ("SPIC", "M"): (55, 0.45), ("MISC", "B"): (34, 0.36), ("MISC", "M"): (48, 0.42),
+    ("ARCH", "B"): (46, 0.38), ("ARCH", "M"): (72, 0.36), ("ASYM", "B"): (52, 0.5), ("ASYM", "M"): (46, 0.46),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

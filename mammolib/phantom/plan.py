@@ -51,19 +51,9 @@ class Case:
 
 # (kind, severity, how many films), then the films with something to find; together 29
 _PLAIN = (
-    ("CALC", "B", 1),
-    ("CALC", "M", 3),
-    ("CIRC", "B", 3),
-    ("CIRC", "M", 1),
-    ("SPIC", "B", 2),
-    ("SPIC", "M", 2),
-    ("MISC", "B", 2),
-    ("MISC", "M", 1),
-    ("ARCH", "B", 1),
-    ("ARCH", "M", 2),
-    ("ASYM", "B", 2),
-    ("ASYM", "M", 1),
-)
+    ("CALC", "B", 1), ("CALC", "M", 3), ("CIRC", "B", 3), ("CIRC", "M", 1), ("SPIC", "B", 2), ("SPIC", "M", 2),
+    ("MISC", "B", 2), ("MISC", "M", 1), ("ARCH", "B", 1), ("ARCH", "M", 2), ("ASYM", "B", 2), ("ASYM", "M", 1),
+)  # fmt: skip
 _ODD = (
     (Card("CALC", "B"), Card("CALC", "B"), Card("CALC", "B")),
     (Card("CALC", "B", "speck"),),

@@ -146,7 +146,7 @@ def updates_and_passes(
         ax.set_xlabel("updates" if by == "update" else "passes over the training images")
         for axis in "xy" if log else "y":
             _logarithmic(ax, axis)
-    fig.axes[0].set_ylabel(_in_words(column))
+    fig.axes[0].set_ylabel(column.replace("val_", "validation ").replace("_", " "))
     handles, labels = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return fig
@@ -245,7 +245,3 @@ def _logarithmic(ax: Axes, name: str) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
-
-
-def _in_words(column: str) -> str:
-    return column.replace("val_", "validation ").replace("_", " ")

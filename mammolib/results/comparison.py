@@ -47,8 +47,9 @@ class Row:
 
     def cells(self) -> list[str]:
         """Return the line's cells in the order of `COLUMNS`."""
-        c = self.claim
-        return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, _words(self.runs)]
+        c, runs = self.claim, self.runs
+        which = ", ".join(w for w in (data_words(runs[0]), plain_words(runs)) if w) if runs else ""
+        return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, which]
 
     def as_data(self) -> dict[str, Any]:
         """Return the line for programs: id, group, claim, paper, value, low, high, margin, baseline, verdict, why, run.
@@ -64,10 +65,6 @@ class Row:
             "baseline": self.baseline.score if self.baseline else None, "verdict": self.verdict, "why": self.why,
             "run": self.runs[0].stem if self.runs else None,
         }  # fmt: skip
-
-
-def _words(runs: Sequence[Record]) -> str:
-    return ", ".join(w for w in (data_words(runs[0]), plain_words(runs)) if w) if runs else ""
 
 
 def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record]) -> pd.DataFrame:

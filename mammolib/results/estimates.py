@@ -70,7 +70,8 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
         ends = [(m["low"], m["high"]) for _, m in held if m["low"] is not None]
         if len(ends) < k:
             why = next((m["reason"] for _, m in held if m["low"] is None and m["reason"]), "")
-            return Estimate(mean, None, values, reason=why or _too_few(k))
+            few = f"{'one run' if k == 1 else 'two runs'} without one: {SEEDS} seeds would give it"
+            return Estimate(mean, None, values, reason=why or few)
         lows, highs = zip(*ends, strict=True)
         return Estimate(mean, Interval(min(lows), max(highs)), values, "women")
     spread = statistics.stdev(values)
@@ -83,10 +84,6 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
     if unit in BOUNDED or mean >= 0:
         low = max(low, 0.0)
     return Estimate(mean, Interval(low, min(high, 1.0) if unit in BOUNDED else high), values, "seeds")
-
-
-def _too_few(k: int) -> str:
-    return f"{'one run' if k == 1 else 'two runs'} without one: {SEEDS} seeds would give it"
 
 
 def form(value: Any, unit: str) -> str:
