@@ -170,6 +170,13 @@ def test_exercises_have_solutions_that_fold(nb):
     assert len(re.findall(r"^`{3,}\{solution-end\}", text, re.M)) == len(starts)
 
 
+def test_exercises_have_a_level_and_a_hint_that_folds(nb):
+    exercise = r"^```\{exercise\}[^\n]*\n:label: (\S+)\n"
+    level, hint = r"\*Level\*: (?:\\\*){1,3}\n```\n\n", r"```\{admonition\} Hint\n:class: dropdown\n[^\n]+\n```\n\n"
+    whole = re.findall(rf"{exercise}(?:(?!```).)*?{level}{hint}```\{{solution-start\}} \1\n", prose(nb), re.M | re.S)
+    assert len(whole) == 3 and whole == re.findall(exercise, prose(nb), re.M)
+
+
 def test_quiz_questions_have_four_options_and_a_reason_for_each(nb):
     quiz = prose(nb).partition("## Quiz")[2].partition("\n## ")[0]
     _, *questions = re.split(r"^\*\*\d\.\*\* ", quiz, flags=re.M)
