@@ -34,7 +34,7 @@ h2 {{ margin: 0 0 1rem; font-size: 1.8rem; line-height: 1.2; }}
 img {{ flex: 1; min-height: 0; object-fit: contain; }}
 footer {{ font-size: 0.8rem; color: #555; }}
 @page {{ size: 297mm 167mm; margin: 0; }}
-@media print {{ html {{ font-size: 12pt; }} section {{ height: 167mm; }} section:last-child {{ break-after: auto; }} }}
+@media print {{ html {{ font-size: 14pt; }} section {{ height: 167mm; }} section:last-child {{ break-after: auto; }} }}
 </style>
 </head>
 <body>
