@@ -168,8 +168,28 @@ def test_exercises_have_solutions_that_fold(nb):
     starts = re.findall(r"^`{3,}\{solution-start\} (\S+)\n:class: dropdown", text, re.M)
     assert exercises and starts == exercises
     assert len(re.findall(r"^`{3,}\{solution-end\}", text, re.M)) == len(starts)
-    quiz = text.partition("## Quiz")[2].partition("\n## ")[0]
-    assert 3 <= len(re.findall(r"\{admonition\} Answer\n:class: dropdown", quiz)) <= 5
+
+
+def test_exercises_have_a_level_and_a_hint_that_folds(nb):
+    exercise = r"^```\{exercise\}[^\n]*\n:label: (\S+)\n"
+    level, hint = r"\*Level\*: (?:\\\*){1,3}\n```\n\n", r"```\{admonition\} Hint\n:class: dropdown\n[^\n]+\n```\n\n"
+    whole = re.findall(rf"{exercise}(?:(?!```).)*?{level}{hint}```\{{solution-start\}} \1\n", prose(nb), re.M | re.S)
+    assert len(whole) == 3 and whole == re.findall(exercise, prose(nb), re.M)
+
+
+def test_quiz_questions_have_four_options_and_a_reason_for_each(nb):
+    quiz = prose(nb).partition("## Quiz")[2].partition("\n## ")[0]
+    _, *questions = re.split(r"^\*\*\d\.\*\* ", quiz, flags=re.M)
+    assert 4 <= len(questions) <= 5
+    right = []
+    for question in questions:
+        asked, _, answer = question.partition("```{admonition} Answer\n:class: dropdown\n")
+        assert re.findall(r"^- \*\*(\w)\.\*\* \S", asked, re.M) == list("ABCD"), asked
+        letters = re.findall(r"^(?:- )?\*\*(\w)\.\*\* \S", answer, re.M)
+        assert sorted(letters) == list("ABCD"), f"{asked}: a reason for each option, the right one first"
+        assert re.match(rf"\*\*{letters[0]}\.\*\* ", answer), asked
+        right.append(letters[0])
+    assert len(set(right)) > 2, f"{right}: the right letter varies"
 
 
 def test_setup_is_offered_to_no_path_of_a_machine():

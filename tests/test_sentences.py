@@ -215,6 +215,11 @@ def test_chapter_2_siblings_and_lookup():
     assert value(VIEWS, "lookup_accuracy_by_woman") < 0.5
     states(
         AUGMENTATION,
+        f"The lookup gets {100 * value(VIEWS, 'lookup_accuracy_by_image'):.0f} % of the classes right at random and "
+        f"{100 * value(VIEWS, 'lookup_accuracy_by_woman'):.0f} % by woman.",
+    )
+    states(
+        AUGMENTATION,
         f"The real films have {value(COUNTS, 'single_lesions')} single lesions, {value(COUNTS, 'kept_benign')} of them "
         f"benign; the paper counts {stated('kept-benign')} benign ones.",
     )
@@ -225,6 +230,7 @@ def test_chapter_3_patches_and_boxes_that_never_move():
     states(CROPPING, f"three boxes that never move find {three} of the lesions on crops that are centred on them")
     states(CROPPING, f"On the real films one box finds {one} of the lesions, two find {two}, three find {three}.")
     states(CROPPING, f"three boxes that never move find {three} of the lesions; uniform cuts do not")
+    states(CROPPING, f"Three boxes that never move find {three} of the lesions on centred crops. A network")
     survivors = round(value(CUTS, "survivors_mean"))
     patches = value(CUTS, "patches_per_film")
     states(CROPPING, f"{survivors} of the {patches} patches of a real film survive on average.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib.analysis.curves import in_words
 from mammolib.results import Record, key_but, own_changes
@@ -21,6 +23,8 @@ RUNGS = ("divide_by", "warmup", "clip", "momentum", "optimizer", "start")
 """Changes in the order in which one would try them."""
 
 PER_LAYER = "gradient_norm/"
+BLOCKS = {"heads": r"_(conf|loc)$", "norm": r"_norm$", "fc6, fc7": r"^fc\d$", "conv6 to conv9": r"^conv[6-9]_\d$"}
+"""Block of layers -> the names of its layers; others are named by what stands before the underscore."""
 
 
 def ladder(records: Sequence[Record]) -> list[Record]:
@@ -49,8 +53,7 @@ def ladder(records: Sequence[Record]) -> list[Record]:
 def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
     """Say of each run what was changed and how its validation detection loss (without weight decay) went.
 
-    Changes that all the runs share are left out. The loss is "halved" if it ends under half of what it was after the
-    first epoch.
+    Changes that all the runs share are left out.
 
     Args:
         records: runs of equal length, such as `ladder` finds.
@@ -70,7 +73,6 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
                 "after epoch 1": in_words(first),
                 "at the end": in_words(last),
                 "share left": in_words(last / first),
-                "halved": "yes" if record.outcome == "finished" and last < first / 2 else "no",
             }
         )
     return pd.DataFrame(rows).set_index("experiment").rename_axis(None)
@@ -79,6 +81,18 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
 def layers(update: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
     """Return layer -> its gradient norms, of a history's columns by update."""
     return {k.removeprefix(PER_LAYER): v for k, v in update.items() if k.startswith(PER_LAYER)}
+
+
+def blocks(update: Mapping[str, Sequence[float]]) -> dict[str, NDArray]:
+    """Return block of layers -> the gradient norm of all of its weights, of a history's columns by update.
+
+    conv1_1 and conv1_2 are the block conv1, and so on; conv6 to conv9 are one, and so are all heads.
+    """
+    squares: dict[str, Any] = {}
+    for name, norms in layers(update).items():
+        block = next((words for words, these in BLOCKS.items() if re.search(these, name)), name.partition("_")[0])
+        squares[block] = squares.get(block, 0.0) + np.square(np.asarray(norms, float))
+    return {block: np.sqrt(values) for block, values in squares.items()}
 
 
 def first_steps(record: Record, network: keras.Model) -> dict[str, float]:

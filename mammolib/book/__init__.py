@@ -1,8 +1,7 @@
 """The book: what a chapter begins with, how chapters are executed, and how the pages are made.
 
-In a chapter: ``run = book.start(profile, seed, data)``. From outside: `run`, `build`, `epub` and `refresh`, which the
-command
-``mammolib`` calls.
+In a chapter: ``run = book.start(profile, seed, data)``. From outside: `run`, `build`, `epub`, `make_slides` and
+`refresh`, which the command ``mammolib`` calls.
 Starting a chapter needs neither papermill nor Sphinx.
 """
 
@@ -10,7 +9,8 @@ from mammolib.book.execute import Outcome, run
 from mammolib.book.hygiene import problems
 from mammolib.book.render import build, build_early
 from mammolib.book.session import Run, start
+from mammolib.book.slides import make_slides
 from mammolib.book.sources import refresh
 from mammolib.book.takeaway import epub
 
-__all__ = ["Outcome", "Run", "build", "build_early", "epub", "problems", "refresh", "run", "start"]
+__all__ = ["Outcome", "Run", "build", "build_early", "epub", "make_slides", "problems", "refresh", "run", "start"]
