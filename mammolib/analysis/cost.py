@@ -114,7 +114,7 @@ def count_flops(model: keras.Model, training: bool = False) -> int:
     return (3 if training else 1) * sum(row.flops for row in layer_costs(model))
 
 
-def _operations(layer, kind: str, source: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, int]:
+def _operations(layer: keras.Layer, kind: str, source: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, int]:
     """Operations of one layer, and how many numbers a separable convolution holds between its factors."""
     if kind == "Dense":
         return 2 * prod(out) * source[-1], 0
@@ -128,7 +128,7 @@ def _operations(layer, kind: str, source: tuple[int, ...], out: tuple[int, ...])
     return 0, 0
 
 
-def _shape(layer, tensor) -> tuple[int, ...]:
+def _shape(layer: keras.Layer, tensor: keras.KerasTensor) -> tuple[int, ...]:
     shape = tuple(tensor.shape[1:])
     if None in shape:
         raise ValueError(f"layer {layer.name}: its shape {shape} is not fixed, so its cost cannot be counted")

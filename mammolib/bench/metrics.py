@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from mammolib.bench import Benchmark, best_seconds
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import COCO_IOU, match, mean_average_precision
 from mammolib.metrics.intervals import bootstrap
+
+if TYPE_CHECKING:
+    from pycocotools.cocoeval import COCOeval
 
 
 def simulated(
@@ -41,7 +45,7 @@ def _boxes(rng: np.random.Generator, n: int) -> NDArray[np.floating]:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[float, ...]):
+def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[float, ...]) -> COCOeval:
     """Return a pycocotools evaluation of these boxes, set up but not run; neutral truths become crowds."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -75,7 +79,7 @@ def pycocotools_evaluation(detections: Detections, truths: Truths, iou: tuple[fl
     return evaluation
 
 
-def run_pycocotools(evaluation) -> NDArray[np.floating]:
+def run_pycocotools(evaluation: COCOeval) -> NDArray[np.floating]:
     """Run a pycocotools evaluation without its prints; returns (thresholds, classes) average precision, NaN for -1."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()

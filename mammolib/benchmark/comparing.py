@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib import results
 from mammolib.metrics import measured
 from mammolib.mias import Film
 
-from .counting import MEASURES, RULES, count, curve
+from .counting import MEASURES, RULES, Counts, Measure, count, curve
 from .predictions import digest
 from .scoring import counted, record_of
 
@@ -49,14 +50,15 @@ def compare(
         counts = count(shown, marks_a, rule), count(shown, marks_b, rule)
         curves |= {f"{rule}_{side}": curve([c]) for side, c in zip("ab", counts, strict=True)}
         for name, measure in MEASURES.items():
-
-            def difference(w, measure=measure, counts=counts):
-                return measure(counts[0], w.astype(float)) - measure(counts[1], w.astype(float))
-
+            difference = _difference(measure, *counts)
             metrics[f"difference_{name}{suffix}"] = number = measured(difference, women, behind, proportion=False)
             needed[name + suffix] = women_needed(number)
     outputs = {"women_needed": needed, "curves": curves}
     return record_of("benchmark-compared", {"a": digest(first), "b": digest(second)}, films, metrics, outputs)
+
+
+def _difference(measure: Measure, first: Counts, second: Counts) -> Callable[[NDArray], NDArray]:
+    return lambda w: measure(first, w.astype(float)) - measure(second, w.astype(float))
 
 
 def women_needed(number: dict[str, Any]) -> int | None:
