@@ -77,12 +77,6 @@ def clip(xyxy: ArrayLike, width: float, height: float) -> NDArray[np.floating]:
     return np.clip(as_boxes(xyxy, "xyxy"), 0, [width, height, width, height])
 
 
-def area(xyxy: ArrayLike) -> NDArray[np.floating]:
-    """Return the areas of (..., 4) `xyxy` boxes: width times height, without + 1."""
-    b = as_boxes(xyxy, "xyxy")
-    return (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
-
-
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
     """Return the intersection over union of every box of `a` with every box of `b`.
 

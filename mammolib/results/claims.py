@@ -154,6 +154,10 @@ def _file() -> dict[str, Any]:
 
 
 @functools.cache
+def _all() -> tuple[Claim, ...]:
+    return read(_file())
+
+
 def claims(chapter: str | None = None) -> tuple[Claim, ...]:
     """Return the paper's claims in the paper's order.
 
@@ -168,8 +172,8 @@ def claims(chapter: str | None = None) -> tuple[Claim, ...]:
         ['views']
     """
     if chapter is None:
-        return read(_file())
-    found = tuple(c for c in claims() if chapter in c.chapters)
+        return _all()
+    found = tuple(c for c in _all() if chapter in c.chapters)
     if not found:
         raise ValueError(f"no claim has chapter {chapter!r}; chapters are {CHAPTERS[0]} to {CHAPTERS[-1]}")
     return found
