@@ -16,7 +16,7 @@ from mammolib.book.project import chapters, repository
 from mammolib.book.sources import install_cell
 
 FILES = sorted((ROOT / "chapters").glob("*.ipynb"))
-BEFORE = ["What you will learn", "What you need first", "What the paper claims", "Set-up", "Guess first"]
+BEFORE = ["What you will learn", "What you need first", "What the paper claims", "Guess first"]
 AFTER = ["The paper beside ours", "What could fool us", "Exercises", "Quiz", "Recap", "References"]
 BETWEEN = ["By hand", "The run"]
 TAGS = {"parameters", "setup", "install", "nbval-check-output", "hide-input", "hide-output", "hide-cell",
@@ -74,9 +74,18 @@ def test_first_code_cells(nb):
     wanted = [c.source for c in install_cell(url, branch)]
     assert [c.source for c in notebooks.cells_with(nb, "install")] == wanted, "`mammolib refresh` puts it right"
     parameters, setup = cells[len(wanted) : len(wanted) + 2]
-    assert parameters.metadata.get("tags") == ["parameters"] and parameters.source == PARAMETERS
-    assert setup.metadata.get("tags") == ["setup"]
+    assert parameters.metadata.get("tags") == ["parameters", "remove-cell"] and parameters.source == PARAMETERS
+    assert setup.metadata.get("tags") == ["hide-cell", "setup"]
     assert re.search(r"^run = book\.start\(profile, seed, data\)$", setup.source, re.M)
+
+
+def test_a_figure_of_what_was_found_comes_before_all_else(nb):
+    """Title and answer, the hidden set-up, one sentence, the figure that shows it."""
+    at = next(i for i, c in enumerate(nb.cells) if "figure" in c.metadata.get("mystnb", {}))
+    before = [c for c in nb.cells[:at] if c.cell_type == "markdown"]
+    assert len(before) == 2 and not before[1].source.startswith("#")
+    assert all({"remove-cell", "hide-cell"} & set(c.metadata.tags) for c in nb.cells[:at] if c.cell_type == "code")
+    assert nb.cells[at].metadata.mystnb.figure.name in before[1].source
 
 
 def test_tags_are_known(nb):

@@ -122,10 +122,8 @@ def test_update_losses_mark_where_a_run_ended():
     assert lines[-1].get_marker() == "x" and fig.axes[0].get_yscale() == "log"
 
 
-def test_two_measures_show_who_wins_by_each():
-    fig = plots.two_measures(
-        {"plain": {"as reported": 4.61, "loss": 3.82}, "separable": {"as reported": 4.04, "loss": 3.93}}
-    )
+def test_bars_show_who_wins_by_each_measure():
+    fig = plots.bars({"plain": {"as reported": 4.61, "loss": 3.82}, "separable": {"as reported": 4.04, "loss": 3.93}})
     full = [[bar.get_alpha() == 1 for bar in ax.patches] for ax in fig.axes]
     assert full == [[False, True], [True, False]]
     assert [t.get_text().strip() for t in fig.axes[0].texts] == ["4.61", "4.04"]

@@ -68,15 +68,16 @@ def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]]) -> pd.D
     return pd.DataFrame(rows) if rows else pd.DataFrame({"no such runs have been recorded yet": []})
 
 
-def intervals_of(records: Mapping[str, Record | None]) -> dict[str, Interval]:
-    """Return the mAP of several runs with its intervals, for `plots.detection.intervals`.
+def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dict[str, Interval]:
+    """Return one metric of several runs with its intervals, for `plots.detection.intervals`.
 
     Args:
-        records: runs by the words of their row; those without the number or its interval are left out.
+        records: runs by the words of their row; those without the metric or its interval are left out.
+        name: the metric.
     """
     found = {}
     for words, record in records.items():
-        held = record.metrics.get("map") if record is not None else None
+        held = record.metrics.get(name) if record is not None else None
         if held and held["value"] is not None and held["low"] is not None:
             found[words] = Interval(held["value"], held["low"], held["high"], held["n"])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -196,3 +197,25 @@ def _changed(record: Record) -> dict[str, Any]:
 def _value(record: Record, name: str) -> float:
     held: Any = record.metrics.get(name, {}).get("value")
     return np.nan if held is None else float(held)
+
+
+def by_width(looked: Sequence[Record]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return width -> rate -> layer -> share of outputs above zero, of records such as "A-inside"."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+        title = f"{Fraction(r.settings['width'])} of the filters"
+        found.setdefault(title, {})[f"rate {r.settings['rates'][0]:g}"] = r.outputs["above_zero"]
+    return found
+
+
+def inside_table(looked: Sequence[Record]) -> pd.DataFrame:
+    """Return a row for each record such as "A-inside", by width and rate: what is dead, and how far answers differ."""
+    import pandas as pd
+
+    rows = []
+    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+        row = {"filters": str(Fraction(r.settings["width"])), "rate": f"{r.settings['rates'][0]:g}"}
+        row["conv5_3 above zero"] = f"{r.outputs['above_zero']['conv5_3']:.1%}"
+        row |= {name.replace("_", " "): in_words(_value(r, name)) for name in ("crop_to_crop", "within_a_crop")}
+        rows.append(row | {"detection loss": in_words(_value(r, "val_detection_loss"))})
+    return pd.DataFrame(rows).set_index("filters").rename_axis(None)

@@ -179,8 +179,8 @@ def compare_parts(runs: Mapping[str, History]) -> Figure:
     return fig
 
 
-def two_measures(runs: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Draw the same runs by several measures, a panel each; the one with the lowest value is drawn full.
+def bars(runs: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw the same runs by one or more measures, a panel each; the one with the lowest value is drawn full.
 
     Args:
         runs: name -> measure -> value; the measures of the first run.
