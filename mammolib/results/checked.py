@@ -182,8 +182,6 @@ def outputs_of(outputs: Any) -> dict[str, Any]:
 
     def walk(value: Any, where: str) -> Any:
         value = _plain(value)
-        if value is None or isinstance(value, bool | str | int):
-            return value
         if isinstance(value, float):
             lost: dict[int, str] = {}
             value = _rounded(value, where, lost)
@@ -194,7 +192,7 @@ def outputs_of(outputs: Any) -> dict[str, Any]:
             return [walk(v, f"{where}[{i}]") for i, v in enumerate(value)]
         if isinstance(value, Mapping):
             return {k: walk(v, f"{where}.{k}") for k, v in mapping(value, where).items()}
-        raise ValueError(f"{where}: {value!r} ({type(value).__name__}) is not a JSON value")
+        return strict(value, where)
 
     made = walk(outputs, "outputs")
     return {**made, NOT_FINITE: notes} if notes else made
