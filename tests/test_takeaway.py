@@ -11,6 +11,7 @@ from pathlib import Path
 from posixpath import dirname
 from typing import Any
 from urllib.parse import urlparse
+from xml.dom import minidom
 from xml.etree import ElementTree
 
 import nbformat.v4 as v4
@@ -62,6 +63,11 @@ AFTER = """By {eq}`eq-half`, a half.
 :class: dropdown
 Quite sure.
 ```
+
+```{admonition} The same in other runs
+:class: dropdown
+Many lines.
+```
 """
 
 
@@ -82,13 +88,15 @@ def test_a_formula_becomes_mathml():
 
 
 def test_a_solution_moves_with_its_links_and_what_links_to_it():
-    pages = {
+    texts = {
         "chapters/01-one.xhtml": '<div><h1>1. One</h1><a href="#eq">here</a><div class="solution" id="s">'
         '<a href="#ex">Exercise</a><p id="eq">a half</p></div></div>',
         "book/intro.xhtml": '<div><a href="../chapters/01-one.xhtml#eq">there</a></div>',
         solutions.PAGE: "<div><section><h1>Solutions</h1></section></div>",
     }
-    solutions.gather(pages, list(pages))
+    trees = {name: minidom.parseString(text) for name, text in texts.items()}
+    solutions.gather(trees, list(trees))
+    pages = {name: tree.toxml() for name, tree in trees.items()}
     assert "a half" in pages[solutions.PAGE] and "a half" not in pages["chapters/01-one.xhtml"]
     assert '<a href="01-one.xhtml#ex">Exercise</a>' in pages[solutions.PAGE]
     assert '<a href="solutions.xhtml#01-one-eq">here</a>' in pages["chapters/01-one.xhtml"]
@@ -148,6 +156,7 @@ def test_solutions_and_answers_stand_at_the_end_of_the_epub(content):
     one, end = content["chapters/01-one.xhtml"], content[solutions.PAGE]
     assert f"{MATHML[1:-1]}" in one and "What is half of one?" in one and "Quite sure." not in one
     assert "a half." in end and "Quite sure." in end and "Answer to question 1" in end
+    assert "The same in other runs: see the pages of the book." in one and "Many lines." not in one + end
     assert 'properties="mathml"' in content["content.opf"]
 
 

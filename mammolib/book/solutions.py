@@ -17,14 +17,13 @@ The solutions of the exercises and the answers of the quizzes, chapter by chapte
 """The page as Sphinx is given it."""
 
 
-def gather(pages: dict[str, str], order: list[str]) -> None:
+def gather(trees: dict[str, minidom.Document], order: list[str]) -> None:
     """Move solutions and answers to the page kept for them; each place and its solution link to one another.
 
     Args:
-        pages: well-formed XHTML by name; changed in place.
+        trees: pages by name; changed in place.
         order: the names of pages in the order of reading.
     """
-    trees = {name: minidom.parseString(page) for name, page in pages.items()}
     for name, tree in trees.items():
         readdress(tree, lambda address, name=name: absolute(name, address))
     moved: dict[str, str] = {}
@@ -33,7 +32,6 @@ def gather(pages: dict[str, str], order: list[str]) -> None:
             moved |= _move(name, trees[name], trees[PAGE])
     for name, tree in trees.items():
         readdress(tree, lambda address, name=name: relative(name, moved.get(address, address)))
-        pages[name] = tree.toxml()
 
 
 def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
+from xml.dom import minidom
 
 import mammolib
 from mammolib import results
@@ -114,13 +115,27 @@ def _rewrite(path: Path, file: Any) -> None:
     for name, page in pages.items():
         page = re.sub(r'(<a\b[^>]*href="(?![a-z]+:)[^"#]*)\.html(?=["#])', r"\1.xhtml", page)
         pages[name] = re.sub(r'<link\b[^>]*href="[./]*_static/(?!paper\.css|epub\.css|pygments\.css)[^>]*>', "", page)
-    solutions.gather(pages, order)
+    trees = {name: minidom.parseString(page) for name, page in pages.items()}
+    solutions.gather(trees, order)
+    for name, tree in trees.items():
+        _leave_out_other_runs(tree)
+        pages[name] = tree.toxml()
     opf = _packaged(opf, pages, order)
     content |= {"content.opf": opf.encode(), "nav.xhtml": nav.encode(), "toc.ncx": ncx.encode()}
     content |= {name: page.encode() for name, page in pages.items()}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for name, data in content.items():
             new.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
+
+
+def _leave_out_other_runs(tree: minidom.Document) -> None:
+    """Leave of each fold with what other runs say only its title: opened, they would fill a third of the book."""
+    for fold in [*tree.getElementsByTagName("details"), *tree.getElementsByTagName("div")]:
+        titles = [n for n in fold.childNodes if n.nodeType == n.ELEMENT_NODE and n.tagName in ("summary", "p")][:1]
+        if titles and solutions.words(titles[0]).endswith("in other runs"):
+            left = tree.createElement("p")
+            left.appendChild(tree.createTextNode(f"{solutions.words(titles[0])}: see the pages of the book."))
+            fold.parentNode.replaceChild(left, fold)
 
 
 def _packaged(opf: str, pages: dict[str, str], order: list[str]) -> str:
