@@ -104,6 +104,8 @@ class _Tidy(HTMLParser):
         if there.get("id") in self.ids or there.get("role") == "doc-biblioentry":  # the first of a name is the place
             there = {k: v for k, v in there.items() if k != ("id" if there.get("id") in self.ids else "role")}
         self.ids.add(there.get("id", ""))
+        if tag == "html":
+            there |= {"lang": "en", "xml:lang": "en"}
         if tag == "details":
             there["open"] = "open"
         if tag in NAMESPACES:
