@@ -132,6 +132,7 @@ STILLS = {
     "prevalence": "Two hundred patches: abnormal ones found and missed, false alarms, and normal ones",
     "centre": "A cut with a box in its middle, a lesion off the middle, and the diamond of places that are hits",
     "defaults": "The window of the network with a lesion and the default boxes that match it",
+    "froc": "The share of lesions that each detector finds, against the false marks a film that it brings",
     "bootstrap": "How a share of right crops varies: much if women are drawn again, less if crops are",
 }
 """Widgets with a still figure -> what it shows."""

@@ -10,7 +10,7 @@ from sentences import ROOT, value
 from mammolib import results
 
 INTRO, README, NOTATION = "book/intro.md", "README.md", "book/notation.md"
-CARD, GPU = "book/dataset-card.md", "book/running-on-a-gpu.md"
+CARD, GPU = "book/dataset-card.md", "book/running-at-full-size.md"
 DATA, AUGMENTATION, CROPPING, CLASSIFICATION, SSD, MAP, EXPERIMENT_A = (
     f"chapters/{stem}.ipynb"
     for stem in (

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mammolib.analysis.stability import (
+    blocks,
     doubled,
     doubled_table,
     first_steps,
     ladder,
     ladder_table,
     layers,
-    outputs_above_zero,
     precisions,
     titled,
 )
@@ -41,11 +41,10 @@ def test_the_largest_group_of_like_runs_is_the_ladder():
     assert ladder([]) == []
 
 
-def test_the_table_says_what_differs_and_whose_loss_is_halved():
+def test_the_table_says_what_differs_and_what_is_left():
     broken = run(outcome="diverged at update 3", losses=())
     table = ladder_table([broken, run(clip=1.0), run(warmup=5, losses=(8.0, 4.1))])
     assert list(table["changed"]) == ["nothing", "clip 1.0", "warmup 5"]
-    assert list(table["halved"]) == ["no", "yes", "no"]
     assert table["share left"].tolist() == ["–", "0.38", "0.51"]
     assert next(iter(table["outcome"])) == "diverged at update 3"
     assert ladder_table([]).empty
@@ -83,10 +82,10 @@ def test_runs_at_two_rates_are_paired_and_the_table_says_how_each_ended():
     better = at([0.001], long, localisation=[3, 2, 1], confidence=[5, 2.5, 2])
     others = [at([0.001], run(clip=1.0)), at([0.002], run("B", warmup=5)), at([0.001], run(updates=90))]
     pairs = doubled([worse, better, broken, *others, at([0.001], short)])
-    assert pairs == {"nothing": (at([0.001], short), broken), "start A-0123456789ab": (better, worse)}
+    assert pairs == {"nothing": (at([0.001], short), broken), "start from trained weights": (better, worse)}
     assert doubled_table(pairs).to_dict("index") == {
         "nothing": {"A ends": "3.00", "A, highest": "–", "B ends": "diverged at update 3", "B, highest": "–"},
-        "start A-0123456789ab": {"A ends": "3.00", "A, highest": "4.50", "B ends": "9.50", "B, highest": "9.50"},
+        "start from trained weights": {"A ends": "3.00", "A, highest": "4.50", "B ends": "9.50", "B, highest": "9.50"},
     }
     assert doubled([short, *others]) == {} and doubled_table({}).empty
     both = doubled([at([r], run(n, updates=u)) for n, r in (("A", 0.001), ("B", 0.002)) for u in (90, 30)])
@@ -116,12 +115,16 @@ def test_the_first_step_beside_the_weights_by_hand():
             first_steps(unknown, network)
 
 
-def test_outputs_above_zero_by_hand():
-    """Weights 1 and -1 on grey levels of 5: one filter of two is above zero; behind a bias of -9 nothing is."""
-    x = keras.Input((4, 4, 1))
-    half = keras.layers.Conv2D(2, 1, activation="relu", name="half")(x)
-    network = keras.Model(x, keras.layers.Conv2D(1, 1, activation="relu", name="dead")(half))
-    network.set_weights(
-        [np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.zeros(2), np.ones((1, 1, 2, 1)), np.array([-9.0])]
-    )
-    assert outputs_above_zero(network, np.full((3, 4, 4, 1), 5.0)) == {"half": 0.5, "dead": 0.0}
+def test_a_block_has_the_norm_of_all_its_weights():
+    names = {
+        "conv1_1": 3.0,
+        "conv1_2": 4.0,
+        "conv4_3": 1.0,
+        "conv4_3_norm": 2.0,
+        "fc6": 5.0,
+        "fc7": 12.0,
+        "conv8_2": 7.0,
+    }
+    found = blocks(stepped(**names, fc7_conf=8.0, conv9_2_loc=6.0).history["update"])
+    expected = {"conv1": 5, "conv4": 1, "norm": 2, "fc6, fc7": 13, "conv6 to conv9": 7, "heads": 10}
+    assert {k: v.tolist() for k, v in found.items()} == {k: [v] for k, v in expected.items()}

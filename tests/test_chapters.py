@@ -16,7 +16,7 @@ from mammolib.book.project import chapters, repository
 from mammolib.book.sources import install_cell
 
 FILES = sorted((ROOT / "chapters").glob("*.ipynb"))
-BEFORE = ["What you will learn", "What you need first", "What the paper claims", "Set-up", "Guess first"]
+BEFORE = ["What you will learn", "What you need first", "What the paper claims", "Guess first"]
 AFTER = ["The paper beside ours", "What could fool us", "Exercises", "Quiz", "Recap", "References"]
 BETWEEN = ["By hand", "The run"]
 TAGS = {"parameters", "setup", "install", "nbval-check-output", "hide-input", "hide-output", "hide-cell",
@@ -74,9 +74,18 @@ def test_first_code_cells(nb):
     wanted = [c.source for c in install_cell(url, branch)]
     assert [c.source for c in notebooks.cells_with(nb, "install")] == wanted, "`mammolib refresh` puts it right"
     parameters, setup = cells[len(wanted) : len(wanted) + 2]
-    assert parameters.metadata.get("tags") == ["parameters"] and parameters.source == PARAMETERS
-    assert setup.metadata.get("tags") == ["setup"]
+    assert parameters.metadata.get("tags") == ["parameters", "remove-cell"] and parameters.source == PARAMETERS
+    assert setup.metadata.get("tags") == ["hide-cell", "setup"]
     assert re.search(r"^run = book\.start\(profile, seed, data\)$", setup.source, re.M)
+
+
+def test_a_figure_of_what_was_found_comes_before_all_else(nb):
+    """Title and answer, the hidden set-up, one sentence, the figure that shows it."""
+    at = next(i for i, c in enumerate(nb.cells) if "figure" in c.metadata.get("mystnb", {}))
+    before = [c for c in nb.cells[:at] if c.cell_type == "markdown"]
+    assert len(before) == 2 and not before[1].source.startswith("#")
+    assert all({"remove-cell", "hide-cell"} & set(c.metadata.tags) for c in nb.cells[:at] if c.cell_type == "code")
+    assert nb.cells[at].metadata.mystnb.figure.name in before[1].source
 
 
 def test_tags_are_known(nb):
@@ -168,8 +177,28 @@ def test_exercises_have_solutions_that_fold(nb):
     starts = re.findall(r"^`{3,}\{solution-start\} (\S+)\n:class: dropdown", text, re.M)
     assert exercises and starts == exercises
     assert len(re.findall(r"^`{3,}\{solution-end\}", text, re.M)) == len(starts)
-    quiz = text.partition("## Quiz")[2].partition("\n## ")[0]
-    assert 3 <= len(re.findall(r"\{admonition\} Answer\n:class: dropdown", quiz)) <= 5
+
+
+def test_exercises_have_a_level_and_a_hint_that_folds(nb):
+    exercise = r"^```\{exercise\}[^\n]*\n:label: (\S+)\n"
+    level, hint = r"\*Level\*: (?:\\\*){1,3}\n```\n\n", r"```\{admonition\} Hint\n:class: dropdown\n[^\n]+\n```\n\n"
+    whole = re.findall(rf"{exercise}(?:(?!```).)*?{level}{hint}```\{{solution-start\}} \1\n", prose(nb), re.M | re.S)
+    assert len(whole) == 3 and whole == re.findall(exercise, prose(nb), re.M)
+
+
+def test_quiz_questions_have_four_options_and_a_reason_for_each(nb):
+    quiz = prose(nb).partition("## Quiz")[2].partition("\n## ")[0]
+    _, *questions = re.split(r"^\*\*\d\.\*\* ", quiz, flags=re.M)
+    assert 4 <= len(questions) <= 5
+    right = []
+    for question in questions:
+        asked, _, answer = question.partition("```{admonition} Answer\n:class: dropdown\n")
+        assert re.findall(r"^- \*\*(\w)\.\*\* \S", asked, re.M) == list("ABCD"), asked
+        letters = re.findall(r"^(?:- )?\*\*(\w)\.\*\* \S", answer, re.M)
+        assert sorted(letters) == list("ABCD"), f"{asked}: a reason for each option, the right one first"
+        assert re.match(rf"\*\*{letters[0]}\.\*\* ", answer), asked
+        right.append(letters[0])
+    assert len(set(right)) > 2, f"{right}: the right letter varies"
 
 
 def test_setup_is_offered_to_no_path_of_a_machine():

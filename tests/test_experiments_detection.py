@@ -14,7 +14,7 @@ from tiny import QUIET
 
 from mammolib import cli, results, training
 from mammolib.experiments import detection as d
-from mammolib.experiments import evaluate_detector, evaluate_training, running, sets, whole_films
+from mammolib.experiments import evaluate_detector, evaluate_training, inside, running, sets, whole_films
 from mammolib.experiments.profiles import PROFILES
 from mammolib.geometry import Detections, Truths
 from mammolib.metrics import mean_average_precision
@@ -327,6 +327,19 @@ def test_whole_films_normal_ones_included(a, store):
     curve = record.outputs
     assert m["sensitivity_at_4"] == pytest.approx(np.interp(4, curve["false_positives"], curve["sensitivity"]), abs=0.2)
     assert whole_films.run_on_films(a, FILMS, store=store, stride=256) == record
+
+
+def test_a_network_is_looked_into(a, store):
+    record = inside.run_inside(a, FILMS, store=store)
+    shares, m = record.outputs["above_zero"], {k: v["value"] for k, v in record.metrics.items()}
+    assert record.name == "A-inside" and record.settings["start"] == Path(a.file_name).stem
+    assert list(shares)[0] == "conv1_1" and "conv5_3" in shares and all(0 <= v <= 1 for v in shares.values())
+    assert m["val_detection_loss"] == a.metrics["val_detection_loss"]["value"]
+    images = sets.centred(FILMS).images
+    chosen = images[np.linspace(0, len(images) - 1, 64).astype(int)]
+    answers = np.array(running.load(a, store)(chosen)).reshape(64, -1)
+    assert m["crop_to_crop"] == pytest.approx(answers.std(0).mean(), rel=1e-3)
+    assert inside.run_inside(a, FILMS, store=store) == record
 
 
 def test_two_processes_show_whole_films_once(a, store, monkeypatch):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mammolib import cli, results
-from mammolib.experiments import classification, named, profiles, running, whole_films
+from mammolib.experiments import classification, inside, named, profiles, running, whole_films
 
 DATA = {"name": "grey", "digest": "7" * 64, "films": 2}
 
@@ -22,7 +22,12 @@ def seen(monkeypatch):
 
         return run
 
-    runners = {running: "run_detector", classification: "run_classifier", whole_films: "run_on_films"}
+    runners = {
+        running: "run_detector",
+        classification: "run_classifier",
+        whole_films: "run_on_films",
+        inside: "run_inside",
+    }
     for room, name in runners.items():
         monkeypatch.setattr(room, name, answer(room.__name__.rsplit(".", 1)[-1]))
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: ([], DATA["digest"], DATA["name"]))
@@ -64,7 +69,9 @@ def test_whole_films_are_shown_to_the_run_that_is_described_or_named(seen, tmp_p
     results.save(described, tmp_path)
     call("A-films", tmp_path, **options)
     call("A-films", tmp_path, of=f"A-{described.hash}")
-    assert [(room, what) for room, what, _ in seen] == [("whole_films", described)] * 2
+    call("A-inside", tmp_path, **options)
+    rooms = ["whole_films", "whole_films", "inside"]
+    assert [(room, what) for room, what, _ in seen] == [(room, described) for room in rooms]
 
 
 def test_a_baseline_takes_nothing_but_its_split(tmp_path, monkeypatch):

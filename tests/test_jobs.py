@@ -11,7 +11,7 @@ import pytest
 from sentences import record, states, value
 
 from mammolib import cli, mias, phantom, results
-from mammolib.experiments import jobs, named, profiles
+from mammolib.experiments import detection, jobs, named, profiles
 
 SMALL = {"changes": {"patches": 120, "epochs": 1}, "width": 1 / 8}
 
@@ -174,3 +174,19 @@ def test_the_page_says_what_the_records_say():
     minutes = [f"{value(stem, 'seconds') / 60:.0f}" for stem in (narrow, woman)]
     states(page, f"EPYC {minutes[0]} minutes at random and {minutes[1]} by woman.")
     assert [record(stem).machine["cores"] for stem in (slow, narrow, woman)] == [2] * 3
+
+
+def test_the_page_works_out_what_all_experiments_cost():
+    page, rate = "book/many-runs.md", value(WORKED_OUT[0], "images_per_second")
+    shown = {"A": 0, "B": 0, "C": 0, "D": 0, "E": 0}
+    for name, one in detection.EXPERIMENTS.items():
+        if one.epochs:
+            shown[name[0]] += one.updates * one.batch
+    words = {"A": "A", "B": "B", "C": "C, two batches", "D": "D, three batches", "E": "E, retraining"}
+    for letter, images in shown.items():
+        states(page, f"| {words[letter]} | {images:,} | {images / rate:.0f} |")
+    seconds = sum(shown.values()) / rate
+    states(page, f"| **together** | **{sum(shown.values()):,}** | **{seconds:.0f}** |")
+    states(page, f"three seeds by two splits take {6 * seconds / 60:.0f} minutes of training, and every further seed")
+    states(page, f"by both splits takes {2 * seconds / 60:.0f}.")
+    states(page, f"{record(WORKED_OUT[0]).history['epoch']['seconds'][0]:.0f} s for the first run")

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from standin import NOWHERE, Film, lesion
 
-from mammolib import patches
+from mammolib import patches, splits
 from mammolib.detectors import centre
-from mammolib.plots import COLOURS
+from mammolib.plots import BENIGN, COLOURS, GREY, MALIGNANT
 from mammolib.plots import data as figures
 
 BOTH = [Film(2, (lesion(150, 300, 30, "M", "SPIC"), NOWHERE), tissue="F"), Film(1, (lesion(200, 100),), tissue="F")]
@@ -110,6 +110,24 @@ def test_a_gallery_shows_crops_from_first_to_last(crops: patches.Crops):
     assert [shown[0].get_title(), shown[-1].get_title()] == ["benign", "malignant"]
     normal = patches.uniform_cuts([Film(1)])
     assert figures.crop_gallery(normal, 2).axes[0].get_title() == "no lesion"
+
+
+def test_a_box_that_never_moves_is_the_same_in_every_crop(crops: patches.Crops):
+    fig = figures.crop_gallery(crops, 3, fixed=40)
+    assert all(boxes(ax)[1] == [44, 44, 84, 84] for ax in fig.axes if ax.images)
+
+
+def test_views_are_framed_by_the_part_they_were_dealt_to(crops: patches.Crops):
+    split = splits.by_image(len(crops), (0.5, 0.25, 0.25), seed=1)
+    fig = figures.dealt(crops, split, lesions=2)
+    colours = {"training": BENIGN, "validation": GREY, "test": MALIGNANT}
+    for i, ax in enumerate(fig.axes):
+        np.testing.assert_array_equal(pixels(ax), crops.images[i])
+        (part,) = [
+            part for part, colour in colours.items() if to_hex(ax.spines["top"].get_edgecolor()).upper() == colour
+        ]
+        assert i in getattr(split, part)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == list(colours)
 
 
 def test_the_grid_on_a_film_marks_what_survives():

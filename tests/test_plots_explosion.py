@@ -51,8 +51,10 @@ def test_first_steps_keep_the_layers_order():
 
 
 def test_shares_above_zero_stand_in_the_layers_rows():
-    fig = plots.above_zero({"alive": {"conv1": 0.5, "head": 0.4}, "dead": {"head": 0.0, "conv1": 0.1}})
-    (ax,) = fig.axes
+    runs = {"alive": {"conv1": 0.5, "head": 0.4}, "dead": {"head": 0.0, "conv1": 0.1}}
+    fig = plots.above_zero({"narrow": runs, "wide": runs})
+    ax = fig.axes[1]
+    assert [panel.get_title() for panel in fig.axes] == ["narrow", "wide"]
     np.testing.assert_array_equal(ax.get_lines()[1].get_xydata(), [[0.1, 0], [0.0, 1]])
     assert ax.get_ylim()[0] > ax.get_ylim()[1] and "above zero" in ax.get_xlabel()
     fig.canvas.draw()

@@ -121,3 +121,12 @@ def test_update_losses_mark_where_a_run_ended():
     lines = fig.axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [3, 1, 1]
     assert lines[-1].get_marker() == "x" and fig.axes[0].get_yscale() == "log"
+
+
+def test_bars_show_who_wins_by_each_measure():
+    fig = plots.bars({"plain": {"as reported": 4.61, "loss": 3.82}, "separable": {"as reported": 4.04, "loss": 3.93}})
+    full = [[bar.get_alpha() == 1 for bar in ax.patches] for ax in fig.axes]
+    assert full == [[False, True], [True, False]]
+    assert [t.get_text().strip() for t in fig.axes[0].texts] == ["4.61", "4.04"]
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["plain", "separable"]
+    fig.canvas.draw()

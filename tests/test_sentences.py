@@ -138,7 +138,7 @@ def test_dataset_card_counts_what_the_audit_counts():
     )
 
 
-def test_gpu_page_says_what_it_took():
+def test_the_page_of_full_size_says_what_it_took():
     r, epochs = record(WIDE), record(WIDE).history["epoch"]["seconds"]
     states(
         GPU,
@@ -160,6 +160,12 @@ def test_gpu_page_says_what_it_took():
         "the detectors with all the filters ran on one H100 with JAX, but for one short run on two CPU cores. Every "
         "other run took one or two CPU cores with TensorFlow.",
     )
+    short = SHORT[0]
+    rate, seconds = value(short, "images_per_second"), value(short, "seconds")
+    states(GPU, f"one NVIDIA H100, JAX, in bfloat16 - {value(WIDE, 'images_per_second'):,.0f}")
+    states(GPU, f"Xeon with matrix units, TensorFlow, in bfloat16 - {rate:.1f}")
+    length = f"{record(short).settings['updates']:,} updates of {record(short).settings['batch']}"
+    states(GPU, f"{6600 * 100 / rate / 3600:.0f} hours at this rate; {length} took {seconds / 3600:.1f} hours")
     trained = [r for r in recorded() if "width" in r.settings]
     on_gpu = [r for r in trained if r.machine["gpu"]]
     assert on_gpu and all(r.machine["backend"] == "jax" and "H100" in r.machine["gpu"] for r in on_gpu)
@@ -209,6 +215,11 @@ def test_chapter_2_siblings_and_lookup():
     assert value(VIEWS, "lookup_accuracy_by_woman") < 0.5
     states(
         AUGMENTATION,
+        f"The lookup gets {100 * value(VIEWS, 'lookup_accuracy_by_image'):.0f} % of the classes right at random and "
+        f"{100 * value(VIEWS, 'lookup_accuracy_by_woman'):.0f} % by woman.",
+    )
+    states(
+        AUGMENTATION,
         f"The real films have {value(COUNTS, 'single_lesions')} single lesions, {value(COUNTS, 'kept_benign')} of them "
         f"benign; the paper counts {stated('kept-benign')} benign ones.",
     )
@@ -219,6 +230,7 @@ def test_chapter_3_patches_and_boxes_that_never_move():
     states(CROPPING, f"three boxes that never move find {three} of the lesions on crops that are centred on them")
     states(CROPPING, f"On the real films one box finds {one} of the lesions, two find {two}, three find {three}.")
     states(CROPPING, f"three boxes that never move find {three} of the lesions; uniform cuts do not")
+    states(CROPPING, f"Three boxes that never move find {three} of the lesions on centred crops. A network")
     survivors = round(value(CUTS, "survivors_mean"))
     patches = value(CUTS, "patches_per_film")
     states(CROPPING, f"{survivors} of the {patches} patches of a real film survive on average.")

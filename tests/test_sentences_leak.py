@@ -109,6 +109,7 @@ def test_the_recap_and_the_suspicion():
     assert abs(value(WIDE, "map") - stated("A-map")) < 0.05 < stated("A-map") - value(WIDE_WOMAN, "map")
     assert "*suspected* of the paper, and not shown" in page(CHAPTER)
     states(CHAPTER, f"A lookup scores 1.000 and a network {mean(NARROW, 'map'):.3f} on the same split.")
+    states(CHAPTER, f"By woman the network scores {mean(NARROW_WOMAN, 'map'):.3f}. It lived on the leak all the same.")
 
 
 def test_counts_of_the_real_set(real_films):

@@ -496,6 +496,17 @@ def test_the_watch_may_end_a_run_which_then_goes_on_from_there(tmp_path):
 # answers that do not look at the image
 
 
+def test_outputs_above_zero_by_hand():
+    """Weights 1 and -1 on grey levels of 5: one filter of two is above zero; behind a bias of -9 nothing is."""
+    x = keras.Input((4, 4, 1))
+    half = keras.layers.Conv2D(2, 1, activation="relu", name="half")(x)
+    network = keras.Model(x, keras.layers.Conv2D(1, 1, activation="relu", name="dead")(half))
+    network.set_weights(
+        [np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.zeros(2), np.ones((1, 1, 2, 1)), np.array([-9.0])]
+    )
+    assert training.outputs_above_zero(network, np.full((3, 4, 4, 1), 5.0)) == {"half": 0.5, "dead": 0.0}
+
+
 def test_spread_of_answers_by_hand():
     answers = np.array([[[0.0, 2.0]], [[2.0, 4.0]]])  # two images, one box, two numbers
     assert training.spread_of_answers(answers) == (1.0, 1.0)

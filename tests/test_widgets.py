@@ -18,7 +18,8 @@ from browser import DRAWN, STILLS, WIDGETS, Ask
 from conftest import ROOT
 from sentences import record, states, value
 
-from mammolib import metrics, ssd
+from mammolib import metrics, results, ssd
+from mammolib.analysis import ladder
 from mammolib.book import notebooks
 from mammolib.detectors import centre
 from mammolib.experiments import sets
@@ -585,3 +586,51 @@ ASKS["bootstrap-keys"] = Ask(
 
 def test_bootstrap_answers_its_buttons(told):
     assert [int(s.split()[0]) for s in told["bootstrap-keys"]] == [200, 201, 401, 1]
+
+
+# The FROC handle.
+
+RUNGS = ladder.rungs(results.load_all(results.recorded()))
+ASKS["froc-counts"] = Ask(
+    "froc",
+    """const {share, FOUND} = Widgets.froc, powers = [-3, -2.6, -2, -1, 0, 0.5, 1, 2, 3];
+    const found = FOUND.map(([, points]) => powers.map((p) => share(points, p)));
+    return {powers, found, names: FOUND.map(([name]) => name)};""",
+)
+
+
+def test_the_froc_handle_holds_the_records_curves(told):
+    """Every detector of the book is there, and its curve agrees with the record's to a hundredth."""
+    found = told["froc-counts"]
+    assert found["names"] == list(RUNGS)
+    for scored, shares in zip(RUNGS.values(), found["found"], strict=True):
+        curve = scored.outputs["curves"]["centre"]
+        expected = np.interp(2.0 ** np.array(found["powers"]), curve["false_marks"], curve["sensitivity"])
+        assert np.allclose(shares, expected, atol=0.012), scored.settings["detector"]
+        assert shares[4] == pytest.approx(scored.metrics["sensitivity_at_1"]["value"], abs=0.0006)
+
+
+ASKS["froc-keys"] = Ask(
+    "froc",
+    """const handle = $(".w-handle"), said = () => $(".w-live").textContent, out = {at: said(), rows: $$("tr").length};
+    handle.focus();
+    key(handle, "ArrowRight", {shiftKey: true}); key(handle, "ArrowRight", {shiftKey: true});
+    key(handle, "ArrowRight", {shiftKey: true}); out.two = said();
+    const box = $(".widget svg").getBoundingClientRect(), scale = box.width / 400;
+    point(handle, "pointerdown", 0, 0);
+    point(handle, "pointermove", box.left + scale * 34, box.top + 50);
+    point(handle, "pointerup", 0, 0);
+    out.eighth = said();
+    const select = $("select"); select.value = 0; select.dispatchEvent(new Event("change")); out.other = said();
+    return out;""",
+)
+
+
+def test_the_froc_handle_answers_keys_and_pointer(told):
+    found = told["froc-keys"]
+    best = list(RUNGS.values())[-1].metrics
+    at = {marks: round(119 * best[f"sensitivity_at_{marks}"]["value"]) for marks in ("1", "2")}
+    assert found["at"].startswith("318 false marks on 318 films: ") and f" {at['1']} of 119 lesions" in found["at"]
+    assert found["two"].startswith("636 false marks") and f" {at['2']} of 119 lesions" in found["two"]
+    assert found["eighth"].startswith("40 false marks") and found["other"].startswith("40 false marks")
+    assert "where lesions of training women lie" in found["other"] and found["rows"] == len(RUNGS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -22,6 +24,8 @@ RUNGS = ("divide_by", "warmup", "clip", "momentum", "optimizer", "start")
 """Changes in the order in which one would try them."""
 
 PER_LAYER = "gradient_norm/"
+BLOCKS = {"heads": r"_(conf|loc)$", "norm": r"_norm$", "fc6, fc7": r"^fc\d$", "conv6 to conv9": r"^conv[6-9]_\d$"}
+"""Block of layers -> the names of its layers; others are named by what stands before the underscore."""
 
 
 def ladder(records: Sequence[Record]) -> list[Record]:
@@ -50,8 +54,7 @@ def ladder(records: Sequence[Record]) -> list[Record]:
 def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
     """Say of each run what was changed and how its validation detection loss (without weight decay) went.
 
-    Changes that all the runs share are left out. The loss is "halved" if it ends under half of what it was after the
-    first epoch.
+    Changes that all the runs share are left out.
 
     Args:
         records: runs of equal length, such as `ladder` finds.
@@ -71,7 +74,6 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
                 "after epoch 1": in_words(first),
                 "at the end": in_words(last),
                 "share left": in_words(last / first),
-                "halved": "yes" if record.outcome == "finished" and last < first / 2 else "no",
             }
         )
     return pd.DataFrame(rows).set_index("experiment").rename_axis(None)
@@ -80,6 +82,18 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
 def layers(update: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
     """Return layer -> its gradient norms, of a history's columns by update."""
     return {k.removeprefix(PER_LAYER): v for k, v in update.items() if k.startswith(PER_LAYER)}
+
+
+def blocks(update: Mapping[str, Sequence[float]]) -> dict[str, NDArray]:
+    """Return block of layers -> the gradient norm of all of its weights, of a history's columns by update.
+
+    conv1_1 and conv1_2 are the block conv1, and so on; conv6 to conv9 are one, and so are all heads.
+    """
+    squares: dict[str, Any] = {}
+    for name, norms in layers(update).items():
+        block = next((words for words, these in BLOCKS.items() if re.search(these, name)), name.partition("_")[0])
+        squares[block] = squares.get(block, 0.0) + np.square(np.asarray(norms, float))
+    return {block: np.sqrt(values) for block, values in squares.items()}
 
 
 def first_steps(record: Record, network: keras.Model) -> dict[str, float]:
@@ -185,17 +199,23 @@ def _value(record: Record, name: str) -> float:
     return np.nan if held is None else float(held)
 
 
-def outputs_above_zero(network: keras.Model, images: NDArray) -> dict[str, float]:
-    """Return the share of outputs above zero for each layer that ends in a ReLU, from the input to the output.
+def by_width(looked: Sequence[Record]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return width -> rate -> layer -> share of outputs above zero, of records such as "A-inside"."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+        title = f"{Fraction(r.settings['width'])} of the filters"
+        found.setdefault(title, {})[f"rate {r.settings['rates'][0]:g}"] = r.outputs["above_zero"]
+    return found
 
-    About half is what random weights give. A filter whose outputs are 0 on every image gets no gradient any more: it is
-    dead, and what lies behind it sees nothing.
 
-    Args:
-        network: such as SSD256.
-        images: (N, H, W) grey levels 0 to 255.
-    """
-    layers = [layer for layer in network.layers if getattr(layer, "activation", None) is keras.activations.relu]
-    outputs = keras.Model(network.inputs, [layer.output for layer in layers])(images, training=False)
-    shares = [float(np.mean(keras.ops.convert_to_numpy(y) > 0)) for y in outputs]
-    return {layer.name: share for layer, share in zip(layers, shares, strict=True)}
+def inside_table(looked: Sequence[Record]) -> pd.DataFrame:
+    """Return a row for each record such as "A-inside", by width and rate: what is dead, and how far answers differ."""
+    import pandas as pd
+
+    rows = []
+    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+        row = {"filters": str(Fraction(r.settings["width"])), "rate": f"{r.settings['rates'][0]:g}"}
+        row["conv5_3 above zero"] = f"{r.outputs['above_zero']['conv5_3']:.1%}"
+        row |= {name.replace("_", " "): in_words(_value(r, name)) for name in ("crop_to_crop", "within_a_crop")}
+        rows.append(row | {"detection loss": in_words(_value(r, "val_detection_loss"))})
+    return pd.DataFrame(rows).set_index("filters").rename_axis(None)

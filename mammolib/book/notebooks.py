@@ -78,6 +78,8 @@ def merge(chapter: Any, executed: Any) -> Any | None:
     execution's. So a corrected sentence needs no new execution.
     """
     injected = cells_with(executed, "injected-parameters")
+    for cell in injected:
+        cell.metadata["tags"] = ["injected-parameters", "remove-cell"]  # as the cell of parameters itself, on pages
     ran = [c for c in executed.cells if c.cell_type == "code" and c not in injected]
     if [c.source for c in ran] != [c.source for c in chapter.cells if c.cell_type == "code"]:
         return None

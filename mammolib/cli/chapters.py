@@ -54,7 +54,8 @@ def run(chapters: tuple[str, ...], **options: Any) -> None:
 @click.option(
     "--print", "paper", is_flag=True, help="Make the EPUB, _build/book.html and, with Chromium, book.pdf too."
 )
-def build(executed: Path | None, public: bool, epub: bool, paper: bool) -> None:
+@click.option("--slides", is_flag=True, help="Make _build/slides.html too, with a slide for each figure.")
+def build(executed: Path | None, public: bool, epub: bool, paper: bool, slides: bool) -> None:
     """Make the pages from the executed chapters, and print the page to open."""
     from mammolib import book
 

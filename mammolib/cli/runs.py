@@ -1,4 +1,4 @@
-"""`mammolib experiment`, `plan`, `claims` and `remeasure`: runs, and what their records say."""
+"""`mammolib experiment`, `plan`, `kit`, `collect`, `claims`, `remeasure`: runs, and what their records say."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _run_options(command: Any) -> Any:
             click.option(
                 "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
             ),
-            click.option("--of", help="E, and -films: the run to start from or to show, such as A-0123456789ab."),
+            click.option("--of", help="E, -films and -inside: the run that is meant, such as A-0123456789ab."),
             click.option("--out", type=FOLDER, help="The folder for records and weights; _build/runs if not given."),
             click.option("--budget", type=click.FloatRange(min=0), help="Seconds after which all has stopped."),
         ]
@@ -117,7 +117,8 @@ def experiment(
 
     NAMES are A, B, C-300x2, C-200x3, D-100x6, D-200x3, D-300x2, E-before and E-after; the classifiers cnni-bcc and
     vgg16; the baselines lookup, loss-levels and leak; A-films, E-after-films and so on: the network of such a run on
-    whole films; and benchmark-laplacian, benchmark-features and so on: a detector of whole films on the benchmark.
+    whole films; A-inside and so on: how many of its outputs are above zero; and benchmark-laplacian, benchmark-features
+    and so on: a detector of whole films on the benchmark.
 
     The exit status is 1 if a run failed (the others are made all the same), and 75 if --budget left some for another
     call of the same command.
@@ -173,6 +174,35 @@ def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **opt
     click.echo(_table(rows))
     if budget is not None:
         click.echo(f"{sum(row.end <= budget for row in planned)} of {len(planned)} end within {budget:g} s")
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--films", default="lesions", show_default=True, help="Which films travel: lesions, all or none.")
+@click.option("--data", type=FOLDER, help="The films; where the book finds them if not given.")
+@click.option("--python", default="3.12", show_default=True, help="The version of the other machine's Python.")
+@click.option("--chapters", is_flag=True, help="Bring what executes chapters, too; 60 MB more.")
+def kit(folder: Path, films: str, data: Path | None, python: str, chapters: bool) -> None:
+    """Write FOLDER for a machine without internet: project, packages, films, and run.sh."""
+    from mammolib.book import kit as room
+
+    room.pack(folder, films, data, python, chapters)
+    for path in sorted(folder.iterdir()):
+        click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+    click.echo(f"On the other machine: bash {folder.name}/run.sh SECONDS")
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+def collect(folder: Path) -> None:
+    """Take the records of FOLDER into the project: all into _build/runs, those on real films into book/results too."""
+    from mammolib.book import kit as room
+
+    taken = room.collect(folder)
+    for name, why in taken:
+        click.echo(f"{name}: {'not shown in the book, ' + why if why else 'book/results'}")
+    if any(why.startswith("refused") for _, why in taken):
+        raise SystemExit(1)
 
 
 def _said(metrics: dict[str, Any]) -> list[str]:

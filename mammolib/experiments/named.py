@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from mammolib import mias, results
-from mammolib.experiments import baselines, classification, detection, rungs, running, whole_films
+from mammolib.experiments import baselines, classification, detection, inside, rungs, running, whole_films
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.training import Execution
 
-FILMS = "-films"
+AFTER = {"films": whole_films, "inside": inside}
+"""What is done with a trained network: a name such as "A-films" shows whole films to A's."""
 NAMES = (
     *detection.EXPERIMENTS,
     *classification.EXPERIMENTS,
     *baselines.NAMES,
     *rungs.NAMES,
-    *(f"{name}{FILMS}" for name in detection.EXPERIMENTS if name != "E-before"),
+    *(f"{name}-{end}" for end in AFTER for name in detection.EXPERIMENTS if name != "E-before"),
 )
 
 
@@ -39,8 +40,9 @@ def run_named(
     """Run what a name says, or load its record.
 
     Args:
-        name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films: the run named by
-            `of`, or else the one that the other arguments describe, which has to be in the store.
+        name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films, and with
+            "-inside" it is looked into: the run named by `of`, or else the one that the other arguments describe, which
+            has to be in the store.
         films, data, store, execution, say: see `running.run_detector` and `classification.run_classifier`.
         profile: its size.
         **options: see `check`.
@@ -61,7 +63,8 @@ def run_named(
         return baselines.run_baseline(name, films, data=data, store=store, **given)
     if name in rungs.NAMES:
         return rungs.run_rung(name, films, data=data, store=store, say=say)
-    if not name.endswith(FILMS):
+    name, after = _parts(name)
+    if not after:
         return running.run_detector(
             name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
         )
@@ -70,10 +73,12 @@ def run_named(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such run; make it by `mammolib experiment`, or name another")
     record = results.load(path)
-    asked = {"name": name.removesuffix(FILMS)} | {k: given[k] for k in ("seed", "split") if k in given}
+    asked = {"name": name} | {k: given[k] for k in ("seed", "split") if k in given}
     for option, value in asked.items():
         if getattr(record, option) != value:
             raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(record, option)!r}")
+    if after == "inside":
+        return inside.run_inside(record, films, store=store, data=data)
     return whole_films.run_on_films(record, films, store=store, data=data)
 
 
@@ -118,11 +123,11 @@ def outline(name: str, *, profile: Profile, data: Mapping[str, Any], store: str 
         asked = baselines.ask(name, data, **given)
     elif name in rungs.NAMES:
         asked = rungs.ask(name, data)
-    elif name.endswith(FILMS):
+    elif after := _parts(name)[1]:
         stem = given.get("of") or _asked(name, profile, data, store, given).stem
         path = Path(store) / f"{stem}.json"
         of = results.load(path) if path.is_file() or "of" in given else _asked(name, profile, data, store, given).record
-        asked, more = whole_films.ask(of, data), {"origin": stem}
+        asked, more = AFTER[after].ask(of, data), {"origin": stem}
     else:
         a = _asked(name, profile, data, store, given)
         r, more = a.record, {"origin": a.origin}
@@ -188,7 +193,7 @@ def check(
         _refuse(name, updates=updates, variant=variant, of=of, changes=changes, width=width, seed=seed, split=split)
         return
     options = {"seed": seed, "split": split, "width": width, "updates": updates, "variant": variant, "changes": changes}
-    if name.endswith(FILMS) and of is not None:
+    if _parts(name)[1] and of is not None:
         _refuse(f"{name} of a run", width=width, updates=updates, variant=variant, changes=changes)
         return
     given = {k: v for k, v in {**options, "of": of}.items() if v is not None}
@@ -198,7 +203,13 @@ def check(
 def _asked(
     name: str, profile: Profile, data: Mapping[str, Any], store: str | Path, options: Mapping[str, Any]
 ) -> running.Asked:
-    return running.ask(name.removesuffix(FILMS), (), profile=profile, data=data, store=store, **options)
+    return running.ask(_parts(name)[0], (), profile=profile, data=data, store=store, **options)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Split "A-films" into "A" and "films"; a name of a run that trains is whole."""
+    one, _, after = name.rpartition("-")
+    return (one, after) if after in AFTER else (name, "")
 
 
 def _refuse(name: str, **options: Any) -> None:

@@ -14,7 +14,8 @@ from mammolib import mias, patches
 from mammolib.detectors import centre
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
-from mammolib.plots import COLOURS, DASHES, GREY, figure, show_pixels
+from mammolib.plots import BENIGN, COLOURS, DASHES, GREY, MALIGNANT, figure, show_pixels
+from mammolib.splits import Split
 
 BRIGHT = {"benign": "#56B4E9", "malignant": "#F0A04B"}
 """Lighter relatives of the class colours, to be seen on a dark film."""
@@ -125,8 +126,29 @@ def views(crops: Crops, lesion: int, flipped: bool) -> Figure:
     return fig
 
 
-def crop_gallery(crops: Crops, count: int = 8) -> Figure:
-    """Draw `count` crops, evenly chosen from all, with the boxes of their lesions."""
+def dealt(crops: Crops, split: Split, lesions: int = 3) -> Figure:
+    """Draw all views of the first lesions, a row each, framed by the part of the split that each view is in."""
+    colours = {"training": BENIGN, "validation": GREY, "test": MALIGNANT}
+    chosen = list(dict.fromkeys(crops.lesion))[:lesions]
+    fig = figure(len(chosen), 8, width=7.4, height=0.5 + 0.95 * len(chosen), squeeze=False)
+    for i, ax in enumerate(fig.axes):
+        (row,) = np.flatnonzero((crops.lesion == chosen[i // 8]) & (crops.view == i % 8))
+        show_pixels(ax, crops.images[row])
+        colour = next(colour for part, colour in colours.items() if row in getattr(split, part))
+        ax.spines[:].set(visible=True, color=colour, linewidth=4)
+    handles = [Rectangle((0, 0), 1, 1, fill=False, ec=colour, lw=3, label=word) for word, colour in colours.items()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=9)
+    return fig
+
+
+def crop_gallery(crops: Crops, count: int = 8, fixed: float | None = None) -> Figure:
+    """Draw `count` crops, evenly chosen from all, with the boxes of their lesions.
+
+    Args:
+        crops: any.
+        count: how many.
+        fixed: the side of a box in the middle of each crop, drawn white; none if not given.
+    """
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
     across = min(4, len(rows))
     down = -(-len(rows) // across)
@@ -138,6 +160,9 @@ def crop_gallery(crops: Crops, count: int = 8) -> Figure:
         label = crops.strata[row]
         show_pixels(ax, crops.images[row], CLASSES[label - 1] if label else "no lesion")
         _truths(ax, crops, row)
+        if fixed is not None:
+            low = (crops.images.shape[1] - fixed) / 2
+            draw_box(ax, [low, low, low + fixed, low + fixed], "white", "-", width=1.0)
     return fig
 
 

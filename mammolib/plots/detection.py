@@ -197,18 +197,22 @@ def froc_curves(
     return fig
 
 
-def intervals(rows: Mapping[str, Interval], paper: float | None = None, unit: str = "mAP") -> Figure:
-    """Draw numbers with their intervals, one below the other, and the paper's value as a line."""
+def intervals(rows: Mapping[str, Interval | float], paper: float | None = None, unit: str = "mAP") -> Figure:
+    """Draw numbers one below the other, with their intervals where they have one, and the paper's value as a line."""
     fig = figure(width=6.2, height=0.9 + 0.42 * len(rows))
     ax = fig.axes[0]
     for place, row in enumerate(rows.values()):
-        ax.plot([row.low, row.high], [place, place], color=BENIGN, lw=2.5, solid_capstyle="butt")
-        ax.plot(row.value, place, "o", color=BENIGN)
+        value = row.value if isinstance(row, Interval) else row
+        if isinstance(row, Interval):
+            ax.plot([row.low, row.high], [place, place], color=BENIGN, lw=6, alpha=0.3, solid_capstyle="butt")
+        ax.plot(value, place, "o", color=BENIGN)
+        ax.annotate(f"{value:.3f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     if paper is not None:
         ax.plot([paper, paper], [len(rows) - 0.5, -0.5], color=PAPER, ls="-.", lw=1)
         ax.text(paper, -0.6, f"the paper, {paper:g}", ha="center", va="bottom", fontsize=9)
     ax.set_yticks(range(len(rows)), list(rows))
-    ax.set(xlabel=f"{unit} and 95 % interval", ylim=(len(rows) - 0.5, -1.1))
+    held = any(isinstance(row, Interval) for row in rows.values())
+    ax.set(xlabel=f"{unit} and 95 % interval" if held else unit, ylim=(len(rows) - 0.5, -1.1 if paper else -0.7))
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return fig

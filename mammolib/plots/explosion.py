@@ -80,36 +80,40 @@ def first_steps(steps: Mapping[str, Mapping[str, float]], least: float = 1e-6) -
             to the output.
         least: what is smaller is drawn here.
     """
-    ax = _dots({run: {n: max(v, least) for n, v in one.items()} for run, one in steps.items()})
-    ax.axvline(1, color=GREY, lw=1)
-    ax.set(xscale="log", xlabel="first step / weights")
-    return ax.get_figure(root=True)
+    fig = _dots({"": {run: {n: max(v, least) for n, v in one.items()} for run, one in steps.items()}})
+    fig.axes[0].axvline(1, color=GREY, lw=1)
+    fig.axes[0].set(xscale="log", xlabel="first step / weights")
+    return fig
 
 
-def above_zero(shares: Mapping[str, Mapping[str, float]]) -> Figure:
+def above_zero(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
     """Draw which share of each layer's outputs is above zero; at 0 the layer is dead.
 
     Args:
-        shares: run -> layer -> share, see `analysis.stability.outputs_above_zero`; the layers of the first run, from
-            the input to the output.
+        panels: title -> run -> layer -> share, see `training.outputs_above_zero`; the layers of the first run, from the
+            input to the output.
     """
-    ax = _dots(shares)
-    ax.set(xlim=(-0.02, 1), xlabel="share of outputs above zero")
-    return ax.get_figure(root=True)
+    fig = _dots(panels)
+    for ax in fig.axes:
+        ax.set(xlim=(-0.02, 1), xlabel="share of outputs above zero")
+    return fig
 
 
-def _dots(runs: Mapping[str, Mapping[str, float]]) -> Axes:
-    """Draw a dot for each run in each layer's row, and the runs' names above."""
-    names = list(next(iter(runs.values())))
-    fig = figure(height=0.9 + 0.17 * len(names))
-    (ax,) = fig.axes
-    for (marker, colour), (run, one) in zip(MARKS, runs.items(), strict=False):
-        ax.plot([one[n] for n in names], range(len(names)), marker, color=colour, ms=4.5, ls="", label=run)
-    ax.set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
-    ax.set_yticklabels(names, size=7)
-    ax.grid(axis="y", lw=0.3)
-    fig.legend(loc="outside upper center", ncols=min(4, len(runs)), fontsize=8)
-    return ax
+def _dots(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Draw a dot for each run of each panel in each layer's row, and the runs' names above."""
+    names = list(next(iter(next(iter(panels.values())).values())))
+    fig = figure(1, len(panels), height=0.9 + 0.17 * len(names), sharey=True)
+    for ax, (title, runs) in zip(fig.axes, panels.items(), strict=True):
+        for (marker, colour), (run, one) in zip(MARKS, runs.items(), strict=False):
+            ax.plot([one[n] for n in names], range(len(names)), marker, color=colour, ms=4.5, ls="", label=run)
+        ax.set(ylim=(len(names) - 0.4, -0.6), title=title)
+        ax.set_yticks(range(len(names)), names, size=7)
+        ax.grid(axis="y", lw=0.3)
+        if len(panels) > 1:
+            ax.legend(fontsize=8, loc="lower center")
+    if len(panels) == 1:
+        fig.legend(loc="outside upper center", ncols=min(4, len(runs)), fontsize=8)
+    return fig
 
 
 def growth_by_layer(layers: Mapping[str, Sequence[float]], idle: float = 1e-3, most: float = 4.0) -> Figure:

@@ -1,4 +1,4 @@
-"""The ladder of whole-film detectors in two pictures: FROC curves, and what each finds at one false mark a film."""
+"""The ladder of whole-film detectors in pictures: FROC curves, and films with marks."""
 
 from __future__ import annotations
 
@@ -44,23 +44,6 @@ def curves(rungs: Mapping[str, Record]) -> Figure:
     ax.set(xscale="log", xlim=(LEFT, RIGHT), ylim=(0, 1), xlabel="false marks a film", ylabel="share of lesions found")
     ax.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["1/4", "1/2", "1", "2", "4", "8"])
     ax.minorticks_off()
-    return fig
-
-
-def bars(rungs: Mapping[str, Record]) -> Figure:
-    """Draw what each detector finds at one false mark a film as a dot with its 95 % interval over women."""
-    fig = figure(width=6.4, height=0.6 + 0.34 * len(rungs))
-    ax = fig.axes[0]
-    for place, record in enumerate(rungs.values()):
-        number, colour = record.metrics["sensitivity_at_1"], _colour(record)
-        if number["low"] is not None:
-            ax.plot([number["low"], number["high"]], [place] * 2, color=colour, lw=6, alpha=0.25)
-        ax.plot(number["value"], place, "o", color=colour, ms=6)
-        ax.annotate(f"{number['value']:.2f}", (number["value"], place), (0, 6), textcoords="offset points",
-                    ha="center", fontsize=8)  # fmt: skip
-    ax.set_yticks(range(len(rungs)), list(rungs), fontsize=9)
-    ax.set(xlim=(0, 1), ylim=(-0.6, len(rungs) - 0.2), xlabel="share of lesions found at 1 false mark a film")
-    ax.tick_params(axis="y", length=0)
     return fig
 
 

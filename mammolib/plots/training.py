@@ -184,6 +184,25 @@ def compare_parts(runs: Mapping[str, History], by: str = "update") -> Figure:
     return fig
 
 
+def bars(runs: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw the same runs by one or more measures, a panel each; the one with the lowest value is drawn full.
+
+    Args:
+        runs: name -> measure -> value; the measures of the first run.
+    """
+    measures = list(next(iter(runs.values())))
+    fig = figure(1, len(measures), height=0.9 + 0.34 * len(runs), sharey=True)
+    for ax, measure in zip(fig.axes, measures, strict=True):
+        values = [one[measure] for one in runs.values()]
+        for place, value in enumerate(values):
+            ax.barh(place, value, height=0.6, color=BENIGN, alpha=1 if value == min(values) else 0.3)
+            ax.text(value, place, f" {value:.2f}", va="center", size=9)
+        ax.set(xlim=(0, 1.2 * max(values)), ylim=(len(runs) - 0.5, -0.5), xlabel=measure)
+        ax.set_yticks(range(len(runs)), list(runs))
+        ax.tick_params(axis="y", length=0)
+    return fig
+
+
 def update_losses(runs: Mapping[str, History]) -> Figure:
     """Draw the training loss of every update of several runs, logarithmic; one that ends early ends with a cross.
 

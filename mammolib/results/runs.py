@@ -57,7 +57,10 @@ def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
 def own_changes(run: Record, among: Sequence[Record]) -> str:
     """Say in words what a run changed that not all of these runs did; "" for nothing."""
     shared, mine = shared_changes(among), run.settings.get("changed", {})
-    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in mine.items() if k not in shared)
+    own = {
+        k: "from trained weights" if k == "start" and "-" in str(v) else v for k, v in mine.items() if k not in shared
+    }
+    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in own.items())
 
 
 def data_words(record: Record) -> str:

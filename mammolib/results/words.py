@@ -50,6 +50,8 @@ LABELS = {
     "froc_score": "FROC score",
     "sensitivity_at_1": "lesions found at one false mark a film",
     "sensitivity_at_4": "lesions found at four false marks a film",
+    "crop_to_crop": "spread of an output from crop to crop",
+    "within_a_crop": "spread of the outputs of one crop",
     "seconds": "seconds in all",
     "seconds_per_epoch": "seconds an epoch",
     "seconds_per_pass": "seconds a pass",

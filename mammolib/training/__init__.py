@@ -8,7 +8,7 @@ continues to those same weights; a run whose loss explodes is a result.
 from __future__ import annotations
 
 from mammolib.training.checkpoint import Checkpoint
-from mammolib.training.checks import OutOfMemory, out_of_memory, spread_of_answers
+from mammolib.training.checks import OutOfMemory, out_of_memory, outputs_above_zero, spread_of_answers
 from mammolib.training.export import export_weights, load_network, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, epoch_order, epoch_plan, predict, quiet
 from mammolib.training.history import History
@@ -35,6 +35,7 @@ __all__ = [
     "load_network",
     "load_weights",
     "out_of_memory",
+    "outputs_above_zero",
     "predict",
     "quiet",
     "read_weights",

@@ -56,6 +56,22 @@ def spread_of_answers(answers: NDArray) -> tuple[float, float]:
     return float(flat.std(axis=0).mean()), float(flat.std(axis=1).mean())
 
 
+def outputs_above_zero(network: keras.Model, images: NDArray) -> dict[str, float]:
+    """Return the share of outputs above zero for each layer that ends in a ReLU, from the input to the output.
+
+    About half is what random weights give. A filter whose outputs are 0 on every image gets no gradient any more: it is
+    dead, and what lies behind it sees nothing.
+
+    Args:
+        network: such as SSD256.
+        images: (N, H, W) grey levels 0 to 255.
+    """
+    layers = [layer for layer in network.layers if getattr(layer, "activation", None) is keras.activations.relu]
+    outputs = keras.Model(network.input, [layer.output for layer in layers])(images, training=False)
+    shares = [float(np.mean(ops.convert_to_numpy(y) > 0)) for y in outputs]
+    return {layer.name: share for layer, share in zip(layers, shares, strict=True)}
+
+
 def warn_of_a_constant_answer(network: keras.Model, images: NDArray, update: int) -> None:
     """Warn where a network answers the same whatever the image: it no longer learns, and its loss will not say so."""
     over, within = spread_of_answers(ops.convert_to_numpy(ops.cast(network(images, training=False), "float32")))

@@ -1,0 +1,60 @@
+"""A trained network from the inside: which of its outputs are above zero, and whether its answers look at the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mammolib import mias, results, training
+from mammolib.experiments import running, sets
+
+CROPS = 64
+"""Crops that are looked at: centred, and evenly spaced over the data set."""
+
+
+def run_inside(
+    of: results.Record,
+    films: Sequence[mias.Film],
+    *,
+    store: str | Path,
+    data: Mapping[str, Any] | None = None,
+) -> results.Record:
+    """Show crops to a run's network and record what happens within it, or load that record.
+
+    Args:
+        of: a finished run of a detector; its weights are in the store.
+        films: the data set that it was trained on.
+        store: the folder for records and weights.
+        data: the record's data; the run's if not given.
+
+    Returns:
+        The record, named after the run ("A-inside"): crop_to_crop and within_a_crop (`training.spread_of_answers`) and
+        the run's val_detection_loss; `outputs` holds layer -> share of outputs above zero under "above_zero".
+
+    Raises:
+        FileNotFoundError: the run's weights are not in the store.
+    """
+    asked = ask(of, data)
+
+    def make() -> results.Record:
+        network = running.load(of, store)
+        images = sets.centred(films).images
+        images = images[np.linspace(0, len(images) - 1, min(CROPS, len(images))).astype(int)]
+        over, within = training.spread_of_answers(training.predict(network, images))
+        metrics = {"crop_to_crop": over, "within_a_crop": within}
+        metrics |= {k: v for k, v in of.metrics.items() if k == "val_detection_loss"}
+        outputs = {"above_zero": training.outputs_above_zero(network, images)}
+        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+
+    return results.once(store, make, **asked)
+
+
+def ask(of: results.Record, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what such a record says was asked for; the arguments are those of `run_inside`."""
+    kept = ("width", "updates", "batch", "rates", "precision", "reduced", "changed")
+    settings = {**results.start_of(of), "crops": CROPS, **{k: of.settings[k] for k in kept if k in of.settings}}
+    asked = {"name": f"{of.name}-inside", "settings": settings, "data": dict(data or of.data)}
+    return asked | {"seed": of.seed, "split": of.split}
