@@ -64,6 +64,8 @@ def build(executed: Path | None, public: bool, epub: bool, paper: bool, slides: 
         made = book.epub(say=click.echo)
     if paper:
         book.printed(made, say=click.echo)
+    if slides:
+        book.make_slides(say=click.echo)
 
 
 @main.command()
