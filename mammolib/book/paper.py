@@ -48,9 +48,8 @@ def mathml(formula: str, display: bool = False) -> str:
 class _Tidy(HTMLParser):
     """Writes a page again, tag by tag."""
 
-    def __init__(self, images: Path | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.images = images
         self.written: list[str] = []
         self.open: list[tuple[str, bool, bool, str]] = []  # name, dropped with its content, a formula, name written
         self.ids: set[str] = set()
@@ -105,10 +104,10 @@ class _Tidy(HTMLParser):
         if there.get("id") in self.ids or there.get("role") == "doc-biblioentry":  # the first of a name is the place
             there = {k: v for k, v in there.items() if k != ("id" if there.get("id") in self.ids else "role")}
         self.ids.add(there.get("id", ""))
+        if tag == "html":
+            there |= {"lang": "en", "xml:lang": "en"}
         if tag == "details":
             there["open"] = "open"
-        if tag == "img" and self.images is not None:
-            there["src"] = inlined(self.images, there.get("src", ""))
         if tag in NAMESPACES:
             there.setdefault("xmlns", NAMESPACES[tag])
         raw = self.get_starttag_text() or ""  # the parser has lowered the case of names, which matters in SVG
@@ -121,7 +120,7 @@ class _Tidy(HTMLParser):
         return f"<{self._cased(tag)}{words}{'/' if tag in VOID else ''}>"
 
 
-def tidy(page: str, images: Path | None = None) -> str:
+def tidy(page: str) -> str:
     """Return a page of the book as it can be read on paper, or on a reader of EPUBs.
 
     Scripts and widgets go: a still figure stands beside each widget. Folds are open. Formulas become MathML. What comes
@@ -129,13 +128,11 @@ def tidy(page: str, images: Path | None = None) -> str:
 
     Args:
         page: HTML as Sphinx writes it.
-        images: the folder that addresses of pictures begin at; if given, pictures become part of the page.
 
     Raises:
         ValueError: a formula cannot be written as MathML.
-        OSError: a picture cannot be read.
     """
-    writer = _Tidy(images)
+    writer = _Tidy()
     writer.feed(page)
     writer.close()
     return "".join(writer.written)

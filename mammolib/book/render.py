@@ -14,6 +14,7 @@ from pathlib import Path
 from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.hygiene import on_real_films
+from mammolib.book.lighter import lighten
 from mammolib.book.project import repository, table_of_contents
 from mammolib.book.reference import reference_page
 from mammolib.book.reporting import reporting_page
@@ -166,6 +167,7 @@ def _make_pages(root: Path, source: Path, place: Path, say: Callable[[str], None
     missing = [f for f in pages if not (place / "_build" / "html" / f"{f}.html").is_file()]
     if missing:
         raise ValueError(f"the book was not built: the page {missing[0]}.html is missing")
+    lighten(place / "_build" / "html")
 
 
 def check_version() -> None:

@@ -8,10 +8,13 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
+from xml.dom import minidom
 
 import mammolib
 from mammolib import results
+from mammolib.book import solutions
 from mammolib.book.paper import tidy
 from mammolib.book.render import sphinx_book
 from mammolib.files import atomic
@@ -54,6 +57,10 @@ def _made(source: Path, place: Path, builder: str, say: Callable[[str], None]) -
     (copy / "paper").mkdir()
     style = copy / "book" / "_static" / STYLE
     (copy / "paper" / STYLE).write_bytes(style.read_bytes() if style.is_file() else b"")
+    (copy / solutions.PAGE).with_suffix(".md").write_text(solutions.SOURCE, encoding="utf-8")
+    toc = yaml.safe_load((copy / "_toc.yml").read_text(encoding="utf-8"))
+    toc.get("parts", [toc])[-1]["chapters"].append({"file": solutions.PAGE.removesuffix(".xhtml")})
+    (copy / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     config = yaml.safe_load((copy / "_config.yml").read_text(encoding="utf-8"))
     config.pop("launch_buttons", None)
     config["sphinx"]["config"] |= _settings(config)
@@ -87,6 +94,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         "epub_show_urls": "no",
         "epub_tocdepth": 2,
         "epub_tocdup": False,
+        "epub_tocscope": "includehidden",
         "epub_use_index": False,
         "language": "en",
         "version": mammolib.__version__,
@@ -95,35 +103,47 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rewrite(path: Path, file: Any) -> None:
-    """Write an EPUB of Sphinx's again, each page tidied and the manifest saying which pages hold MathML or SVG."""
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+    """Write an EPUB of Sphinx's again: tidied, solutions gathered, all pages in the contents and in order."""
+    with zipfile.ZipFile(path) as old:
         content = {name: old.read(name) for name in old.namelist()}
-        (opf,) = [n for n in content if n.endswith(".opf")]
-        manifest = content[opf].decode("utf-8")
-        for name in [n for n in content if n.endswith(".xhtml") and n != "nav.xhtml"]:
-            page = tidy(content[name].decode("utf-8"))
-            page = re.sub(r'(<a\b[^>]*href="(?![a-z]+:)[^"#]*)\.html(?=["#])', r"\1.xhtml", page)
-            page = re.sub(r'<link\b[^>]*href="[./]*_static/(?!paper\.css|epub\.css|pygments\.css)[^>]*>', "", page)
-            words = " ".join(p for p, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in page)
-            if words:
-                item = re.escape(f'href="{name}"')
-                manifest = re.sub(rf"(<item\b[^>]*{item})", rf'\1 properties="{words}"', manifest)
-            content[name] = page.encode("utf-8")
-        content[opf] = _in_order(manifest).encode("utf-8")
+    opf, nav, ncx = (content[name].decode("utf-8") for name in ("content.opf", "nav.xhtml", "toc.ncx"))
+    pages = {n: tidy(content[n].decode("utf-8")) for n in content if n.endswith(".xhtml") and n != "nav.xhtml"}
+    nav, ncx = (re.sub(r'(?<=href=")[^"#]+|(?<=src=")[^"#]+', lambda m: normpath(m[0]), text) for text in (nav, ncx))
+    titles = {name: re.findall(r"<title>(.*?)</title>", page, re.S)[0].strip() for name, page in pages.items()}
+    nav = re.sub(r'(<a href="([^"#]+)">)[^<]*', lambda m: m[1] + titles[m[2]], nav)  # Sphinx leaves the numbers out
+    order = list(dict.fromkeys(re.findall(r'href="([^"#]+)', nav)))
+    for name, page in pages.items():
+        page = re.sub(r'(<a\b[^>]*href="(?![a-z]+:)[^"#]*)\.html(?=["#])', r"\1.xhtml", page)
+        pages[name] = re.sub(r'<link\b[^>]*href="[./]*_static/(?!paper\.css|epub\.css|pygments\.css)[^>]*>', "", page)
+    trees = {name: minidom.parseString(page) for name, page in pages.items()}
+    solutions.gather(trees, order)
+    for name, tree in trees.items():
+        _leave_out_other_runs(tree)
+        pages[name] = tree.toxml()
+    opf = _packaged(opf, pages, order)
+    content |= {"content.opf": opf.encode(), "nav.xhtml": nav.encode(), "toc.ncx": ncx.encode()}
+    content |= {name: page.encode() for name, page in pages.items()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for name, data in content.items():
             new.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
 
 
-def _in_order(manifest: str) -> str:
-    """Give pages that Sphinx left out of the reading order, the places it keeps for them."""
-    known = set(re.findall(r'<item id="([^"]+)"', manifest))
-    aside = re.findall(r'<itemref idref="([^"]+)" linear="no" />', manifest)
-    manifest = re.sub(r'\s*<itemref idref="[^"]+" linear="no" />', "", manifest)
-    places = iter(aside)
+def _leave_out_other_runs(tree: minidom.Document) -> None:
+    """Leave of each fold with what other runs say only its title: opened, they would fill a third of the book."""
+    for fold in [*tree.getElementsByTagName("details"), *tree.getElementsByTagName("div")]:
+        titles = [n for n in fold.childNodes if n.nodeType == n.ELEMENT_NODE and n.tagName in ("summary", "p")][:1]
+        if titles and solutions.words(titles[0]).endswith("in other runs"):
+            left = tree.createElement("p")
+            left.appendChild(tree.createTextNode(f"{solutions.words(titles[0])}: see the pages of the book."))
+            fold.parentNode.replaceChild(left, fold)
 
-    def place(found: re.Match[str]) -> str:
-        name = found[1] if found[1] in known else next(places, None)
-        return f'<itemref idref="{name}" />' if name else ""
 
-    manifest = re.sub(r'<itemref idref="([^"]+)" />', place, manifest)
-    return manifest.replace("</spine>", "".join(f'<itemref idref="{name}" />' for name in places) + "</spine>")
+def _packaged(opf: str, pages: dict[str, str], order: list[str]) -> str:
+    """Let a package say which pages hold MathML or SVG, and in which order pages are read."""
+    for name, page in pages.items():
+        words = " ".join(p for p, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in page)
+        if words:
+            opf = opf.replace(f'href="{name}"', f'href="{name}" properties="{words}"', 1)
+    ids = {href: name for name, href in re.findall(r'<item id="([^"]+)" href="([^"]+)"', opf)}
+    spine = "".join(f'<itemref idref="{ids[name]}" />' for name in order)
+    return re.sub(r"(<spine\b[^>]*>).*(</spine>)", rf"\1{spine}\2", opf, flags=re.S)

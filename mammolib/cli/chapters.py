@@ -42,14 +42,19 @@ def run(chapters: tuple[str, ...], **given: Any) -> None:
 @click.option("--executed", type=FOLDER, help="A folder of chapters that were executed on another machine.")
 @click.option("--public", is_flag=True, help="The pages are to be published: refuse chapters run on real films.")
 @click.option("--epub", is_flag=True, help="Make _build/mammolib.epub too.")
+@click.option(
+    "--print", "paper", is_flag=True, help="Make the EPUB, _build/book.html and, with Chromium, book.pdf too."
+)
 @click.option("--slides", is_flag=True, help="Make _build/slides.html too, with a slide for each figure.")
-def build(executed: Path | None, public: bool, epub: bool, slides: bool) -> None:
+def build(executed: Path | None, public: bool, epub: bool, paper: bool, slides: bool) -> None:
     """Make the pages from the executed chapters, and print the page to open."""
     from mammolib import book
 
     book.build(executed=executed, public=public, say=click.echo)
-    if epub:
-        book.epub(say=click.echo)
+    if epub or paper:
+        made = book.epub(say=click.echo)
+    if paper:
+        book.printed(made, say=click.echo)
     if slides:
         book.make_slides(say=click.echo)
 
