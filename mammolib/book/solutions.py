@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 from posixpath import dirname, join, normpath, relpath
+from typing import Any
 from urllib.parse import urlparse
 from xml.dom import minidom
 
@@ -25,13 +27,17 @@ def gather(trees: dict[str, minidom.Document], order: list[str]) -> None:
         order: the names of pages in the order of reading.
     """
     for name, tree in trees.items():
-        readdress(tree, lambda address, name=name: absolute(name, address))
+        readdress(tree, partial(absolute, name))
     moved: dict[str, str] = {}
     for name in order:
         if dirname(name) == dirname(PAGE) and name != PAGE:
             moved |= _move(name, trees[name], trees[PAGE])
     for name, tree in trees.items():
-        readdress(tree, lambda address, name=name: relative(name, moved.get(address, address)))
+        readdress(tree, partial(_relative_to, name, moved))
+
+
+def _relative_to(name: str, moved: dict[str, str], address: str) -> str:
+    return relative(name, moved.get(address, address))
 
 
 def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str, str]:
@@ -49,7 +55,8 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
             answers += 1
             label, own = "Answer", f"{chapter}-answer-{answers}"
             title = solution.getElementsByTagName("p")[0]
-            title.replaceChild(_link(page, f"{name}#to-{own}", f"Answer to question {answers}"), title.firstChild)
+            assert title.firstChild is not None
+            replace(title.firstChild, _link(page, f"{name}#to-{own}", f"Answer to question {answers}"))
         for node in elements(solution):
             if node.hasAttribute("id"):
                 old = node.getAttribute("id")
@@ -60,7 +67,7 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
         left.setAttribute("class", "to-solution")
         left.setAttribute("id", f"to-{own}")
         left.appendChild(_link(tree, f"{PAGE}#{own}", label))
-        solution.parentNode.replaceChild(left, solution)
+        replace(solution, left)
         place.appendChild(solution)
     return moved
 
@@ -77,6 +84,11 @@ def _link(tree: minidom.Document, address: str, text: str) -> minidom.Element:
     return link
 
 
+def replace(old: Any, new: minidom.Element) -> None:
+    """Put an element in the place of a node."""
+    old.parentNode.replaceChild(new, old)
+
+
 def classes(node: minidom.Element) -> set[str]:
     """Return the classes of an element."""
     return set(node.getAttribute("class").split())
@@ -89,7 +101,7 @@ def elements(node: minidom.Element) -> list[minidom.Element]:
 
 def words(node: minidom.Node) -> str:
     """Return the text of an element."""
-    if node.nodeType == node.TEXT_NODE:
+    if isinstance(node, minidom.Text):
         return node.data
     return "".join(words(child) for child in node.childNodes).strip("\n")
 
