@@ -16,13 +16,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @cache
 def page(name: str) -> str:
-    """Return the text of a page (`book/intro.md`, `README.md`) or a chapter's Markdown, with single blanks."""
+    """Return the text of a page (`book/intro.md`, `README.md`) or a chapter's Markdown, with single blanks.
+
+    Words that link to the glossary stand as words.
+    """
     path = ROOT / name
     if path.suffix == ".ipynb":
         cells = nbformat.read(path, as_version=4).cells
         text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     else:
         text = path.read_text(encoding="utf-8")
+    text = re.sub(r"\{term\}`([^`<]+?)(?: <[^>]+>)?`", r"\1", text)
     return re.sub(r"\s+", " ", text)
 
 

@@ -205,3 +205,13 @@ def test_setup_is_offered_to_no_path_of_a_machine():
     for path in [*FILES, *(ROOT / "book").rglob("*.md")]:
         text = Path(path).read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w.])/(root|work|tmp|home)/", text), path.name
+
+
+def test_terms_of_the_glossary_are_linked_where_they_first_occur():
+    """Each chapter links some, each term is one of the glossary, and no chapter links one twice."""
+    glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8").partition("{glossary}")[2]
+    terms = {line for line in glossary.splitlines() if line and not line.startswith((" ", "`"))}
+    for path in FILES:
+        text = "\n".join(c.source for c in notebooks.read(path).cells if c.cell_type == "markdown")
+        linked = [shown or term for term, shown in re.findall(r"\{term\}`([^`<]+?)(?: <([^>]+)>)?`", text)]
+        assert linked and len(set(linked)) == len(linked) and set(linked) <= terms, path.name
