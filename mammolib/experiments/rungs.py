@@ -70,6 +70,7 @@ def run_rung(
     *,
     data: Mapping[str, Any],
     store: str | Path,
+    repeats: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> results.Record:
     """Fit and score a rung on the benchmark's folds and record it, or load its record.
@@ -79,11 +80,12 @@ def run_rung(
         films: a data set whose films the frozen folds name.
         data: the record's name, digest and number of films.
         store: the folder of records; marks are kept in it under "benchmark", features under "features".
+        repeats: how many of the five repeats, the first ones; all if not given, and one for `ONCE`.
         say: told of every fold.
 
     Returns:
-        The record of `benchmark.score` for all repeats (the first alone, for a rung in `ONCE`); `outputs` holds what
-        the detector of each fold chose, repeat by repeat, under "choices" (null if it had nothing to choose).
+        The record of `benchmark.score` for these repeats; `outputs` holds what the detector of each fold chose, repeat
+        by repeat, under "choices" (null if it had nothing to choose).
 
     Raises:
         ValueError: a film that the folds do not name.
@@ -92,7 +94,7 @@ def run_rung(
     table = benchmark.folds()
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
-    asked = ask(name, data)
+    asked = ask(name, data, repeats)
     repeats, version = (asked["settings"][key] for key in ("repeats", "version"))
 
     def make() -> results.Record:
@@ -106,10 +108,10 @@ def run_rung(
     return results.once(store, make, **asked)
 
 
-def ask(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def ask(name: str, data: Mapping[str, Any], repeats: int | None = None) -> dict[str, Any]:
     """Return what a rung's record says was asked for; the arguments are those of `run_rung`."""
     rung = name.removeprefix(PREFIX)
-    repeats, version = 1 if rung in ONCE else REPEATS, VERSIONS.get(rung, 1)
+    repeats, version = repeats or (1 if rung in ONCE else REPEATS), VERSIONS.get(rung, 1)
     settings = {"detector": rung, "repeats": repeats, "version": version, "folds": benchmark.folds_digest()}
     return {"name": name, "settings": settings, "data": dict(data), "seed": 0, "split": "woman"}
 
