@@ -483,6 +483,11 @@ def test_the_bar_says_loss_and_images_a_second():
         Watch(bar, network(), 0).on_train_batch_end(0, {"loss": 0.5})
 
 
+def test_what_a_training_needs_to_begin_is_timed(run):
+    assert list(run.history.opening) == ["network", "data", "first update"]
+    assert 0 < run.history.opening["first update"] < run.seconds and min(run.history.opening.values()) > 0
+
+
 def test_nothing_is_printed(capfd):
     train(Settings(1, 40), execution=QUIET)
     out = capfd.readouterr()
