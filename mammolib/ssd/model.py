@@ -115,7 +115,7 @@ class L2Normalise(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="mammolib")
 class HeNormal(keras.initializers.HeNormal):
-    """He initialisation by a normal distribution; on JAX, a few programs draw the kernels of all shapes.
+    """He initialisation (He et al. 2015, section 2.2); on JAX, a few programs draw the kernels of all shapes.
 
     JAX compiles a program for each shape that it draws. For the two dozen shapes of an SSD that takes far longer than
     drawing. Number i of a draw depends on the seed and on i alone, so the kernels here are cut from draws of a few
