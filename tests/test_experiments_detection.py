@@ -7,6 +7,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from mammolib.geometry import Detections, Truths
 from mammolib.metrics import mean_average_precision
 from mammolib.mias import Film, Lesion
 from mammolib.training import Execution
+from mammolib.training.history import History
 
 DATA = {"name": "grey", "digest": "7" * 64, "films": 20}
 FEW = {"optimizer": "adam", "divide_by": 64.0, "batch": 4}
@@ -367,6 +369,14 @@ def test_e_continues_from_a(a, after):
             assert claim.metric in after.metrics or claim.metric in after.settings, claim.id
     assert after.settings["epochs_in_all"] == a.settings["epochs"] + after.settings["epochs"]
     assert after.metrics["women_seen_uniform"]["value"] == 0
+
+
+def test_the_log_says_once_what_the_first_minute_was_spent_on():
+    lines: list[str] = []
+    watched = running._Watched(SimpleNamespace(stem="A-0", plan=SimpleNamespace(steps=10)), None, lines.append)
+    for update in (3, 7):
+        watched(update, None, History(opening={"network": 12.34, "first update": 60.0}))
+    assert lines == ["A-0: network 12.3 s, first update 60.0 s"]
 
 
 def test_e_without_a_says_which_command_to_run(tmp_path):

@@ -103,6 +103,15 @@ def test_the_hardest_are_the_first_of_a_stable_sort(row, wanted):
     assert got[0].tolist() == expected.tolist()
 
 
+def test_the_hardest_of_a_hundred_images_are_those_of_a_sort():
+    rng = np.random.default_rng(0)
+    value = np.exp(rng.normal(-4, 4, (1, 100 * 6132))).astype("float32")  # from a millionth to some millions
+    candidate = (rng.random(value.shape) < 0.99).astype("float32")
+    for wanted in (1, 3000, 18_000):
+        got = to_numpy(hardest(value, candidate, np.array([wanted], "float32")))[0]
+        assert set(np.flatnonzero(got)) == set(np.argsort(-value[0] * candidate[0], kind="stable")[:wanted])
+
+
 def test_smooth_l1_and_its_slope():
     x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3], "float32")
     assert to_numpy(smooth_l1(keras.ops.array(x))).tolist() == [2.5, 0.5, 0.125, 0, 0.125, 0.5, 2.5]

@@ -239,6 +239,18 @@ def _dense() -> keras.Model:
     return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
 
 
+def test_splits_of_different_sizes_have_one_size_on_the_device():
+    shapes = set()
+    for n, held_out in ((40, 10), (41, 7)):
+        data, rest = samples(n), samples(held_out, seed=1)
+        sets = [Samples(s.images, s.targets, s.targets[:, ::-1]) for s in (data, rest)]
+        fed = Fed(network(), keras.losses.categorical_crossentropy, {}, 3, sets, flip=True)
+        held = ops.convert_to_numpy(fed.targets)
+        np.testing.assert_array_equal(held[fed.mirrored_at + n], rest.targets[0, ::-1])
+        shapes.add((fed.images.shape, held.shape, fed.mirrored_at))
+    assert shapes == {((128, 8, 8), (256, 2), 128)}
+
+
 def test_an_exploding_run_is_stopped_and_named(tmp_path):
     def loss(targets, outputs):
         return ops.square(targets - outputs) * 1e30
@@ -469,6 +481,11 @@ def test_the_bar_says_loss_and_images_a_second():
     assert "fold 1: 100%" in text and "160/160" in text and "loss 0.25" in text and "images/s" in text
     with progress_bar(False, "", total=1, done=0, batch=1) as bar:
         Watch(bar, network(), 0).on_train_batch_end(0, {"loss": 0.5})
+
+
+def test_what_a_training_needs_to_begin_is_timed(run):
+    assert list(run.history.opening) == ["network", "data", "first update"]
+    assert 0 < run.history.opening["first update"] < run.seconds and min(run.history.opening.values()) > 0
 
 
 def test_nothing_is_printed(capfd):

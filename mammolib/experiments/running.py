@@ -333,15 +333,20 @@ def _train(
 
 
 class _Watched:
-    """Says how a training goes, and looks at the test set after some of its epochs.
+    """Says how a training begins and goes, and looks at the test set after some of its epochs.
 
     What it sees are metrics, which go into the history's notes, and so into the checkpoint of the same update.
     """
 
     def __init__(self, asked: Asked, sets: Sets, say: Callable[[str], None] | None) -> None:
         self.asked, self.sets, self.say, self.plan = asked, sets, say, asked.plan
+        self.begun = False
 
     def __call__(self, update: int, network: keras.Model, history: History) -> None:
+        if self.say and not self.begun:
+            parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in history.opening.items())
+            self.say(f"{self.asked.stem}: {parts}")
+        self.begun = True
         if update % self.plan.steps:
             return
         epoch = update // self.plan.steps

@@ -19,7 +19,8 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
     Args:
         model: of `ssd.model`.
         images: (N, S, S) grey levels 0 to 255, S the side of the model's input.
-        batch: images at once. The last batch is filled up to a power of two, so that compiled backends meet few sizes.
+        batch: images at once. The last batch is filled up to a power of two, so that compiled backends meet few sizes;
+            on JAX to a whole batch, if there was one before, since that is compiled.
         **options: of `decode_predictions`: confidence, iou, top, top_before.
 
     Raises:
@@ -33,9 +34,11 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
     if batch < 1:
         raise ValueError(f"batch: must be at least 1, got {batch}")
     parts, channels = [], model.input_shape[-1]
+    whole = keras.backend.backend() == "jax" and len(images) > batch
     for first in range(0, len(images), batch):
         shown = images[first : first + batch]
-        filled = np.zeros((min(batch, 1 << (len(shown) - 1).bit_length()), *shown.shape[1:], channels), np.float32)
+        size = batch if whole else min(batch, 1 << (len(shown) - 1).bit_length())
+        filled = np.zeros((size, *shown.shape[1:], channels), np.float32)
         filled[: len(shown)] = shown[..., None]
         out = np.asarray(model.predict_on_batch(filled))[: len(shown)]
         part = decode_predictions(out, layout.size, layout, **options)

@@ -7,6 +7,7 @@ the softmax is taken in the loss and in `ssd.decode`, where it can be taken with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,6 +111,25 @@ class L2Normalise(layers.Layer):
 
     def get_config(self) -> dict:
         return super().get_config() | {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="mammolib")
+class HeNormal(keras.initializers.HeNormal):
+    """He initialisation (He et al. 2015, section 2.2); on JAX, a few programs draw the kernels of all shapes.
+
+    JAX compiles a program for each shape that it draws. For the two dozen shapes of an SSD that takes far longer than
+    drawing. Number i of a draw depends on the seed and on i alone, so the kernels here are cut from draws of a few
+    lengths, and their numbers are those of Keras's own initializer.
+    """
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        if keras.backend.backend() != "jax":
+            return super().__call__(shape, dtype)
+        n, inputs = math.prod(shape), math.prod(shape[:-1])
+        length = 1 << -(-n.bit_length() // 4) * 4  # 4,096, 65,536, 1,048,576 or 16,777,216
+        deviation = math.sqrt(self.scale / inputs) / 0.87962566103423978  # see `_Convolutions`
+        drawn = keras.random.truncated_normal((length,), stddev=deviation, dtype=dtype, seed=self.seed)
+        return np.asarray(drawn)[:n].reshape(shape)
 
 
 def ssd256(classes: int = 2, separable: bool = False, width: float = 1.0, **options: Any) -> keras.Model:
@@ -245,7 +265,7 @@ class _Convolutions:
             # of its output. 0.8796 is the standard deviation of a unit normal cut off at two of its own, as He's is.
             factors = {
                 "depthwise_initializer": keras.initializers.TruncatedNormal(stddev=1 / kernel / 0.87962566103423978),
-                "pointwise_initializer": "he_normal",
+                "pointwise_initializer": HeNormal,
                 "depthwise_regularizer": self._decay(),
                 "pointwise_regularizer": self._decay(),
             }
@@ -255,7 +275,7 @@ class _Convolutions:
         return layers.Conv2D(filters, 3, padding="same", data_format="channels_last", name=name, **self._plain())(x)
 
     def _plain(self) -> dict[str, Any]:
-        return {"kernel_initializer": "he_normal", "kernel_regularizer": self._decay()}
+        return {"kernel_initializer": HeNormal, "kernel_regularizer": self._decay()}
 
     def _decay(self) -> keras.regularizers.Regularizer | None:
         return keras.regularizers.L2(self.l2) if self.l2 else None

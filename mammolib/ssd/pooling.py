@@ -32,20 +32,28 @@ class MaxPooling2D(layers.MaxPooling2D):
 
 
 def pool_halves(x: Tensor) -> Tensor:
-    """Return the maximum of each 2 x 2 block: (B, H, W, C) with even sides becomes (B, H/2, W/2, C)."""
+    """Return the maximum of each 2 x 2 block: (B, H, W, C) with even sides becomes (B, H/2, W/2, C).
+
+    The gradient is given here: all it needs is the place of the first largest, one byte for four numbers.
+    """
     _, height, width, channels = x.shape
-    blocks = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
-    fixed = ops.stop_gradient(blocks)
-    largest: Tensor = fixed[:, :, 0, :, 0]
-    place: Tensor = 0
-    for number, (i, j) in enumerate(((0, 1), (1, 0), (1, 1)), start=1):
-        other = fixed[:, :, i, :, j]
-        stays = ops.logical_or(largest >= other, ops.isnan(largest))
-        place = ops.where(stays, ops.cast(place, "uint8"), ops.cast(number, "uint8"))
-        largest = ops.where(stays, largest, other)
-    corner = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1)
-    chosen = ops.equal(place[:, :, None, :, None], corner)
-    return ops.sum(ops.where(chosen, blocks, ops.zeros((), x.dtype)), axis=(2, 4))
+
+    def pooled(blocks: Tensor) -> tuple[Tensor, Any]:
+        largest, place = blocks[:, :, 0, :, 0], ops.cast(0, "uint8")
+        for number, (i, j) in enumerate(((0, 1), (1, 0), (1, 1)), start=1):
+            other = blocks[:, :, i, :, j]
+            stays = ops.logical_or(largest >= other, ops.isnan(largest))
+            place = ops.where(stays, place, ops.cast(number, "uint8"))
+            largest = ops.where(stays, largest, other)
+
+        def gradient(upstream: Tensor) -> Tensor:
+            corner = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1)
+            chosen = ops.equal(place[:, :, None, :, None], corner)
+            return ops.where(chosen, upstream[:, :, None, :, None], ops.zeros((), upstream.dtype))
+
+        return largest, gradient
+
+    return ops.custom_gradient(pooled)(ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels)))
 
 
 def pool_neighbours(x: Tensor) -> Tensor:

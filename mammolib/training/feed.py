@@ -113,6 +113,10 @@ def _shuffled(n: int, seed: int, number: int) -> NDArray[np.int32]:
 COLUMNS = 16
 """How many quantities a batch can record."""
 
+ROWS = 128
+"""The sets on the device are filled up to a multiple of this: XLA compiles a step for every size that it meets, and
+Experiment A trains and validates on 696, 700 or 704 crops, depending on its split."""
+
 
 class Fed(keras.Model):
     """A network together with the images it learns from; what `fit` trains.
@@ -144,12 +148,13 @@ class Fed(keras.Model):
         self.columns: tuple[str, ...] = ()  # known once Keras has traced a step
         self.trace = _held(np.zeros((rows, COLUMNS), np.float32), "trace")
         self.place = _held(np.zeros((), np.int32), "place")
-        self.images = _held(np.concatenate([s.images for s in samples]), "images")
-        targets, self.mirrored_at = [s.targets for s in samples], 0
+        self.images = _held(_filled([s.images for s in samples]), "images")
+        targets, self.mirrored_at = _filled([s.targets for s in samples]), 0
         if flip and samples[0].mirrored is not None:
-            self.mirrored_at = sum(len(s) for s in samples)
-            targets += [s.targets if s.mirrored is None else s.mirrored for s in samples]
-        self.targets = _held(np.concatenate(targets), "targets")
+            self.mirrored_at = len(targets)
+            mirrored = [s.targets if s.mirrored is None else s.mirrored for s in samples]
+            targets = np.concatenate([targets, _filled(mirrored)])
+        self.targets = _held(targets, "targets")
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -228,6 +233,11 @@ def _parts(value: Any) -> dict[str, Any]:
 
 def _mean(value: Any) -> Any:
     return ops.mean(ops.cast(value, "float32"))
+
+
+def _filled(sets: Sequence[NDArray]) -> NDArray:
+    """Join arrays, and fill them up with zeros to a multiple of `ROWS`."""
+    return np.concatenate([*sets, np.zeros((-sum(map(len, sets)) % ROWS, *sets[0].shape[1:]), sets[0].dtype)])
 
 
 def _held(values: NDArray, name: str) -> keras.Variable:

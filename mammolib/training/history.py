@@ -21,11 +21,14 @@ class History:
             training, the mean of each column over the epoch's images, and the same of the validation set as "val_...".
         notes: plain JSON data by name. A `watch` writes here what must not be lost: it runs before the checkpoint of
             its update is written, and the checkpoint keeps the notes.
+        opening: seconds that this call of `train` needed to begin, by what for: "network" (to build it and to draw its
+            weights), "data" (to put them on the device), "first update" (to compile it, too). No checkpoint keeps it.
     """
 
     update: dict[str, list[float]] = field(default_factory=dict)
     epoch: dict[str, list[float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    opening: dict[str, float] = field(default_factory=dict)
 
     def add_updates(self, columns: Mapping[str, ArrayLike]) -> None:
         """Append one value or more to each column along updates."""

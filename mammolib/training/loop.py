@@ -141,10 +141,11 @@ def train(
     loss = getattr(loss, "named", loss)
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed: must {'not be negative' if seed < 0 else f'be below {2**32}'}, got {seed}")
-    trainer = None
+    trainer, began = None, perf_counter()
     try:
         with _surroundings(seed, settings.precision):
             network = build()
+        built = perf_counter()
         check_images(network, training, "training")
         if validation is not None:
             check_images(network, validation, "validation")
@@ -153,6 +154,7 @@ def train(
         trainer = _Trainer(network, training, validation, settings, loss, dict(measures or {}), seed, execution)
         trainer.identity |= {"about": dict(about or {}), "start": start_digest}
         trainer.open(Path(folder) / CHECKPOINT if folder is not None else None)
+        trainer.history.opening = {"network": built - began, "data": perf_counter() - built}
         with quiet():
             return trainer.go(title, watch)
     except Exception as err:
@@ -277,11 +279,14 @@ class _Trainer:
                     settings.flip,
                 )[within * settings.batch : (end - epoch * self.steps) * settings.batch]
                 began = perf_counter()
-                self.fed.show(plan, settings.batch, Watch(bar, self.fed, self.update))
+                observer = Watch(bar, self.fed, self.update)
+                self.fed.show(plan, settings.batch, observer)
                 table = self.fed.read()
                 seconds, made = perf_counter() - began, end - self.update
                 self.count(seconds, len(plan), first)
                 self.pace = None if first else seconds / made
+                if first:
+                    self.history.opening["first update"] = (observer.first or perf_counter()) - began
                 first = False
                 bad = self.take(table)
                 if bad is not None:

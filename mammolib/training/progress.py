@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from threading import Lock
+from time import perf_counter
 from typing import Any
 
 import keras
@@ -47,6 +48,9 @@ class Watch(keras.callbacks.Callback):
     The logs are on the host already with TensorFlow and PyTorch; with JAX Keras calls this from threads of its own, so
     that neither waits for the device. There the callback's own `model` must be left alone: looking at it makes Keras
     copy the state that the running step is about to give away.
+
+    Attributes:
+        first: when the first batch was through, by `time.perf_counter`: what was compiled for it is compiled by then.
     """
 
     async_safe = True
@@ -54,10 +58,12 @@ class Watch(keras.callbacks.Callback):
     def __init__(self, bar: Any, fitted: keras.Model, update: int) -> None:
         super().__init__()
         self.bar, self.fitted, self.update, self.lock = bar, fitted, update, Lock()
+        self.first: float | None = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss")
         with self.lock:
+            self.first = self.first or perf_counter()
             ahead = self.update + batch + 1 - self.bar.n
             if ahead > 0 and not self.bar.disable:
                 self.bar.set_postfix_str("" if loss is None else f"loss {loss:.4g}", refresh=False)
