@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from pathlib import Path
 from posixpath import dirname
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 from xml.dom import minidom
 
 from mammolib.book.paper import VOID, inlined
-from mammolib.book.solutions import absolute, classes, elements, readdress
+from mammolib.book.solutions import absolute, classes, elements, readdress, words
 from mammolib.files import atomic
 
 NAME = "book"
@@ -101,7 +102,7 @@ def joined(folder: Path) -> str:
     names = [href[i.getAttribute("idref")] for i in package.getElementsByTagName("itemref")]
     trees = {name: minidom.parse(str(folder / name)) for name in names}
     places = {
-        f"{n}#{e.getAttribute('id')}" for n in names for e in elements(trees[n].documentElement) if e.hasAttribute("id")
+        f"{n}#{e.getAttribute('id')}" for n in names for e in trees[n].getElementsByTagName("*") if e.hasAttribute("id")
     }
 
     def place(name: str, address: str) -> str:
@@ -112,11 +113,11 @@ def joined(folder: Path) -> str:
         return f"#{_prefix(page)}-{part}" if f"{page}#{part}" in places else f"#{_prefix(page)}"
 
     contents = minidom.parse(str(folder / "nav.xhtml")).getElementsByTagName("ol")[0]
-    readdress(contents, lambda address: place("nav.xhtml", address))
+    readdress(contents, partial(place, "nav.xhtml"))
     pages = ""
     for name, tree in trees.items():
         (body,) = [d for d in tree.getElementsByTagName("div") if "body" in classes(d)]
-        readdress(body, lambda address, name=name: place(name, address))
+        readdress(body, partial(place, name))
         for image in body.getElementsByTagName("img"):
             image.setAttribute("src", inlined(folder / dirname(name), image.getAttribute("src")))
         _rename(body, _prefix(name))
@@ -151,14 +152,14 @@ def _html(node: minidom.Element) -> str:
         if part.tagName == "a" and not part.getAttribute("href") and part.hasAttribute("href"):
             part.removeAttribute("href")
         if not part.childNodes and part.tagName not in VOID:
-            part.appendChild(node.ownerDocument.createTextNode(""))
+            part.appendChild(minidom.Document().createTextNode(""))
     return node.toxml()
 
 
 def _said(package: minidom.Document, name: str) -> str:
     """Return what the EPUB says about itself under a name of the Dublin Core."""
     (node,) = package.getElementsByTagName(f"dc:{name}")
-    return node.firstChild.data
+    return words(node)
 
 
 def _pdf(browser: str, page: Path, place: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 from posixpath import dirname, join, normpath, relpath
 from urllib.parse import urlparse
@@ -25,13 +26,17 @@ def gather(trees: dict[str, minidom.Document], order: list[str]) -> None:
         order: the names of pages in the order of reading.
     """
     for name, tree in trees.items():
-        readdress(tree, lambda address, name=name: absolute(name, address))
+        readdress(tree, partial(absolute, name))
     moved: dict[str, str] = {}
     for name in order:
         if dirname(name) == dirname(PAGE) and name != PAGE:
             moved |= _move(name, trees[name], trees[PAGE])
+
+    def there(name: str, address: str) -> str:
+        return relative(name, moved.get(address, address))
+
     for name, tree in trees.items():
-        readdress(tree, lambda address, name=name: relative(name, moved.get(address, address)))
+        readdress(tree, partial(there, name))
 
 
 def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str, str]:
@@ -42,14 +47,15 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
     chapter, place = PurePosixPath(name).stem, page.getElementsByTagName("section")[0]
     heading = place.appendChild(page.createElement("h2"))
     heading.appendChild(_link(page, name, words(tree.getElementsByTagName("h1")[0])))
-    moved, answers = {}, 0
+    moved: dict[str, str] = {}
+    answers = 0
     for solution in found:
         label, own = "Solution", solution.getAttribute("id").rpartition("/")[2]  # without the folder of its page
         if "solution" not in classes(solution):
             answers += 1
             label, own = "Answer", f"{chapter}-answer-{answers}"
             title = solution.getElementsByTagName("p")[0]
-            title.replaceChild(_link(page, f"{name}#to-{own}", f"Answer to question {answers}"), title.firstChild)
+            title.replaceChild(_link(page, f"{name}#to-{own}", f"Answer to question {answers}"), title.childNodes[0])
         for node in elements(solution):
             if node.hasAttribute("id"):
                 old = node.getAttribute("id")
@@ -60,7 +66,7 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
         left.setAttribute("class", "to-solution")
         left.setAttribute("id", f"to-{own}")
         left.appendChild(_link(tree, f"{PAGE}#{own}", label))
-        solution.parentNode.replaceChild(left, solution)
+        put(left, solution)
         place.appendChild(solution)
     return moved
 
@@ -77,6 +83,12 @@ def _link(tree: minidom.Document, address: str, text: str) -> minidom.Element:
     return link
 
 
+def put(new: minidom.Element, old: minidom.Element) -> None:
+    """Put an element where another one stands."""
+    if old.parentNode:
+        old.parentNode.replaceChild(new, old)
+
+
 def classes(node: minidom.Element) -> set[str]:
     """Return the classes of an element."""
     return set(node.getAttribute("class").split())
@@ -89,7 +101,7 @@ def elements(node: minidom.Element) -> list[minidom.Element]:
 
 def words(node: minidom.Node) -> str:
     """Return the text of an element."""
-    if node.nodeType == node.TEXT_NODE:
+    if isinstance(node, minidom.Text):
         return node.data
     return "".join(words(child) for child in node.childNodes).strip("\n")
 

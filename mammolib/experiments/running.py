@@ -247,7 +247,9 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
 
 def build(one: Detection, width: float = 1.0) -> keras.Model:
     """Return an experiment's network, untrained; with VGG16's weights where it starts from ImageNet."""
-    mean = ssd.model.VGG_MEAN if one.mean == "vgg" else (float(one.mean),) * 3
+    from mammolib.ssd.model import VGG_MEAN
+
+    mean = VGG_MEAN if one.mean == "vgg" else (float(one.mean),) * 3
     model = ssd.ssd256(
         separable=one.separable, width=width, l2=one.l2, regularise_separable=one.regularise_separable, mean=mean,
         divide_by=one.divide_by,
