@@ -101,9 +101,8 @@ def joined(folder: Path) -> str:
     href = {i.getAttribute("id"): i.getAttribute("href") for i in package.getElementsByTagName("item")}
     names = [href[i.getAttribute("idref")] for i in package.getElementsByTagName("itemref")]
     trees = {name: minidom.parse(str(folder / name)) for name in names}
-    places = {
-        f"{n}#{e.getAttribute('id')}" for n in names for e in trees[n].getElementsByTagName("*") if e.hasAttribute("id")
-    }
+    parts = [(name, e) for name, tree in trees.items() for e in tree.getElementsByTagName("*")]
+    places = {f"{name}#{e.getAttribute('id')}" for name, e in parts if e.hasAttribute("id")}
 
     def place(name: str, address: str) -> str:
         """Where in the one page a link of a page leads; a file that is not in the page has no place."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
 from posixpath import dirname, join, normpath, relpath
+from typing import Any
 from urllib.parse import urlparse
 from xml.dom import minidom
 
@@ -31,12 +32,12 @@ def gather(trees: dict[str, minidom.Document], order: list[str]) -> None:
     for name in order:
         if dirname(name) == dirname(PAGE) and name != PAGE:
             moved |= _move(name, trees[name], trees[PAGE])
-
-    def there(name: str, address: str) -> str:
-        return relative(name, moved.get(address, address))
-
     for name, tree in trees.items():
-        readdress(tree, partial(there, name))
+        readdress(tree, partial(_relative_to, name, moved))
+
+
+def _relative_to(name: str, moved: dict[str, str], address: str) -> str:
+    return relative(name, moved.get(address, address))
 
 
 def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str, str]:
@@ -47,15 +48,15 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
     chapter, place = PurePosixPath(name).stem, page.getElementsByTagName("section")[0]
     heading = place.appendChild(page.createElement("h2"))
     heading.appendChild(_link(page, name, words(tree.getElementsByTagName("h1")[0])))
-    moved: dict[str, str] = {}
-    answers = 0
+    moved, answers = {}, 0
     for solution in found:
         label, own = "Solution", solution.getAttribute("id").rpartition("/")[2]  # without the folder of its page
         if "solution" not in classes(solution):
             answers += 1
             label, own = "Answer", f"{chapter}-answer-{answers}"
             title = solution.getElementsByTagName("p")[0]
-            title.replaceChild(_link(page, f"{name}#to-{own}", f"Answer to question {answers}"), title.childNodes[0])
+            assert title.firstChild is not None
+            replace(title.firstChild, _link(page, f"{name}#to-{own}", f"Answer to question {answers}"))
         for node in elements(solution):
             if node.hasAttribute("id"):
                 old = node.getAttribute("id")
@@ -66,7 +67,7 @@ def _move(name: str, tree: minidom.Document, page: minidom.Document) -> dict[str
         left.setAttribute("class", "to-solution")
         left.setAttribute("id", f"to-{own}")
         left.appendChild(_link(tree, f"{PAGE}#{own}", label))
-        put(left, solution)
+        replace(solution, left)
         place.appendChild(solution)
     return moved
 
@@ -83,10 +84,9 @@ def _link(tree: minidom.Document, address: str, text: str) -> minidom.Element:
     return link
 
 
-def put(new: minidom.Element, old: minidom.Element) -> None:
-    """Put an element where another one stands."""
-    if old.parentNode:
-        old.parentNode.replaceChild(new, old)
+def replace(old: Any, new: minidom.Element) -> None:
+    """Put an element in the place of a node."""
+    old.parentNode.replaceChild(new, old)
 
 
 def classes(node: minidom.Element) -> set[str]:

@@ -135,7 +135,7 @@ def _leave_out_other_runs(tree: minidom.Document) -> None:
         if titles and solutions.words(titles[0]).endswith("in other runs"):
             left = tree.createElement("p")
             left.appendChild(tree.createTextNode(f"{solutions.words(titles[0])}: see the pages of the book."))
-            solutions.put(left, fold)
+            solutions.replace(fold, left)
 
 
 def _packaged(opf: str, pages: dict[str, str], order: list[str]) -> str:
