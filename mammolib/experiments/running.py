@@ -22,6 +22,7 @@ from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.experiments.profiles import profile as profile_named
 from mammolib.experiments.sets import Sets
 from mammolib.files import atomic
+from mammolib.ssd.model import VGG_MEAN  # its room also registers the layers that a file of weights names
 from mammolib.training import Execution, History, Schedule, Settings
 from mammolib.training.settings import number, one_of
 
@@ -234,8 +235,6 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
     Raises:
         FileNotFoundError: its weights are not in the store.
     """
-    import mammolib.ssd.model  # noqa: F401  registers the layers that the file names, also where nothing was built yet
-
     folder = weights_folder(record, store)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there are no weights of {record.name}; run the experiment here first")
@@ -247,7 +246,7 @@ def load(record: results.Record, store: str | Path | None = None) -> keras.Model
 
 def build(one: Detection, width: float = 1.0) -> keras.Model:
     """Return an experiment's network, untrained; with VGG16's weights where it starts from ImageNet."""
-    mean = ssd.model.VGG_MEAN if one.mean == "vgg" else (float(one.mean),) * 3
+    mean = VGG_MEAN if one.mean == "vgg" else (float(one.mean),) * 3
     model = ssd.ssd256(
         separable=one.separable, width=width, l2=one.l2, regularise_separable=one.regularise_separable, mean=mean,
         divide_by=one.divide_by,
