@@ -127,7 +127,7 @@ def same(store, serial):
     for key, metrics in serial.items():
         compared = [name for name in metrics if name.endswith("loss")] or list(metrics)
         for name in compared:
-            assert found[key][name]["value"] == pytest.approx(metrics[name]["value"], rel=1e-3, nan_ok=True), name
+            assert found[key][name]["value"] == pytest.approx(metrics[name]["value"], rel=1e-5, nan_ok=True), name
 
 
 @pytest.mark.slow

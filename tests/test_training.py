@@ -183,6 +183,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(run):
     assert weights_digest(train(SHORT, seed=1).model) != weights_digest(run.model)
 
 
+def test_what_another_thread_draws_from_pythons_generator_changes_nothing(run):
+    """A Dask worker's own threads do so while a network is built."""
+
+    def disturbed() -> keras.Model:
+        random.random()
+        return network()
+
+    assert weights_digest(train(build=disturbed).model) == weights_digest(run.model)
+
+
 def test_the_surroundings_are_left_as_they_were():
     random.seed(5), np.random.seed(5)  # noqa: NPY002
     wanted_draws = random.Random(5).random(), np.random.RandomState(5).random()

@@ -410,14 +410,20 @@ class _Trainer:
 def _surroundings(seed: int, precision: str) -> Iterator[None]:
     """Seed everything and set the precision; afterwards the precision and the states of Python and NumPy return.
 
-    The backend's and Keras's own global seeds do not return: Keras offers no way to read them.
+    The backend's and Keras's own global seeds do not return: Keras offers no way to read them. Layers draw their seeds
+    from Python's global generator, and so may another thread, such as those of a Dask worker. So here they draw the
+    same numbers from a generator that no other thread has.
     """
+    from keras.src.random import seed_generator
+
     policy, python, numbers = keras.config.dtype_policy(), random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(precision)
+        seed_generator.python_random = random.Random(seed)
         yield
     finally:
+        seed_generator.python_random = random
         keras.config.set_dtype_policy(policy)
         random.setstate(python)
         np.random.set_state(numbers)  # noqa: NPY002
