@@ -12,9 +12,9 @@ from mammolib.training.checks import OutOfMemory, out_of_memory, outputs_above_z
 from mammolib.training.export import export_weights, load_network, load_weights, read_weights
 from mammolib.training.feed import Loss, Samples, epoch_order, epoch_plan, predict, quiet
 from mammolib.training.history import History
-from mammolib.training.loop import CHECKPOINT, OutOfTime, Run, train
+from mammolib.training.loop import CHECKPOINT, Run, train
 from mammolib.training.schedule import Schedule
-from mammolib.training.settings import Execution, Settings, device_kind
+from mammolib.training.settings import Execution, OutOfTime, Settings, device_kind
 
 __all__ = [
     "CHECKPOINT", "Checkpoint", "Execution", "History", "Loss", "OutOfMemory", "OutOfTime", "Run", "Samples",

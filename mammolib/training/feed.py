@@ -272,3 +272,9 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def even_batch(n: int, batch: int) -> int:
+    """Return the largest batch of at most `batch` into which n images divide evenly, unless that is under a quarter."""
+    even = next(b for b in range(min(n, batch), 0, -1) if n % b == 0)
+    return even if 4 * even >= min(n, batch) else min(n, batch)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, time
@@ -18,6 +17,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from mammolib.training import checkpoint as saved
+from mammolib.training.beginning import begin_from, surroundings
 from mammolib.training.checks import (
     LOOK,
     OutOfMemory,
@@ -27,31 +27,15 @@ from mammolib.training.checks import (
     too_large,
     warn_of_a_constant_answer,
 )
-from mammolib.training.export import fit_weights, load_weights, read_weights
-from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, quiet
+from mammolib.training.feed import Fed, Loss, Samples, epoch_plan, even_batch, quiet
 from mammolib.training.gradients import record_gradient_norms
 from mammolib.training.history import History
 from mammolib.training.progress import Watch, progress_bar
-from mammolib.training.settings import Execution, Settings, cores
+from mammolib.training.settings import Execution, OutOfTime, Settings, cores
 
 CHECKPOINT = "checkpoint.npz"
 FINISHED = "finished"
 Watcher = Callable[[int, keras.Model, History], "bool | None"]
-
-
-class OutOfTime(RuntimeError):
-    """A training that stopped for `Execution.deadline`: its checkpoint is written, and the same call goes on from it.
-
-    Attributes:
-        update, total: updates done, and updates in all.
-    """
-
-    def __init__(self, update: int, total: int) -> None:
-        super().__init__(update, total)  # as arguments, so that it travels between processes
-        self.update, self.total = update, total
-
-    def __str__(self) -> str:
-        return f"out of time after update {self.update} of {self.total}"
 
 
 @dataclass
@@ -143,14 +127,14 @@ def train(
         raise ValueError(f"seed: must {'not be negative' if seed < 0 else f'be below {2**32}'}, got {seed}")
     trainer, began = None, perf_counter()
     try:
-        with _surroundings(seed, settings.precision):
+        with surroundings(seed, settings.precision):
             network = build()
         built = perf_counter()
         check_images(network, training, "training")
         if validation is not None:
             check_images(network, validation, "validation")
         check_targets(network, loss, {"training": training, "validation": validation})
-        start_digest = _begin_from(network, start)
+        start_digest = begin_from(network, start)
         trainer = _Trainer(network, training, validation, settings, loss, dict(measures or {}), seed, execution)
         trainer.identity |= {"about": dict(about or {}), "start": start_digest}
         trainer.open(Path(folder) / CHECKPOINT if folder is not None else None)
@@ -189,7 +173,7 @@ class _Trainer:
         if settings.gradient_norm != "off":
             by_layer = settings.gradient_norm == "layer"
             self.norms = record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
-        self.validation_batch = _even_batch(len(validation), settings.batch) if validation is not None else 0
+        self.validation_batch = even_batch(len(validation), settings.batch) if validation is not None else 0
         sets = [training] + ([validation] if validation is not None else [])
         rows = max(self.steps, -(-len(validation) // self.validation_batch) if validation is not None else 1)
         loss_function = keras.losses.get(loss) if isinstance(loss, str) else loss
@@ -404,45 +388,3 @@ class _Trainer:
         if not images:
             images, seconds = clock.get("first_images", 0), clock.get("first_seconds", 1.0)
         return Run(self.network, self.history, outcome, self.update, clock["seconds"], images / seconds)
-
-
-@contextlib.contextmanager
-def _surroundings(seed: int, precision: str) -> Iterator[None]:
-    """Seed everything and set the precision; afterwards the precision and the states of Python and NumPy return.
-
-    The backend's and Keras's own global seeds do not return: Keras offers no way to read them. Layers draw their seeds
-    from Python's global generator, and so may another thread, such as those of a Dask worker. So here they draw the
-    same numbers from a generator that no other thread has.
-    """
-    from keras.src.random import seed_generator
-
-    policy, python, numbers = keras.config.dtype_policy(), random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        keras.utils.set_random_seed(seed)
-        keras.config.set_dtype_policy(precision)
-        seed_generator.python_random = random.Random(seed)
-        yield
-    finally:
-        seed_generator.python_random = random
-        keras.config.set_dtype_policy(policy)
-        random.setstate(python)
-        np.random.set_state(numbers)  # noqa: NPY002
-
-
-def _begin_from(network: keras.Model, start: str | Path | Sequence[NDArray] | None) -> str | None:
-    if start is None:
-        return None
-    if isinstance(start, str | Path):
-        load_weights(network, start)
-        values = [value for _, value in read_weights(start)]
-    else:
-        values = [np.asarray(value, np.float32) for value in start]
-        fit_weights(network, [(f"array {i}", v) for i, v in enumerate(values)], "start")
-        saved.assign(network.weights, values)
-    return hashlib.sha256(b"".join(np.ascontiguousarray(v).tobytes() for v in values)).hexdigest()
-
-
-def _even_batch(n: int, batch: int) -> int:
-    """Return the largest batch of at most `batch` into which n images divide evenly, unless that is under a quarter."""
-    even = next(b for b in range(min(n, batch), 0, -1) if n % b == 0)
-    return even if 4 * even >= min(n, batch) else min(n, batch)

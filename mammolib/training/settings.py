@@ -164,3 +164,18 @@ def device_kind() -> str:
         return "gpu" if where.startswith(("cuda", "mps", "xpu")) else "cpu"
     kinds = {name.split(":")[0].lower() for name in keras.distribution.list_devices()}
     return next((kind for kind in ("tpu", "gpu", "cuda") if kind in kinds), "cpu").replace("cuda", "gpu")
+
+
+class OutOfTime(RuntimeError):
+    """A training that stopped for `Execution.deadline`: its checkpoint is written, and the same call goes on from it.
+
+    Attributes:
+        update, total: updates done, and updates in all.
+    """
+
+    def __init__(self, update: int, total: int) -> None:
+        super().__init__(update, total)  # as arguments, so that it travels between processes
+        self.update, self.total = update, total
+
+    def __str__(self) -> str:
+        return f"out of time after update {self.update} of {self.total}"
