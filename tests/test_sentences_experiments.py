@@ -1,6 +1,7 @@
 """The sentences of chapters 8 to 11 that hold a number of a recorded run."""
 
 from sentences import record, states, value
+from series import recorded
 
 B, C, D, E = (
     f"chapters/{name}.ipynb" for name in ("08-experiment-b", "09-experiment-c", "10-experiment-d", "11-experiment-e")
@@ -136,4 +137,22 @@ def test_whole_films_of_new_women():
         E,
         "A's network found none of 14 lesions at one false mark a film and none at four, in both seeds; the "
         f"retrained one found none at one and {14 * value(after, 'sensitivity_at_4'):.0f} of 14 at four",
+    )
+
+
+def test_chapter_8_looks_into_networks_after_100_updates():
+    looked = {(r.settings["width"], r.settings["rates"][0]): r for r in recorded("A-inside")}
+    assert all((r.settings["updates"], r.settings["batch"], r.split) == (100, 32, "image") for r in looked.values())
+    alive, at_one, dead = looked[1 / 4, 0.0005], looked[1 / 4, 0.001], looked[1 / 8, 0.008]
+    share = {r.hash: f"{100 * r.outputs['above_zero']['conv5_3']:.1f} %" for r in looked.values()}
+    spread = {r.hash: f"{r.metrics['crop_to_crop']['value']:.2f}" for r in looked.values()}
+    states(
+        B,
+        f"than at its own rate, {share[at_one.hash]} against {share[alive.hash]}, and its answers depend less on the "
+        f"crop: {spread[at_one.hash]} against {spread[alive.hash]}.",
+    )
+    states(
+        B,
+        f"kills the eighth: {share[dead.hash]}, and {spread[dead.hash]} from crop to crop beside "
+        f"{dead.metrics['within_a_crop']['value']:.2f} within one.",
     )
