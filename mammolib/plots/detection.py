@@ -185,7 +185,8 @@ def intervals(rows: Mapping[str, Interval | float], paper: float | None = None, 
         ax.text(paper, -0.6, f"the paper, {paper:g}", ha="center", va="bottom", fontsize=9)
     ax.set_yticks(range(len(rows)), list(rows))
     held = any(isinstance(row, Interval) for row in rows.values())
-    ax.set(xlabel=f"{unit} and 95 % interval" if held else unit, ylim=(len(rows) - 0.5, -1.1 if paper else -0.7))
+    ylim = (len(rows) - 0.5, -1.1 if paper else -0.7)
+    ax.set(xlabel=f"{unit} and 95 % interval" if held else unit, xlim=(0, 1.05), ylim=ylim)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return fig
