@@ -64,10 +64,13 @@ class Windows:
         return self.model.get_weights()
 
     def predict(self, films: Sequence[Film]) -> Detections:
-        """Mark what the windows show; both classes count as a lesion."""
+        """Mark what the windows show, both classes as a lesion; a box whose centre is off the film is no mark."""
         from .windows import detect_films
 
         found = detect_films(self.model, films, top_before=400)
-        order = np.argsort(-found.confidence, kind="stable")
+        sizes = np.array([film.pixels().shape[::-1] for film in films])
+        centre = (found.box[:, :2] + found.box[:, 2:]) / 2
+        on = np.flatnonzero(((centre >= 0) & (centre <= sizes[found.image])).all(axis=1))
+        order = on[np.argsort(-found.confidence[on], kind="stable")]
         kept = np.concatenate([order[found.image[order] == i][:MOST] for i in range(len(films))])
         return Detections(found.image[kept], np.ones(len(kept), int), found.confidence[kept], found.box[kept])
