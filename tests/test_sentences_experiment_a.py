@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentences import interval, record, states, value
+from sentences import ROOT, interval, record, states, value
 from series import (
     CNNI,
     E_BEFORE,
@@ -25,6 +25,8 @@ from series import (
     recorded,
     stated,
 )
+
+from mammolib import results
 
 
 def test_series_are_what_their_names_here_say():
@@ -158,3 +160,20 @@ def test_chapter_7_the_mechanism():
     states(EXPERIMENT_A, f"a network scores {still:.3f}; with it, {mirrored:.3f}.")
     centred, uniform = value(E_BEFORE, "map_centred"), value(E_BEFORE, "map_uniform")
     states(EXPERIMENT_A, f"the network scores {centred:.3f} on centred crops and {uniform:.3f} once the lesion is off")
+
+
+def test_the_leak_on_phantoms():
+    runs = {r.split: r for r in results.load_all(ROOT / "book" / "results", "A") if r.data["name"] == "phantom"}
+    assert set(runs) == {"image", "woman"} and len({r.data["digest"] for r in runs.values()}) == 1
+    at_random, by_woman = (runs[split].metrics["map"] for split in ("image", "woman"))
+    assert at_random["low"] > by_woman["value"] and at_random["value"] > by_woman["high"]
+    at_random, by_woman = (interval(runs[split].file_name.removesuffix(".json"), "map") for split in ("image", "woman"))
+    centre = runs["woman"].metrics["centre_map"]["value"]
+    states(
+        EXPERIMENT_A,
+        f"At random the network scores {at_random} on phantoms, and by woman {by_woman}, where three boxes that never "
+        f"move score {centre:.3f}.",
+    )
+    asked = {k: runs["image"].settings[k] for k in ("updates", "batch", "width", "optimizer", "precision")}
+    assert asked == {"updates": 660, "batch": 32, "width": 0.125, "optimizer": "Adam", "precision": "mixed_bfloat16"}
+    states(EXPERIMENT_A, "--updates 660 --set optimizer=adam --set batch=32")
