@@ -157,8 +157,8 @@ def test_the_page_of_full_size_says_what_it_took():
     assert r.settings["precision"] == "mixed_bfloat16" and "H100" in r.machine["gpu"]
     states(
         GPU,
-        "the detectors with all the filters ran on one H100 with JAX, but for one short run on two CPU cores. Every "
-        "other run took one or two CPU cores with TensorFlow.",
+        "the detectors with all the filters ran on one H100 with JAX, except for one short run on two CPU cores. "
+        "Every other run took one or two CPU cores with TensorFlow.",
     )
     short = SHORT[0]
     rate, seconds = value(short, "images_per_second"), value(short, "seconds")
