@@ -157,8 +157,8 @@ def test_the_page_of_full_size_says_what_it_took():
     assert r.settings["precision"] == "mixed_bfloat16" and "H100" in r.machine["gpu"]
     states(
         GPU,
-        "the detectors with all the filters ran on one H100 with JAX, but for one short run on two CPU cores. Every "
-        "other run took one or two CPU cores with TensorFlow.",
+        "the detectors with all the filters ran on one H100 with JAX, except for one short run on two CPU cores. "
+        "Every other run took one or two CPU cores with TensorFlow.",
     )
     short = SHORT[0]
     rate, seconds = value(short, "images_per_second"), value(short, "seconds")
@@ -238,7 +238,7 @@ def test_chapter_3_patches_and_boxes_that_never_move():
     states(CROPPING, f"one box finds {one} of the lesions.")
     clean, whole = value(CUTS, "cuts_clean_views"), value(CUTS, "cuts_whole_views")
     assert clean < 4329 < whole
-    states(CROPPING, f"It lies between our two counts on the real films, {clean:,} and {whole:,}.")
+    states(CROPPING, f"The number is between our two counts on the real films, {clean:,} and {whole:,}.")
     states(CROPPING, "about a third of them are tissue.")
     assert 0.3 < survivors / patches < 0.4
 
@@ -317,8 +317,8 @@ def test_chapters_5_and_6():
     states(MAP, f"the mAP is {value(WIDE, 'map'):.3f} beside the paper's {stated('A-map'):.3f}.")
     states(
         MAP,
-        f"in Experiment A the same network scores {value(WIDE, 'map'):.3f} so, and {value(WIDE_WOMAN, 'map'):.3f} on "
-        "new women.",
+        f"in Experiment A the same network scores {value(WIDE, 'map'):.3f} with the leak, and "
+        f"{value(WIDE_WOMAN, 'map'):.3f} on new women.",
     )
 
 

@@ -40,7 +40,7 @@ def test_the_first_box():
     states(
         CHAPTER,
         f"A few lines of SciPy find {two('laplacian')} at one false mark. A linear model on the maps of a network that "
-        f"has seen only photographs finds {two('imagenet')}. The mere knowledge of where lesions lie finds "
+        f"has seen only photographs finds {two('imagenet')}. The mere knowledge of where lesions are finds "
         f"{two('position')}.",
     )
     assert value(best, "films") == 318
@@ -65,7 +65,7 @@ def test_the_ladder_is_climbed_as_it_is_told():
     assert value(stem("features"), ONE) < value(stem("laplacian"), ONE)
     states(CHAPTER, f"The brightest blob is worse than not looking ({two('brightness')})")
     assert value(stem("brightness"), ONE) < value(stem("position"), ONE)
-    states(CHAPTER, f"**ImageNet's maps** are the step: {two('imagenet')}.")
+    states(CHAPTER, f"**ImageNet's maps** bring the large step: {two('imagenet')}.")
     states(CHAPTER, f"brings {two('both-breasts')} at one false mark and {two('both-breasts', FOUR)} at four.")
 
 

@@ -18,7 +18,7 @@ def test_what_explodes_and_what_trains():
     for stem in ("A-0d9d39431200", "B-cc49585066e0"):
         assert record(stem).outcome == "diverged at update 3"
         assert set(record(stem).settings["changed"]) <= {"batch", "precision"}
-    states(B, "explodes at update 3, at A's rates as at B's")
+    states(B, "explodes at update 3, at A's rates and at B's")
     a, b = "A-1c8467756d1b", "B-f5f9c0f6f101"
     assert record(b).outcome == "finished"
     states(

@@ -273,7 +273,7 @@ def test_the_answers_state_the_records():
     states(chapter("08-experiment-b"), f"with an eighth of the filters and {ends}")
     assert record(before).settings["width"] == 1 and record(before).split == "image"
     share = value(before, "centre_recall_uniform")
-    states(chapter("11-experiment-e"), f"less than a tenth, {100 * share:.1f} % on the real films, at random;")
+    states(chapter("11-experiment-e"), f"less than a tenth ({100 * share:.1f} % on the real films, at random);")
     states(chapter("10-experiment-d"), "the bytes of the convolutions *rise*, 1.76 times.")
     states(chapter("10-experiment-d"), "more bytes, 1.76 times as many;")
 
