@@ -6,6 +6,7 @@
   /* Detector -> thousandths of the lesions found at 1/8, 2^(1/3)/8, ... 8 false marks a film, from the records. */
   const FOUND = [
     ["where lesions of training women lie", [19,23,30,37,47,59,75,94,118,147,178,211,246,253,269,276,282,284,284]],
+    ["SSD256 by windows, from random weights", [0,0,0,0,8,8,8,8,8,17,25,34,42,50,59,84,118,143,185]],
     ["the brightest blob", [17,19,24,24,34,42,49,59,67,84,119,165,200,224,298,388,473,562,617]],
     ["brighter than its rings (AFUM)", [52,66,88,97,110,140,163,193,230,275,348,392,425,445,449,488,533,586,646]],
     ["round and bright (Laplacian of Gaussian)", [151,168,176,244,275,316,345,378,407,429,457,513,538,583,630,630,664,689,714]],
