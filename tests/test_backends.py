@@ -22,7 +22,7 @@ images = rng.integers(0, 256, (12, 32, 32)).astype(np.uint8)
 targets = np.eye(2, dtype=np.float32)[np.arange(12) % 2]
 answer = {}
 for optimizer, rate, build in (
-    ("sgd", 1e-2, lambda: classifiers.vgg16(2, 0.05, (32, 32, 1), dropout=0.0)),
+    ("sgd", 1e-2, lambda: classifiers.vgg16(2, 0.05, (32, 32, 1))),
     ("adam", 1e-4, lambda: classifiers.cnni_bcc(2, "paper", 0.1, (32, 32, 1))),
 ):
     rng = np.random.default_rng(1)
