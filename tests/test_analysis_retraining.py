@@ -169,3 +169,12 @@ def test_a_network_is_loaded_where_none_was_built(tmp_path):
     code += "print(running.load(results.load_all(sys.argv[1])[0], sys.argv[1]).count_params())"
     said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(said.stdout) == model.count_params()
+
+
+def test_slopes_lead_from_before_to_after():
+    rows = {"centred": [0.8, 0.1], "uniform": [0.2, 0.3]}
+    fig = plots.slopes({"at random": rows, "by woman": {"centred": [0.05, 0.1], "uniform": [0.0, 0.1]}})
+    first, second = fig.axes
+    assert [line.get_ydata().tolist() for line in first.get_lines()] == list(rows.values())
+    assert [ax.get_title() for ax in fig.axes] == ["at random", "by woman"]
+    assert [t.get_text() for t in second.texts] == ["0.050", "0.100", "0.000", "0.100"]

@@ -10,7 +10,7 @@ from matplotlib.patches import Circle, Rectangle
 from standin import NOWHERE, Film, lesion
 
 from mammolib import patches, splits
-from mammolib.detectors import centre
+from mammolib.detectors import centre, lookup
 from mammolib.plots import BENIGN, COLOURS, GREY, MALIGNANT
 from mammolib.plots import data as figures
 
@@ -178,3 +178,21 @@ def test_a_figure_is_no_pyplot_figure_and_shows_itself(crops: patches.Crops):
     fig = figures.views(crops, 0, flipped=False)
     assert isinstance(fig, Figure) and plt.get_fignums() == []
     assert fig._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_funnel_has_a_bar_for_each_count():
+    ax = figures.funnel({"rows": 330, "films": 322, "normal": 207}).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == [330, 322, 207]
+    assert [bar.get_x() for bar in ax.patches] == [-165, -161, -103.5], "centred"
+    assert [t.get_text() for t in ax.texts] == ["330", "322", "207"]
+
+
+def test_siblings_have_the_same_line_of_grey_levels(crops: patches.Crops):
+    grey = lookup.histograms(crops.images)
+    fig = figures.alike(crops, [0, 3, 8], grey[[0, 3, 8]])
+    *pictures, ax = fig.axes
+    for picture, row in zip(pictures, (0, 3, 8), strict=True):
+        np.testing.assert_array_equal(pixels(picture), crops.images[row])
+    first, sibling, other = (line.get_ydata() for line in ax.get_lines())
+    np.testing.assert_array_equal(first, sibling)
+    assert not np.array_equal(first, other) and pictures[0].get_title().startswith("test")

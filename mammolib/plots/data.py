@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,6 +37,20 @@ def film(ax: Axes, shown: mias.Film) -> Axes:
             ax.add_patch(Circle((column, row), radius, fill=False, ec=BRIGHT[name], lw=1))
             draw_box(ax, lesion.box, BRIGHT[name], DASHES[name])
     return ax
+
+
+def funnel(counts: Mapping[str, float]) -> Figure:
+    """Draw counts as bars, one below the other, centred, so that what is left at each step is seen."""
+    fig = figure(width=6.4, height=0.4 + 0.42 * len(counts))
+    ax = fig.axes[0]
+    for place, count in enumerate(counts.values()):
+        ax.barh(place, count, left=-count / 2, height=0.7, color=BENIGN, alpha=0.35)
+        ax.text(0, place, f"{count:,}", ha="center", va="center", fontsize=10)
+    ax.set_yticks(range(len(counts)), list(counts))
+    ax.set(ylim=(len(counts) - 0.5, -0.5), xticks=[])
+    ax.spines[:].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return fig
 
 
 def pair(films: Sequence[mias.Film]) -> Figure:
@@ -146,6 +160,27 @@ def dealt(crops: Crops, split: Split, lesions: int = 3) -> Figure:
         ax.spines[:].set(visible=True, color=colour, linewidth=4)
     handles = [Rectangle((0, 0), 1, 1, fill=False, ec=colour, lw=3, label=word) for word, colour in colours.items()]
     fig.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=9)
+    return fig
+
+
+def alike(crops: Crops, rows: Sequence[int], histograms: NDArray[np.floating]) -> Figure:
+    """Draw crops, and the shares of their grey levels as lines.
+
+    Args:
+        crops: any.
+        rows: of a test crop and of training crops.
+        histograms: (len(rows), bins), see `detectors.lookup.histograms`.
+    """
+    fig = figure(1, len(rows) + 1, width=7.4, height=2.4, width_ratios=[*[1] * len(rows), 1.6])
+    *pictures, ax = fig.axes
+    grey = (np.arange(histograms.shape[1]) + 0.5) * 256 / histograms.shape[1]
+    for k, (picture, row) in enumerate(zip(pictures, rows, strict=True)):
+        show_pixels(picture, crops.images[row], f"{'test' if k == 0 else 'training'}, {CLASSES[crops.strata[row] - 1]}")
+        dash, width = ("-", 4) if k == 0 else ("-", 1.5) if k == 1 else ("--", 1.5)
+        colour = (GREY, BENIGN, MALIGNANT)[min(k, 2)]
+        ax.step(grey, histograms[k], dash, where="mid", lw=width, color=colour, alpha=0.5 if k == 0 else 1)
+        picture.set_xlabel(("thick line", "thin line", "dashed line")[min(k, 2)], fontsize=9, color=colour)
+    ax.set(xlabel="grey level", yticks=[], xlim=(0, 256))
     return fig
 
 
