@@ -175,7 +175,9 @@ def alike(crops: Crops, rows: Sequence[int], histograms: NDArray[np.floating]) -
     *pictures, ax = fig.axes
     grey = (np.arange(histograms.shape[1]) + 0.5) * 256 / histograms.shape[1]
     for k, (picture, row) in enumerate(zip(pictures, rows, strict=True)):
-        show_pixels(picture, crops.images[row], f"{'test' if k == 0 else 'training'}, {CLASSES[crops.strata[row] - 1]}")
+        show_pixels(
+            picture, crops.images[row], f"{'test' if k == 0 else 'training'},\n{CLASSES[crops.strata[row] - 1]}"
+        )
         dash, width = ("-", 4) if k == 0 else ("-", 1.5) if k == 1 else ("--", 1.5)
         colour = (GREY, BENIGN, MALIGNANT)[min(k, 2)]
         ax.step(grey, histograms[k], dash, where="mid", lw=width, color=colour, alpha=0.5 if k == 0 else 1)
