@@ -190,3 +190,13 @@ def test_the_page_works_out_what_all_experiments_cost():
     states(page, f"three seeds by two splits take {6 * seconds / 60:.0f} minutes of training, and every further seed")
     states(page, f"by both splits takes {2 * seconds / 60:.0f}.")
     states(page, f"{record(WORKED_OUT[0]).history['epoch']['seconds'][0]:.0f} s for the first run")
+
+
+@pytest.mark.slow
+def test_a_plan_without_a_rate_measures_each_kind_of_network_once(films, tmp_path, monkeypatch):
+    measured, measure = [], jobs.measure
+    monkeypatch.setattr(jobs, "measure", lambda line, job: measured.append(job.name) or measure(line, job))
+    several_kinds = [asked("cnni-bcc", films, tmp_path, seed=seed, **SMALL) for seed in range(2)]
+    rows = jobs.plan([*several_kinds, asked("A", films, tmp_path, width=1 / 32, updates=4)])
+    assert sorted(measured) == ["A", "cnni-bcc"] and all(row.seconds > 0 for row in rows)
+    assert [row.end for row in rows] == sorted(row.end for row in rows)

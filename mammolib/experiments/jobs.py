@@ -170,7 +170,7 @@ def _beside(jobs: list[Job], execution: Execution, workers: int | None, engine: 
         while waiting:
             how = "list" if engine and engine.startswith("ray") else "generator_unordered"
             try:
-                calls = (delayed(_numbered)(i, job, execution) for i, job in waiting.items())
+                calls = [delayed(_numbered)(i, job, execution) for i, job in waiting.items()]
                 for i, done in Parallel(workers, batch_size=1, pre_dispatch="all", return_as=how)(calls):
                     store = Path(done.job.options["store"])
                     if done.record is not None and not (store / done.record.file_name).exists():
