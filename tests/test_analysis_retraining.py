@@ -177,4 +177,4 @@ def test_slopes_lead_from_before_to_after():
     first, second = fig.axes
     assert [line.get_ydata().tolist() for line in first.get_lines()] == list(rows.values())
     assert [ax.get_title() for ax in fig.axes] == ["at random", "by woman"]
-    assert [t.get_text() for t in second.texts] == ["0.050", "0.100", "0.000", "0.100"]
+    assert [t.get_text() for t in second.texts] == ["0.050", "0.000", "0.100", "0.100"]

@@ -110,7 +110,7 @@ def _dots(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
         ax.set_yticks(range(len(names)), names, size=7)
         ax.grid(axis="y", lw=0.3)
         if len(panels) > 1:
-            ax.legend(fontsize=8, loc="lower center")
+            ax.legend(fontsize=8, loc="center right")
     if len(panels) == 1:
         fig.legend(loc="outside upper center", ncols=min(4, len(runs)), fontsize=8)
     return fig

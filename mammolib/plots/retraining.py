@@ -123,25 +123,21 @@ def slopes(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Draw scores before and after retraining as lines from left to right, a panel for each split.
 
     Args:
-        panels: split -> test set -> (before, after), an mAP each.
+        panels: split -> two test sets -> (before, after), an mAP each.
     """
     fig = figure(1, len(panels), width=6.4, height=3.0, sharey=True)
     for ax, (title, rows) in zip(fig.axes, panels.items(), strict=True):
-        for (words, pair), colour, dash in zip(rows.items(), (BENIGN, MALIGNANT, GREY), ("-", "--", ":"), strict=False):
+        for (words, pair), (colour, dash) in zip(rows.items(), STYLES, strict=True):
             ax.plot([0, 1], pair, dash, marker="o", color=colour, label=words)
-            for x, value in enumerate(pair):
-                side = "right" if x == 0 else "left"
+        for x, values in enumerate(zip(*rows.values(), strict=True)):
+            near = max(values) - min(values) < 0.08  # then the labels stand above and below their dots
+            for value, place in zip(values, np.argsort(np.argsort(values)), strict=True):
+                offset, side = (-7 + 14 * x, 5 * (2 * place - 1) if near else 0), ("right", "left")[x]
                 ax.annotate(
-                    f"{value:.3f}",
-                    (x, value),
-                    (-7 + 14 * x, 0),
-                    textcoords="offset points",
-                    ha=side,
-                    va="center",
-                    size=8,
+                    f"{value:.3f}", (x, value), offset, textcoords="offset points", ha=side, va="center", size=8
                 )
-        ax.set(xlim=(-0.45, 1.45), ylim=(0, 1), xticks=(0, 1), title=title)
+        ax.set(xlim=(-0.45, 1.45), ylim=(-0.08, 1), xticks=(0, 1), title=title)
         ax.set_xticklabels(["before", "after"])
     fig.axes[0].set_ylabel("mAP")
-    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return fig
