@@ -138,7 +138,8 @@ def test_worker_processes_make_the_records_of_a_serial_run(films, serial, tmp_pa
 
 @pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker_half_way_makes_every_record_once(films, serial, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         victim = next(iter(cluster.workers.values())).pid
         threading.Timer(6, os.kill, (victim, signal.SIGKILL)).start()

@@ -180,6 +180,12 @@ def test_a_figure_is_no_pyplot_figure_and_shows_itself(crops: patches.Crops):
     assert fig._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_boxes_lie_on_the_film_where_they_are():
+    own = boxes(figures.film(figures.canvas()[1], BOTH[1]))
+    found = boxes(figures.boxes_on_film(BOTH[1], [[1, 2, 30, 40], [5, 5, 9, 9]]).axes[0])
+    assert found == [*own, [1, 2, 30, 40], [5, 5, 9, 9]]
+
+
 def test_a_funnel_has_a_bar_for_each_count():
     ax = figures.funnel({"rows": 330, "films": 322, "normal": 207}).axes[0]
     assert [bar.get_width() for bar in ax.patches] == [330, 322, 207]

@@ -7,6 +7,7 @@ from sentences import ROOT, interval, page, record, states, value
 
 from mammolib import benchmark, results
 from mammolib.analysis import ladder
+from mammolib.detectors.ssd_windows import WIDTH
 from mammolib.experiments import rungs
 
 CHAPTER = "chapters/13-honest-detectors.ipynb"
@@ -52,6 +53,8 @@ def test_the_first_box():
         CHAPTER, f"With weights from phantoms to begin with, it finds {taught[0]} and {taught[1]}: phantoms teach it"
     )
     states(CHAPTER, f"Yet it finds {two('ssd')} at one false mark and {two('ssd', FOUR)} at four, less than the place")
+    narrow = next(r for r in results.load_all(ROOT / "book" / "results", "A") if r.settings["width"] == WIDTH)
+    states(CHAPTER, f"It has {narrow.metrics['parameters']['value']:,} weights and 95 lesions to learn from.")
     for k in (ONE, FOUR):
         assert value(stem("ssd"), k) < value(stem("ssd-phantoms"), k) < value(stem("position"), k)
 

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from mammolib import mias, results
-from mammolib.files import atomic
 
 FILMS = ("lesions", "all", "none")
 """Which films travel: those with lesions, which Experiments A to E need, all, or none."""
@@ -44,11 +43,11 @@ mkdir -p runs project/_build
 ln -sfn ../../runs project/_build/runs
 export PYTHONPATH=$PWD/project:$PWD/site KERAS_BACKEND=${KERAS_BACKEND:-jax}
 export MAMMOLIB_COMMIT=$(cat commit) JAX_COMPILATION_CACHE_DIR=$PWD/compiled
-given="--profile paper --data $PWD/films"
+given=(--profile paper --data "$PWD/films")
 cd project
-if [ "$budget" = chapters ]; then exec python3 -m mammolib.cli run $given "$@"; fi
+if [ "$budget" = chapters ]; then exec python3 -m mammolib.cli run "${given[@]}" "$@"; fi
 [ $# -gt 0 ] || set -- A E-before E-after --splits image,woman --variant trains
-exec python3 -m mammolib.cli experiment $given --checkpoint 60 --budget "$budget" "$@"
+exec python3 -m mammolib.cli experiment "${given[@]}" --checkpoint 60 --budget "$budget" "$@"
 """
 
 
@@ -87,7 +86,7 @@ def pack(
     with tempfile.TemporaryDirectory(dir=folder.parent) as half:
         kit, ci, what = Path(half) / "kit", root / ".ci", "chapters" if chapters else "experiments"
         kit.mkdir()
-        (kit / "commit").write_text(_told("git", "-C", str(root), "rev-parse", "--short=12", "HEAD"))
+        (kit / "commit").write_text(results.commit().removesuffix("+dirty"))
         _told("git", "-C", str(root), "archive", "-o", str((kit / "project.tar.gz").absolute()), "HEAD")
         wheels = [f"--platform=manylinux_{v}_x86_64" for v in GLIBC] + ["--platform=manylinux2014_x86_64"]
         site = Path(half) / "site"
@@ -106,7 +105,7 @@ def pack(
 
 
 def collect(folder: str | Path) -> list[tuple[str, str]]:
-    """Take the records of a folder into the project's run store, and those that the book may show into book/results.
+    """Take whole records of a folder into the project's run store, and those on the real films into book/results.
 
     Args:
         folder: the kit's "runs", brought back.
@@ -124,26 +123,23 @@ def collect(folder: str | Path) -> list[tuple[str, str]]:
 
 
 def _taken(path: Path) -> str:
-    """Copy a record to where it belongs; return why the book does not show it."""
+    """Save a record where it belongs; return why the book does not show it, "" if it does."""
     try:
         record = results.load(path)
     except ValueError as err:
         return f"refused: {err}"
-    targets, why = [results.run_store()], ""
     if not record.complete:
-        why = record.outcome
-    elif record.data["name"] != "mini-MIAS":
-        why = f"its data are {record.data['name']}"
-    elif (results.recorded() / path.name).exists():
-        why = "the book has it already"
-    else:
-        targets.append(results.recorded())
-    for target in targets:
-        with atomic(target / path.name) as file, path.open("rb") as source:
-            shutil.copyfileobj(source, file)
-    if path.with_suffix("").is_dir():
-        shutil.copytree(path.with_suffix(""), targets[0] / path.stem, dirs_exist_ok=True)
-    return why
+        return record.outcome
+    if not (results.run_store() / path.name).exists():
+        results.save(record, results.run_store())
+    if path.with_suffix("").is_dir():  # its weights
+        shutil.copytree(path.with_suffix(""), results.run_store() / path.stem, dirs_exist_ok=True)
+    if record.data["name"] != "mini-MIAS":
+        return f"its data are {record.data['name']}"
+    if (results.recorded() / path.name).exists():
+        return "the book has it already"
+    results.save(record, results.recorded())
+    return ""
 
 
 def _told(*command: str) -> str:

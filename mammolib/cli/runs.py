@@ -180,8 +180,11 @@ def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **giv
 @click.option("--chapters", is_flag=True, help="Bring what executes chapters, too; 60 MB more.")
 def kit(folder: Path, films: str, data: Path | None, python: str, chapters: bool) -> None:
     """Write FOLDER for a machine without internet: project, packages, films, and run.sh."""
+    from mammolib import results
     from mammolib.book import kit as room
 
+    if results.commit().endswith("+dirty"):
+        click.echo("what is not committed does not travel", err=True)
     room.pack(folder, films, data, python, chapters)
     for path in sorted(folder.iterdir()):
         click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
@@ -191,7 +194,7 @@ def kit(folder: Path, films: str, data: Path | None, python: str, chapters: bool
 @main.command()
 @click.argument("folder", type=FOLDER)
 def collect(folder: Path) -> None:
-    """Take the records of FOLDER into the project: all into _build/runs, those on real films into book/results too."""
+    """Take the records of FOLDER into the project: into _build/runs, and those on the real films into book/results."""
     from mammolib.book import kit as room
 
     taken = room.collect(folder)

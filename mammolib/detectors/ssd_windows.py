@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from mammolib.geometry import Detections
-from mammolib.mias import Film
+from mammolib.mias import SIDE, Film
 from mammolib.patches import uniform_cuts
 
 from .classical import MOST
@@ -68,9 +68,8 @@ class Windows:
         from .windows import detect_films
 
         found = detect_films(self.model, films, top_before=400)
-        sizes = np.array([film.pixels().shape[::-1] for film in films])
         centre = (found.box[:, :2] + found.box[:, 2:]) / 2
-        on = np.flatnonzero(((centre >= 0) & (centre <= sizes[found.image])).all(axis=1))
+        on = np.flatnonzero(((centre >= 0) & (centre <= SIDE)).all(axis=1))
         order = on[np.argsort(-found.confidence[on], kind="stable")]
         kept = np.concatenate([order[found.image[order] == i][:MOST] for i in range(len(films))])
         return Detections(found.image[kept], np.ones(len(kept), int), found.confidence[kept], found.box[kept])

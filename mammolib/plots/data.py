@@ -39,10 +39,18 @@ def film(ax: Axes, shown: mias.Film) -> Axes:
     return ax
 
 
+def boxes_on_film(shown: mias.Film, boxes: ArrayLike) -> Figure:
+    """Draw (N, 4) `xyxy` boxes on a film, in its pixels."""
+    fig, ax = canvas(4.6, 4.4)
+    film(ax, shown)
+    for box in np.asarray(boxes, float):
+        draw_box(ax, box, "#F0E442", width=0.9)
+    return fig
+
+
 def funnel(counts: Mapping[str, float]) -> Figure:
     """Draw counts as bars, one below the other, centred, so that what is left at each step is seen."""
-    fig = figure(width=6.4, height=0.4 + 0.42 * len(counts))
-    ax = fig.axes[0]
+    fig, ax = canvas(6.4, 0.4 + 0.42 * len(counts))
     for place, count in enumerate(counts.values()):
         ax.barh(place, count, left=-count / 2, height=0.7, color=BENIGN, alpha=0.35)
         ax.text(0, place, f"{count:,}", ha="center", va="center", fontsize=10)
@@ -164,24 +172,25 @@ def dealt(crops: Crops, split: Split, lesions: int = 3) -> Figure:
 
 
 def alike(crops: Crops, rows: Sequence[int], histograms: NDArray[np.floating]) -> Figure:
-    """Draw crops, and the shares of their grey levels as lines.
+    """Draw three crops, and the shares of their grey levels as lines.
 
     Args:
         crops: any.
-        rows: of a test crop and of training crops.
-        histograms: (len(rows), bins), see `detectors.lookup.histograms`.
+        rows: of a test crop, of the training crop nearest to it, and of the nearest one of another lesion.
+        histograms: (3, bins), see `detectors.lookup.histograms`.
     """
-    fig = figure(1, len(rows) + 1, width=7.4, height=2.4, width_ratios=[*[1] * len(rows), 1.6])
+    fig = figure(1, 4, width=7.4, height=2.4, width_ratios=[1, 1, 1, 1.6])
     *pictures, ax = fig.axes
     grey = (np.arange(histograms.shape[1]) + 0.5) * 256 / histograms.shape[1]
-    for k, (picture, row) in enumerate(zip(pictures, rows, strict=True)):
-        show_pixels(
-            picture, crops.images[row], f"{'test' if k == 0 else 'training'},\n{CLASSES[crops.strata[row] - 1]}"
-        )
-        dash, width = ("-", 4) if k == 0 else ("-", 1.5) if k == 1 else ("--", 1.5)
-        colour = (GREY, BENIGN, MALIGNANT)[min(k, 2)]
-        ax.step(grey, histograms[k], dash, where="mid", lw=width, color=colour, alpha=0.5 if k == 0 else 1)
-        picture.set_xlabel(("thick line", "thin line", "dashed line")[min(k, 2)], fontsize=9, color=colour)
+    lines = (
+        ("test", "thick", GREY, "-", 5),
+        ("training", "thin", BENIGN, "-", 1.5),
+        ("training", "dashed", MALIGNANT, "--", 1.5),
+    )
+    for picture, row, shares, (part, word, colour, dash, width) in zip(pictures, rows, histograms, lines, strict=True):
+        show_pixels(picture, crops.images[row], f"{part},\n{CLASSES[crops.strata[row] - 1]}")
+        picture.set_xlabel(f"{word} line", fontsize=9, color=colour)
+        ax.step(grey, shares, dash, where="mid", lw=width, color=colour)
     ax.set(xlabel="grey level", yticks=[], xlim=(0, 256))
     return fig
 
