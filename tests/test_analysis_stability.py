@@ -10,9 +10,11 @@ import pytest
 
 from mammolib.analysis.stability import (
     blocks,
+    by_width,
     doubled,
     doubled_table,
     first_steps,
+    inside_table,
     ladder,
     ladder_table,
     layers,
@@ -128,3 +130,24 @@ def test_a_block_has_the_norm_of_all_its_weights():
     found = blocks(stepped(**names, fc7_conf=8.0, conv9_2_loc=6.0).history["update"])
     expected = {"conv1": 5, "conv4": 1, "norm": 2, "fc6, fc7": 13, "conv6 to conv9": 7, "heads": 10}
     assert {k: v.tolist() for k, v in found.items()} == {k: [v] for k, v in expected.items()}
+
+
+def test_looked_into_networks_are_ordered_by_width_and_rate():
+    def looked(width, rate, share):
+        settings, outputs = {"width": width, "rates": [rate]}, {"above_zero": {"conv5_3": share}}
+        metrics = {"crop_to_crop": 0.01, "within_a_crop": 7.0, "val_detection_loss": 4.41}
+        return Record(
+            "A-inside", settings, {"name": "x", "digest": "7" * 64, "films": 1}, 0, "image", metrics, outputs=outputs
+        )
+
+    some = [looked(0.25, 0.001, 0.137), looked(0.125, 0.008, 0.001), looked(0.125, 0.001, 0.146)]
+    panels = by_width(some)
+    assert list(panels) == ["1/8 of the filters", "1/4 of the filters"]
+    assert list(panels["1/8 of the filters"]) == ["rate 0.001", "rate 0.008"]
+    table = inside_table(some)
+    assert list(table.index) == ["1/8", "1/8", "1/4"] and table["conv5_3 above zero"].tolist() == [
+        "14.6 %",
+        "0.1 %",
+        "13.7 %",
+    ]
+    assert table.iloc[0].to_dict()["within a crop"] == "7.00" and set(table["detection loss"]) == {"4.41"}

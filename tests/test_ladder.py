@@ -63,8 +63,12 @@ def test_the_page_gets_the_table_in_the_place_kept_for_it(records):
 
 def test_figures_show_every_rung_at_its_place(records):
     rungs = ladder.rungs(records)
-    curves = figures.curves(rungs).axes[0].lines
-    assert np.allclose([line.get_ydata()[-1] for line in curves[:2]], [0.1, 0.4])
+    lines = figures.curves(rungs).axes[0].lines
+    ends = [line.get_ydata()[-1] for line in lines if len(line.get_ydata()) > 2]
+    assert np.allclose(ends, [0.1, 0.4])
+    numbers = [record.metrics["sensitivity_at_1"] for record in rungs.values()]
+    bars = [list(line.get_ydata()) for line in lines if 0.9 < line.get_xdata()[0] == line.get_xdata()[-1] < 1.1]
+    assert [bar for bar in bars if bar != [0, 1]] == [[n["low"], n["high"]] for n in numbers if n["low"] is not None]
 
 
 def test_labels_are_kept_apart_and_within_the_axes():

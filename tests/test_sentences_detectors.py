@@ -79,6 +79,10 @@ def test_the_ladder_is_climbed_as_it_is_told():
     states(CHAPTER, f"brings {two('both-breasts')} at one false mark and {two('both-breasts', FOUR)} at four.")
 
 
+def test_others_and_ours_stand_in_one_table():
+    states(CHAPTER, f"| six classes of lesion | {two('both-breasts')} at 1, {two('both-breasts', FOUR)} at 4 | yes |")
+
+
 def test_calcifications_are_the_hardest():
     best = record(stem("both-breasts"))
     shares = {kind: best.metrics[f"{ONE}_{kind}"]["value"] for kind in ("CALC", "CIRC", "SPIC", "ARCH", "MISC", "ASYM")}

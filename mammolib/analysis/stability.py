@@ -202,7 +202,7 @@ def _value(record: Record, name: str) -> float:
 def by_width(looked: Sequence[Record]) -> dict[str, dict[str, dict[str, float]]]:
     """Return width -> rate -> layer -> share of outputs above zero, of records such as "A-inside"."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+    for r in sorted(looked, key=_width_and_rate):
         title = f"{Fraction(r.settings['width'])} of the filters"
         found.setdefault(title, {})[f"rate {r.settings['rates'][0]:g}"] = r.outputs["above_zero"]
     return found
@@ -213,9 +213,13 @@ def inside_table(looked: Sequence[Record]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for r in sorted(looked, key=lambda r: (r.settings["width"], r.settings["rates"][0])):
+    for r in sorted(looked, key=_width_and_rate):
         row = {"filters": str(Fraction(r.settings["width"])), "rate": f"{r.settings['rates'][0]:g}"}
-        row["conv5_3 above zero"] = f"{r.outputs['above_zero']['conv5_3']:.1%}"
+        row["conv5_3 above zero"] = f"{100 * r.outputs['above_zero']['conv5_3']:.1f} %"
         row |= {name.replace("_", " "): in_words(_value(r, name)) for name in ("crop_to_crop", "within_a_crop")}
         rows.append(row | {"detection loss": in_words(_value(r, "val_detection_loss"))})
     return pd.DataFrame(rows).set_index("filters").rename_axis(None)
+
+
+def _width_and_rate(record: Record) -> tuple[float, float]:
+    return record.settings["width"], record.settings["rates"][0]

@@ -23,18 +23,25 @@ TRAINED = ("features", "imagenet", "both-breasts", "ssd", "ssd-phantoms")
 def curves(rungs: Mapping[str, Record]) -> Figure:
     """Draw a FROC curve for each detector, named at its right end; thin lines stand at 1/4, 1/2, 1, 2 and 4.
 
+    At 1/4, 1 and 4 each has its 95 % interval over women, moved a little to the side, so that none hides another.
+
     Args:
         rungs: of `analysis.ladder.rungs`, the lowest first.
     """
     fig, ax = canvas(6.4, 4.0)
     shades = np.linspace(0.35, 1, len(rungs))
     ends = []
-    for (words, record), shade in zip(rungs.items(), shades, strict=True):
+    aside = 1.05 ** (np.arange(len(rungs)) - (len(rungs) - 1) / 2)
+    for (words, record), shade, off in zip(rungs.items(), shades, aside, strict=True):
         curve = record.outputs["curves"]["centre"]
         x = np.geomspace(LEFT, RIGHT, 200)
         y = np.interp(x, curve["false_marks"], curve["sensitivity"])
         ax.plot(x, y, color=_colour(record), alpha=shade, lw=1.8)
         ends.append((y[-1], words))
+        for point in (0.25, 1, 4):
+            number = record.metrics[f"sensitivity_at_{point:g}"]
+            if number["low"] is not None:
+                ax.plot([point * off] * 2, [number["low"], number["high"]], color=_colour(record), alpha=shade, lw=1)
     for (_, words), place in zip(sorted(ends), _apart(sorted(end for end, _ in ends), 0.055), strict=True):
         colour = _colour(rungs[words])
         ax.annotate(words, (RIGHT * 1.06, place), fontsize=8, va="center", color=colour, annotation_clip=False)
