@@ -11,7 +11,6 @@ from pathlib import Path
 from posixpath import dirname
 from typing import Any
 from urllib.parse import urlparse
-from xml.dom import minidom
 from xml.etree import ElementTree
 
 import nbformat.v4 as v4
@@ -19,8 +18,8 @@ import pytest
 from conftest import chapter
 
 from mammolib import book
-from mammolib.book import printing, solutions
-from mammolib.book.paper import tidy
+from mammolib.book import printing, takeaway
+from mammolib.book.paper import absolute, parsed, tidy
 
 pytest.importorskip("latex2mathml")
 
@@ -76,14 +75,14 @@ def cell(name: str, text: str) -> Any:
 
 
 def test_a_page_is_well_formed_and_has_no_script_or_widget():
-    page = tidy('<div><details><p>a<br>b</p></details><script>1</script><div data-widget="x">y</div></div>')
+    page = str(tidy('<div><details><p>a<br>b</p></details><script>1</script><div data-widget="x">y</div></div>'))
     tree = ElementTree.fromstring(page)
     assert tree.find("details").get("open") == "open"
     assert "script" not in page and "data-widget" not in page
 
 
 def test_a_formula_becomes_mathml():
-    tree = ElementTree.fromstring(tidy(r'<div><span class="math">\(x^2\)</span></div>'))
+    tree = ElementTree.fromstring(str(tidy(r'<div><span class="math">\(x^2\)</span></div>')))
     assert tree.find(f".//{MATHML}msup") is not None
 
 
@@ -92,13 +91,13 @@ def test_a_solution_moves_with_its_links_and_what_links_to_it():
         "chapters/01-one.xhtml": '<div><h1>1. One</h1><a href="#eq">here</a><div class="solution" id="s">'
         '<a href="#ex">Exercise</a><p id="eq">a half</p></div></div>',
         "book/intro.xhtml": '<div><a href="../chapters/01-one.xhtml#eq">there</a></div>',
-        solutions.PAGE: "<div><section><h1>Solutions</h1></section></div>",
+        takeaway.SOLUTIONS: "<div><section><h1>Solutions</h1></section></div>",
     }
-    trees = {name: minidom.parseString(text) for name, text in texts.items()}
-    solutions.gather(trees, list(trees))
-    pages = {name: tree.toxml() for name, tree in trees.items()}
-    assert "a half" in pages[solutions.PAGE] and "a half" not in pages["chapters/01-one.xhtml"]
-    assert '<a href="01-one.xhtml#ex">Exercise</a>' in pages[solutions.PAGE]
+    trees = {name: parsed(text) for name, text in texts.items()}
+    takeaway.gather(trees, list(trees))
+    pages = {name: str(tree) for name, tree in trees.items()}
+    assert "a half" in pages[takeaway.SOLUTIONS] and "a half" not in pages["chapters/01-one.xhtml"]
+    assert '<a href="01-one.xhtml#ex">Exercise</a>' in pages[takeaway.SOLUTIONS]
     assert '<a href="solutions.xhtml#01-one-eq">here</a>' in pages["chapters/01-one.xhtml"]
     assert '<a href="../chapters/solutions.xhtml#01-one-eq">there</a>' in pages["book/intro.xhtml"]
 
@@ -131,7 +130,7 @@ def test_the_epub_begins_with_its_type_and_names_its_package(epub, content):
 def test_the_epub_is_read_in_the_order_of_the_book(content):
     package = ElementTree.fromstring(content["content.opf"])
     href = {i.get("id"): i.get("href") for i in package.iterfind(".//{*}item")}
-    order = ["book/intro.xhtml", "chapters/01-one.xhtml", solutions.PAGE]
+    order = ["book/intro.xhtml", "chapters/01-one.xhtml", takeaway.SOLUTIONS]
     assert [href[i.get("idref")] for i in package.iterfind(".//{*}itemref")] == order
     assert re.findall(r'<a href="([^"]+)">', content["nav.xhtml"]) == order
     assert set(href.values()) <= set(content) | {n for n in href.values() if n.endswith(".png")}
@@ -145,15 +144,15 @@ def test_pages_of_the_epub_are_well_formed_and_every_address_in_them_leads_somew
         assert len(ids[name]) == len(set(ids[name])), name
         assert not list(tree.iter(f"{XHTML}script")), name
         for link in tree.iter(f"{XHTML}a"):
-            page, _, place = solutions.absolute(name, link.get("href")).partition("#")
+            page, _, place = absolute(name, link.get("href")).partition("#")
             assert page in trees and (not place or place in ids[page]), f"{name}: {link.get('href')}"
         for image in tree.iter(f"{XHTML}img"):
-            assert solutions.absolute(name, image.get("src")) in content, f"{name}: {dirname(name)}"
+            assert absolute(name, image.get("src")) in content, f"{name}: {dirname(name)}"
 
 
 @pytest.mark.slow
 def test_solutions_and_answers_stand_at_the_end_of_the_epub(content):
-    one, end = content["chapters/01-one.xhtml"], content[solutions.PAGE]
+    one, end = content["chapters/01-one.xhtml"], content[takeaway.SOLUTIONS]
     assert f"{MATHML[1:-1]}" in one and "What is half of one?" in one and "Quite sure." not in one
     assert "a half." in end and "Quite sure." in end and "Answer to question 1" in end
     assert "The same in other runs: see the pages of the book." in one and "Many lines." not in one + end
