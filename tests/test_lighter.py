@@ -1,6 +1,6 @@
 """The folder of the pages without what no page asks for."""
 
-from mammolib.book.lighter import lighten
+from mammolib.book.render import lighten
 
 
 def test_what_is_never_loaded_goes_and_the_rest_stays(tmp_path):
