@@ -20,7 +20,6 @@ from mias_layout import write_folder
 from mammolib import book, mias, results
 from mammolib.book import execute, notebooks, render, session
 from mammolib.book.project import chapters, repository
-from mammolib.book.sources import install_cell
 
 START = "from mammolib import book\nrun = book.start(profile, seed, data)"
 NOISE = "import os\nos.write(2, b'noise of native code')\nos.system('echo noise of a child >&2');"
@@ -58,10 +57,6 @@ def ran(project, films, tmp_path_factory):
     return root, {o.chapter: o for o in outcomes}, said
 
 
-def outputs(nb, cell: str) -> list:
-    return next(c for c in nb.cells if c["id"] == cell).outputs
-
-
 @pytest.mark.slow
 def test_run_says_in_one_line_what_became_of_each_chapter(ran):
     _, outcomes, said = ran
@@ -91,13 +86,13 @@ def test_executed_chapter(ran, films):
     root, outcomes, _ = ran
     nb = notebooks.read(root / "_build" / "source" / "chapters" / "01-good.ipynb")
     assert notebooks.unfinished(nb) is None
-    said = outputs(nb, "cell-0")[0].text
-    assert "8 films of 4 women" in said and "profile quick, seed 3" in said and "mammolib" in said
-    assert outputs(nb, "cell-1") == [], "what native code and children write to standard error is no output"
+    begun, noise, widget, _, prefix, python = (c.outputs for c in nb.cells if c["id"].startswith("cell-"))
+    assert all(words in begun[0].text for words in ("8 films of 4 women", "profile quick, seed 3", "mammolib"))
+    assert noise == [], "what native code and children write to standard error is no output"
     assert "noise of native code" in (root / "_build" / "logs" / "01-good.log").read_text()
-    assert outputs(nb, "cell-2") == [], "a page cannot move a widget"
-    assert sys.prefix in outputs(nb, "cell-4")[0].data["text/plain"]
-    assert sys.prefix in outputs(nb, "cell-5")[0].data["text/plain"], "a stray kernelspec chose another Python"
+    assert widget == [], "a page cannot move a widget"
+    assert sys.prefix in prefix[0].data["text/plain"]
+    assert sys.prefix in python[0].data["text/plain"], "a stray kernelspec chose another Python"
     assert nb.metadata.kernelspec == notebooks.METADATA["kernelspec"] and "papermill" not in nb.metadata
     assert nb.metadata.mammolib["seed"] == 3 and nb.metadata.mammolib["data"] == films.name
     (injected,) = notebooks.cells_with(nb, "injected-parameters")
@@ -317,7 +312,6 @@ def test_run_finds_committed_records(inside, films):
 
 def test_settings_seen_in_three_seeds_speak_before_closer_ones_seen_in_fewer(inside, films):
     run = book.start(data=films)
-
     closer, further = {"start": "A-0123456789ab"}, {"optimizer": "adam", "divide_by": 64.0}
     for changed, seed in ((closer, 0), (closer, 1), (further, 0), (further, 1)):
         keep(inside, seed, {"changed": changed})
@@ -374,40 +368,32 @@ def stage_executed(root: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_warnings_are_errors_every_time(project):
-    root = project(c01_a=chapter("x = 1"))
+def test_warnings_are_errors_every_time_and_pages_follow_the_table_of_contents(project):
+    """Left to itself, Sphinx passes the second time and keeps the old list of chapters: it reads only what is new."""
+    root, said = project(c01_a=chapter("x = 1"), c02_b=chapter("x = 1")), []
     stage_executed(root)
-    intro = root / "book" / "intro.md"
+    intro, toc = root / "book" / "intro.md", root / "_toc.yml"
     good = intro.read_text()
-    intro.write_text(good + "\n[nowhere](no-such-page.md)\n")
-    for _ in range(2):  # Sphinx itself would pass the second time, having nothing to read again
+
+    def build_with_a_dead_link() -> None:
+        intro.write_text(good + "\n[nowhere](no-such-page.md)\n")
         with pytest.raises(ValueError, match="not built: .*no-such-page") as err:
-            book.build(root, say=lambda line: None)
+            book.build(root, say=said.append)
         assert "\n" not in str(err.value)
-    intro.write_text(good)
-    said: list[str] = []
+        intro.write_text(good)
+
+    build_with_a_dead_link()
+    build_with_a_dead_link()
     page = book.build(root, say=said.append)
-    assert page.is_file() and said == [f"open {page.as_uri()}"]
-    assert (page.parent / "chapters" / "01-a.html").is_file()
-    intro.write_text(good + "\n[nowhere](no-such-page.md)\n")
-    with pytest.raises(ValueError, match="not built"):
-        book.build(root, say=lambda line: None)
+    assert page.is_file() and said[-1] == f"open {page.as_uri()}"
+    assert "chapters/02-b.html" in (page.parent / "book" / "intro.html").read_text()
+    build_with_a_dead_link()
     assert page.is_file(), "the last good pages are still there"
     assert sorted(p.name for p in page.parent.parent.iterdir()) == ["html", "source"]
-
-
-@pytest.mark.slow
-def test_pages_follow_the_table_of_contents(project):
-    """Left to itself, Sphinx keeps the old list of chapters beside every page that it need not read again."""
-    root = project(c01_a=chapter("x = 1"), c02_b=chapter("x = 1"))
-    stage_executed(root)
-    page = book.build(root, say=lambda line: None).parent / "book" / "intro.html"
-    assert "chapters/02-b.html" in page.read_text()
-    toc = root / "_toc.yml"
     toc.write_text(toc.read_text().replace("  - file: chapters/02-b\n", ""))
-    book.build(root, say=lambda line: None)
-    assert "chapters/02-b.html" not in page.read_text()
-    assert not (page.parent.parent / "chapters" / "02-b.html").exists()
+    book.build(root, say=said.append)
+    assert "chapters/02-b.html" not in (page.parent / "book" / "intro.html").read_text()
+    assert not (page.parent / "chapters" / "02-b.html").exists()
 
 
 def test_output_on_standard_error_is_no_page(project):
@@ -437,27 +423,30 @@ def test_launch_buttons_come_with_the_repository(project):
         repository(root)
 
 
-@pytest.mark.parametrize(
-    ("version", "what"), [("2.1.0", "Jupyter Book is 2.1.0"), (None, "the pages need Jupyter Book")]
-)
-def test_another_jupyter_book_is_refused(monkeypatch, version, what):
+@pytest.mark.parametrize("version", ["2.1.0", None])
+def test_another_jupyter_book_is_refused(monkeypatch, version):
     def found(name: str) -> str:
         if version is None:
             raise render.importlib.metadata.PackageNotFoundError(name)
         return version
 
     monkeypatch.setattr(render.importlib.metadata, "version", found)
-    with pytest.raises(ValueError, match=what):
+    with pytest.raises(ValueError, match="Jupyter Book is 2.1.0" if version else "the pages need Jupyter Book"):
         render.check_version()
 
 
-def test_pages_that_are_missing_are_noticed(project, monkeypatch):
-    """As with a later Jupyter Book, which builds no site and exits 0."""
+@pytest.mark.parametrize(
+    ("code", "what"), [("pass", "the page index.html is missing"), ("raise SystemExit(1)", "not built")]
+)
+def test_pages_that_are_not_made_are_noticed_and_leave_nothing(project, monkeypatch, code, what):
+    """A later Jupyter Book builds no site and exits 0. Where no first pages can be made, nothing stops."""
     root = project(c01_a=chapter("x = 1"))
     stage_executed(root)
-    monkeypatch.setattr(render, "JUPYTER_BOOK", [sys.executable, "-c", "pass"])
-    with pytest.raises(ValueError, match="the page index.html is missing"):
+    monkeypatch.setattr(render, "JUPYTER_BOOK", [sys.executable, "-c", code])
+    with pytest.raises(ValueError, match=what):
         book.build(root)
+    assert book.build_early(root, say=pytest.fail) is None
+    assert [p.name for p in (root / "_build").iterdir()] == ["source"]
 
 
 @pytest.mark.slow
@@ -472,13 +461,6 @@ def test_first_pages_show_what_is_done_and_announce_the_rest(project):
     assert "This chapter is being executed" in two and "This chapter is being executed" not in one
     assert not (source / "chapters" / "02-b.ipynb").exists(), "what was not executed is not staged"
     assert book.build_early(root, say=said.append) is None and len(said) == 1, "pages that are there stay"
-
-
-def test_first_pages_that_cannot_be_made_stop_nothing(project, monkeypatch):
-    root = project(c01_a=chapter("x = 1"))
-    monkeypatch.setattr(render, "JUPYTER_BOOK", [sys.executable, "-c", "raise SystemExit(1)"])
-    assert book.build_early(root, say=pytest.fail) is None
-    assert not (root / "_build" / "html").exists() and not list((root / "_build").glob(".pages-*"))
 
 
 def test_build_names_the_chapters_that_were_not_executed(project):
@@ -529,15 +511,11 @@ def test_refresh_stores_only_what_nbval_compares(project, monkeypatch):
     config = root / "_config.yml"
     config.write_text(config.read_text().replace('url: ""', "url: https://github.com/someone/somebook"))
     book.refresh(["01"], root=root, say=lambda line: None)
-    assert notebooks.read(path).cells[0]["id"] == "install"
+    install = notebooks.read(path).cells[0]
+    assert "google.colab" in install.source and "--branch main https://github.com/someone/somebook" in install.source
+    assert install.metadata["tags"] == ["install", "remove-cell"]
     with pytest.raises(ValueError, match="not refreshed, because a cell failed: 02-bad"):
         book.refresh(["02"], root=root, say=lambda line: None)
-
-
-def test_install_cell_names_the_repository():
-    (cell,) = install_cell("https://github.com/someone/somebook", "main")
-    assert "google.colab" in cell.source and "--branch main https://github.com/someone/somebook" in cell.source
-    assert cell.metadata["tags"] == ["install", "remove-cell"] and install_cell("", "main") == []
 
 
 def test_merge_takes_prose_from_the_chapter_and_outputs_from_the_execution():

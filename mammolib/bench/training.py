@@ -1,13 +1,9 @@
 """What `mammolib.training` costs beside bare Keras on the same arrays, on every backend that is installed.
 
-What is timed is `training.train` itself as a reader calls it: it plans each epoch, looks at the loss of every batch,
-keeps the history and writes checkpoints at the default interval; only its bar is switched off. Bare Keras is the faster
-of `fit` and of a loop over `train_on_batch`: on TensorFlow `fit` waits after its last batch for a sleeping thread of
-tf.data.
-
-Each backend runs in a process of its own. Epochs of the trainings alternate, and the fastest epoch of each counts, so
-that other work on the machine disturbs the ratio little. A checkpoint falls into every tenth epoch only and so not into
-the fastest: a tenth of what it takes to write is added to ours.
+What is timed is `training.train` as a reader calls it, but for its bar. Bare Keras is the faster of `fit` and of a loop
+over `train_on_batch`: on TensorFlow `fit` waits after its last batch for a sleeping thread of tf.data. Epochs of the
+trainings alternate, and the fastest epoch of each counts, so that other work on the machine disturbs the ratio little.
+A checkpoint falls into every tenth epoch only and so not into the fastest: a tenth of its time is added to ours.
 """
 
 from __future__ import annotations
