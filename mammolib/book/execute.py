@@ -40,7 +40,7 @@ PATIENCE = 15
 """Seconds a chapter gets to shut its kernel down when a run is stopped."""
 PACKAGE = Path(mammolib.__file__).parent
 Job = dict[str, Any]
-"""What the worker is given, see `mammolib.book.worker.execute`, and the file of its log."""
+"""What the worker is given: see `mammolib.book.worker.execute`; and its log."""
 
 
 @dataclass(frozen=True)
@@ -215,15 +215,21 @@ def _stage(outcome: Outcome, root: Path, source: Path) -> Outcome:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Callable[[str, Job], Future[Outcome]]]:
-    """Give a function that executes a chapter in a process of its own, `jobs` at a time.
+    """Give a function that executes a chapter in a process of its own, `jobs` at a time, and shows how far it is.
 
     Whatever ends the block, Ctrl-C included, no process is left: each worker ends with its standard input.
     """
+    from tqdm import tqdm
+
     alive: set[subprocess.Popen[bytes]] = set()
     lock, stopping = threading.Lock(), threading.Event()
+    environment = dict(os.environ)
+    if not any(importlib.metadata.distributions(name="mammolib")):  # a source tree that is not installed
+        path = [str(PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(path)
 
     def execute(name: str, job: Job) -> Outcome:
-        log = Path(job["log"])
+        log, last = Path(job["log"]), {}
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "wb") as errors:
             with lock:
@@ -232,11 +238,17 @@ def _workers(jobs: int) -> Iterator[Callable[[str, Job], Future[Outcome]]]:
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "mammolib.book.worker", json.dumps(job)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                    start_new_session=True, env=_worker_environment(),
+                    start_new_session=True, env=environment,
                 )  # fmt: skip
                 alive.add(process)
             try:
-                last = _follow(process, name)
+                with process, tqdm(desc=name, unit="cell", leave=False, disable=None) as bar:
+                    for line in process.stdout or ():
+                        last = json.loads(line)
+                        if "cell" in last:
+                            bar.total, bar.n = last["of"], last["cell"]
+                            bar.refresh()
+                    process.wait()  # before its input is closed, which would interrupt it
             finally:
                 with lock:
                     alive.remove(process)
@@ -260,27 +272,3 @@ def _workers(jobs: int) -> Iterator[Callable[[str, Job], Future[Outcome]]]:
             except subprocess.TimeoutExpired:
                 process.kill()
         pool.shutdown(cancel_futures=True)
-
-
-def _follow(process: subprocess.Popen[bytes], name: str) -> dict[str, Any]:
-    """Read what a worker says until it ends, showing its progress on a terminal, and return its last word."""
-    from tqdm import tqdm
-
-    last: dict[str, Any] = {}
-    with process, tqdm(desc=name, unit="cell", leave=False, disable=None) as bar:
-        for line in process.stdout or ():
-            last = json.loads(line)
-            if "cell" in last:
-                bar.total, bar.n = last["of"], last["cell"]
-                bar.refresh()
-        process.wait()  # before its input is closed, which would interrupt it
-    return last
-
-
-def _worker_environment() -> dict[str, str]:
-    """Return the environment of a worker; one that runs from a source tree not installed is told where that is."""
-    environment = dict(os.environ)
-    if not any(importlib.metadata.distributions(name="mammolib")):
-        path = [str(PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(path)
-    return environment
