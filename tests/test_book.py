@@ -190,7 +190,7 @@ def test_stopped_run_leaves_no_kernel_and_no_file(project, films, end):
     pid = root / "chapters" / "pid"
     wait_for(lambda: pid.exists() and pid.read_text())
     process.send_signal(end)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate(timeout=240)[1]
     if end == signal.SIGINT:
         assert process.returncode == 130
         assert error.strip().splitlines()[-1] == "mammolib: stopped" and "Traceback" not in error
@@ -199,7 +199,7 @@ def test_stopped_run_leaves_no_kernel_and_no_file(project, films, end):
     assert not (root / "_build" / "source" / "chapters").exists()
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 240) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
