@@ -131,17 +131,18 @@ def gather(pages: dict[str, Any], order: list[str]) -> None:
 def _move(name: str, page: Any, place: Any) -> dict[str, str]:
     """Move the solutions of one chapter to the end of their section; returns new addresses by old ones."""
     chapter, moved, answers = PurePosixPath(name).stem, {}, 0
-    quizzes = [d for d in page.select("div.dropdown.admonition") if d.get_text().lstrip("\n").startswith("Answer")]
-    found = [d for d in page.find_all("div") if "solution" in d.get("class", []) or d in quizzes]
-    if found:
-        place.append(element(f'<h2><a href="{name}">{escape(page.h1.get_text())}</a></h2>'))
-    for solution in found:
-        label, own = "Solution", solution.get("id", "").rpartition("/")[2]  # without the folder of its page
-        if solution in quizzes:
+    for solution in page.select("div.solution, div.dropdown.admonition"):
+        if "solution" in solution["class"]:
+            label, own = "Solution", solution.get("id", "").rpartition("/")[2]  # without the folder of its page
+        elif solution.get_text().lstrip("\n").startswith("Answer"):
             answers += 1
             label, own = "Answer", f"{chapter}-answer-{answers}"
             solution.p.string = ""
             solution.p.append(element(f'<a href="{name}#to-{own}">Answer to question {answers}</a>'))
+        else:
+            continue
+        if not moved:
+            place.append(element(f'<h2><a href="{name}">{escape(page.h1.get_text())}</a></h2>'))
         moved[f"{name}#{solution.get('id')}"] = f"{SOLUTIONS}#{own}"
         solution["id"] = own
         for part in solution.find_all(id=True):
