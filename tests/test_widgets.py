@@ -124,7 +124,7 @@ def test_still_figures_are_the_widgets_own(told, name):
     assert browser.still(told[f"drawn-{name}"], STILLS[name]) == drawn, "run `python tests/browser.py`"
 
 
-BEST = list(RUNGS.values())[-1].metrics if RUNGS else {}
+BEST = list(RUNGS.values())[-1].metrics
 FOUND = {marks: round(119 * BEST[f"sensitivity_at_{marks}"]["value"]) for marks in ("1", "2")}
 MATCHED = (ssd.assign(iou([[98, 98, 158, 158]], 256 * cxcywh_to_xyxy(ssd.default_boxes()))) >= 0).sum()
 CLICK = 'dispatchEvent(new MouseEvent("click", {bubbles: true}))'

@@ -156,7 +156,7 @@ class Run:
         return [r for r in records if all(_field(r, k) == v for k, v in filters.items())]
 
 
-def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
+def start(profile: str = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
     """Begin a chapter: check what was asked, open the data, say which versions and which data these are.
 
     Args:
@@ -176,9 +176,9 @@ def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLi
             f"this kernel runs in {sys.prefix}, the book in {expected}: a kernel of the same name hides the right one; "
             "see `jupyter kernelspec list`"
         )
-    profile = profile if isinstance(profile, Profile) else profiles.profile(profile)
+    kind = profiles.profile(profile)
     profiles.check_seed(seed)
-    films, digest, name = open_data(profile, seed, data)
+    films, digest, name = open_data(kind, seed, data)
     versions = [f"Python {platform.python_version()}", f"mammolib {mammolib.__version__}"]
     versions += [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "keras") if name in sys.modules]
     if "keras" in sys.modules:
@@ -186,9 +186,9 @@ def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLi
     print(", ".join(versions))
     print(
         f"{name}: {len(films)} films of {len({f.woman for f in films})} women, digest {digest[:12]}; "
-        f"profile {profile.name}, seed {seed}"
+        f"profile {kind.name}, seed {seed}"
     )
-    return Run(profile, seed, films, digest, name, results.run_store(), results.recorded())
+    return Run(kind, seed, films, digest, name, results.run_store(), results.recorded())
 
 
 def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tuple[list[mias.Film], str, str]:

@@ -32,8 +32,8 @@ The solutions of the exercises and the answers of the quizzes, chapter by chapte
 """
 
 
-def epub(root: Path | None = None, *, source: Path | None = None, say: Callable[[str], None] = print) -> Path:
-    """Make ``_build/mammolib.epub`` from the staged book, ``_build/source`` if not given, and return its path.
+def epub(root: Path | None = None, *, say: Callable[[str], None] = print) -> Path:
+    """Make ``_build/mammolib.epub`` from the staged book, as `build` leaves it, and return its path.
 
     Raises:
         ValueError: Sphinx warned or failed, or a formula has no MathML.
@@ -42,7 +42,7 @@ def epub(root: Path | None = None, *, source: Path | None = None, say: Callable[
     root = results.root(root)
     out = root / "_build" / f"{NAME}.epub"
     with tempfile.TemporaryDirectory(dir=root / "_build", prefix=".epub-") as place:
-        made = _made(source or root / "_build" / "source", Path(place).resolve(), say)
+        made = _made(root / "_build" / "source", Path(place).resolve(), say)
         with atomic(out) as file:
             _rewrite(made, file)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
