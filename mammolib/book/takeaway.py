@@ -130,7 +130,8 @@ def gather(pages: dict[str, Any], order: list[str]) -> None:
 
 def _move(name: str, page: Any, place: Any) -> dict[str, str]:
     """Move the solutions of one chapter to the end of their section; returns new addresses by old ones."""
-    chapter, moved, answers = PurePosixPath(name).stem, {}, 0
+    moved: dict[str, str] = {}
+    chapter, answers = PurePosixPath(name).stem, 0
     for solution in page.select("div.solution, div.dropdown.admonition"):
         if "solution" in solution["class"]:
             label, own = "Solution", solution.get("id", "").rpartition("/")[2]  # without the folder of its page
