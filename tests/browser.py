@@ -33,6 +33,13 @@ const key = (node, name, more) =>
 const set = (node, value) => {{ node.value = value; node.dispatchEvent(new Event("input", {{bubbles: true}})); }};
 const point = (node, kind, x, y) => node.dispatchEvent(
   new PointerEvent(kind, {{clientX: x, clientY: y, bubbles: true, pointerId: 1}}));
+const drag = (node, x, y) => {{
+  const drawing = $(".widget svg").getBoundingClientRect(), scale = drawing.width / 400;
+  point(node, "pointerdown", 0, 0);
+  point(node, "pointermove", drawing.left + x * scale, drawing.top + y * scale);
+  point(node, "pointerup", 0, 0);
+}};
+const said = () => $(".w-live").textContent;
 const $ = (what) => document.querySelector(what), $$ = (what) => [...document.querySelectorAll(what)];
 addEventListener("DOMContentLoaded", () => {{
   let answer;
@@ -57,8 +64,9 @@ class Ask:
 
     Attributes:
         widget: its name.
-        script: the body of a function in JavaScript; `key`, `set`, `point`, `$` and `$$` press keys, move sliders,
-            point and find elements. What it returns is the answer.
+        script: the body of a function in JavaScript; `key`, `set`, `point`, `drag`, `$` and `$$` press keys, move
+            sliders, point, drag in the drawing's units, and find elements; `said` gives the words for those who listen.
+            What it returns is the answer.
         also: names of other scripts to load before.
         body: the page's own elements; a still figure and the widget's place if not given.
     """

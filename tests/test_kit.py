@@ -48,7 +48,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_packed_runs_where_nothing_else_is(project, tmp_path):
-    made = kit.pack(tmp_path / "a kit", "all", tmp_path / "films")
+    made = tmp_path / "a kit"
+    kit.pack(made, "all", tmp_path / "films")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a kit", "films", "project"], "nothing half-written is left"
     environment = {"PATH": os.environ["PATH"]}
     given, budget = f"--profile paper --data {made}/films", "--checkpoint 60 --budget 9"

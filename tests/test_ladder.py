@@ -56,9 +56,9 @@ def test_the_leaderboard_begins_with_the_best_and_lists_others(records):
 
 
 def test_the_page_gets_the_table_in_the_place_kept_for_it(records):
-    page = render._with_leaderboard(b"# The benchmark\n\n% leaderboard\n\nEnd\n", records).decode()
+    page = render._with_leaderboard("# The benchmark\n\n% leaderboard\n\nEnd\n", records)
     assert "| where lesions of training women lie |" in page and "% leaderboard" not in page
-    assert "No detector is recorded yet." in render._with_leaderboard(b"% leaderboard\n", []).decode()
+    assert "No detector is recorded yet." in render._with_leaderboard("% leaderboard\n", [])
 
 
 def test_figures_show_every_rung_at_its_place(records):

@@ -7,13 +7,11 @@ differ, and the reader decides what a ratio means.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from mammolib.analysis.roofline import best_seconds
 
@@ -24,13 +22,10 @@ ROOMS = ("data", "metrics", "ssd", "training")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One measurement.
+    """What is measured and what the project asks for, in words, and the measurement.
 
-    Attributes:
-        name: what is measured, in words.
-        target: what the project asks for, in words.
-        run: measures and returns the figure in words, such as "4.1 s"; it is given the folder of the real films or
-            None. A benchmark that needs what is not there returns a line that begins with "skipped".
+    `run` is given the folder of the real films or None and returns the figure in words, such as "4.1 s"; where it needs
+    what is not there, a line that begins with "skipped".
     """
 
     name: str
@@ -48,20 +43,14 @@ def benchmarks(rooms: Iterable[str] = ROOMS) -> list[tuple[str, Benchmark]]:
     return found
 
 
-def in_a_process(room: str, code: str, **environment: str) -> dict[str, Any] | str:
-    """Evaluate an expression in a fresh Python, whose backend and memory are its own.
+def in_a_process(room: str, code: str, **environment: str) -> str:
+    """Return the words that an expression of a room's names gives in a fresh Python, or the last line of its error.
 
-    Args:
-        room: whose names the expression uses.
-        code: the expression.
-        **environment: variables for the process.
-
-    Returns:
-        What the expression gives; if it fails, the error's last line.
+    Its backend, memory and variables of the environment are its own.
     """
-    program = f"import json; from mammolib.bench.{room} import *; print(json.dumps({code}))"
     env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    program = f"from mammolib.bench.{room} import *; print({code})"
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
     if done.returncode:
         return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return done.stdout.strip().splitlines()[-1]

@@ -42,7 +42,6 @@ def _survivors(folder: str) -> str:
     return f"{best_seconds(lambda: patches.survivors(films, levels, shares)):.2f} s"
 
 
-# One line a benchmark; what reads patches comes after what reads films.
 BENCHMARKS = [
     Benchmark("322 films read, audited and verified", "< 6 s", _on_films(_films)),
     Benchmark("816 crops with boxes", "< 3 s", _on_films(_crops)),

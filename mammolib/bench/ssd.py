@@ -7,9 +7,8 @@ torchvision's SSD300 runs beside them.
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-from typing import Any
+from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -25,23 +24,7 @@ def lesions(images: int) -> Truths:
     rng = np.random.default_rng(0)
     radius = np.exp(rng.uniform(np.log(5), np.log(120), images))
     row, column = rng.uniform(40, 216, (2, images))
-    box = circle_to_box(row, column, radius)
-    return Truths(np.arange(images), rng.integers(1, 3, images), box, images)
-
-
-def like_a_trained_network(images: int) -> np.ndarray:
-    """Return (images, 6132, 7) drawn at random like a trained network's output: sure of the background, 40 boxes not.
-
-    A network that is trained here for a moment would be no better stand-in: it is not yet sure of the background, and
-    thousands of its boxes pass the threshold, a case between this one and `_worst`.
-    """
-    rng = np.random.default_rng(0)
-    out = rng.normal(0, 0.7, (images, len(default_boxes()), 7)).astype(np.float32)
-    out[..., 0] += 9
-    for image in out:
-        rows = rng.choice(len(image), 40, replace=False)
-        image[rows, 1:3] += rng.uniform(4, 14, (40, 2))
-    return out
+    return Truths(np.arange(images), rng.integers(1, 3, images), circle_to_box(row, column, radius), images)
 
 
 def _targets(_: str | None) -> str:
@@ -50,19 +33,32 @@ def _targets(_: str | None) -> str:
     return f"{best_seconds(lambda: make_targets(truths), 7) * 1e3:.1f} ms"
 
 
-def _decode(out: np.ndarray) -> str:
+def _decode(trained: bool) -> str:
+    """Decode (32, 6132, 7) drawn at random: every class of every box above 0.01, or like a trained network's output.
+
+    A trained network is sure of the background but for some 40 boxes an image. A network that is trained here for a
+    moment would be no better stand-in: it is not yet sure of the background, a case between the two.
+    """
+    rng = np.random.default_rng(0)
+    out = rng.normal(0, 0.7 if trained else 1, (32, len(default_boxes()), 7)).astype(np.float32)
+    if trained:
+        out[..., 0] += 9
+        for image in out:
+            rows = rng.choice(len(image), 40, replace=False)
+            image[rows, 1:3] += rng.uniform(4, 14, (40, 2))
     seconds = best_seconds(lambda: decode_predictions(out), 5)
     return f"{seconds * 1e3:.0f} ms ({len(decode_predictions(out))} detections)"
 
 
-def _worst(_: str | None) -> str:
-    rng = np.random.default_rng(0)
-    out = rng.normal(size=(32, len(default_boxes()), 7)).astype(np.float32)  # every class of every box above 0.01
-    return _decode(out)
+def matrices() -> str:
+    """Name the processor's matrix units and measure matrix products by number type."""
+    dtypes = ("float32", "bfloat16") if "bfloat16" in matrix_units() else ("float32",)
+    rates = ", ".join(f"{matrix_rate(dtype) / 1e12:.2f} TFLOP/s in {dtype}" for dtype in dtypes)
+    return f"{matrix_units() or 'none that is known'}: {rates}"
 
 
-def measure(width: float) -> dict[str, Any]:
-    """Train and apply SSD256 of a width in this process; images a second, and their share of `matrix_rate`."""
+def network(width: float) -> str:
+    """Train and apply SSD256 of a width in this process: images a second, and their share of `matrix_rate`."""
     import keras
 
     from mammolib import training
@@ -77,10 +73,10 @@ def measure(width: float) -> dict[str, Any]:
     rate = matrix_rate("bfloat16" if half else "float32", *((8192, 20) if gpu else ()))
     images = np.random.default_rng(0).integers(0, 256, (batch, 256, 256)).astype(np.uint8)
     keras.config.set_dtype_policy(precision)
-    network = ssd256(width=width, divide_by=64)
+    model = ssd256(width=width, divide_by=64)
     samples = training.Samples(images, make_targets(lesions(batch), dtype=np.float16))
     settings = training.Settings(1, batch, steps, options={"momentum": 0.9}, precision=precision)
-    fed = Fed(network, SSDLoss().named, {}, steps, [samples])
+    fed = Fed(model, SSDLoss().named, {}, steps, [samples])
     jit = training.Execution().use_jit()
     fed.compile(settings.make_optimizer(steps), jit_compile=jit)
     plan = epoch_plan(batch, 0, 0, batch * steps)
@@ -90,21 +86,27 @@ def measure(width: float) -> dict[str, Any]:
         fed.read()
 
     shown = images[..., None].astype(np.float32)
-    network.compile(jit_compile=jit)
-    rates = {}
+    model.compile(jit_compile=jit)
+    words = []
     for name, work, n in (
         ("training", train, batch * steps),
-        ("inference", lambda: network.predict_on_batch(shown), batch),
+        ("inference", lambda: model.predict_on_batch(shown), batch),
     ):
         work()
-        rates[name] = n / best_seconds(work)
-        rates[f"{name} share"] = rates[name] * count_flops(network, training=name == "training") / rate
-    return {**rates, "batch": batch, "precision": precision, "rate": rate}
+        each = n / best_seconds(work)
+        share = each * count_flops(model, training=name == "training") / rate
+        words.append(f"{name} {each:.3g} images/s ({share:.0%})")
+    return f"{', '.join(words)}; batch {batch}, {precision}, matrix {rate / 1e12:.3g} TFLOP/s"
 
 
-def measure_torchvision() -> dict[str, float]:
-    """Train torchvision's SSD300 with VGG16 in this process on a GPU, in bfloat16; images and operations a second."""
+def torchvision() -> str:
+    """Train torchvision's SSD300 with VGG16 in this process on a GPU, in bfloat16: images and operations a second."""
+    if find_spec("torchvision") is None:
+        return "skipped: torchvision is not installed"
     import torch
+
+    if not torch.cuda.is_available():
+        return "skipped: there is no GPU"
     from torch.utils.flop_counter import FlopCounterMode
     from torchvision.models.detection import ssd300_vgg16
 
@@ -132,56 +134,20 @@ def measure_torchvision() -> dict[str, float]:
         step()
     work()
     rate = batch * steps / best_seconds(work)
-    return {"images": rate, "operations": rate * counter.get_total_flops() / batch}
+    return f"training {rate:.3g} images/s, {rate * counter.get_total_flops() / batch / 1e12:.3g} TFLOP/s"
 
 
-def measure_matrices() -> dict[str, float]:
-    """Return the operations a second of matrix products in this process, by number type."""
-    dtypes = ("float32", "bfloat16") if "bfloat16" in matrix_units() else ("float32",)
-    return {dtype: matrix_rate(dtype) for dtype in dtypes}
+def _apart(code: str) -> Callable[[str | None], str]:
+    return lambda _: in_a_process("ssd", code)
 
 
-def _matrices(_: str | None) -> str:
-    found = in_a_process("ssd", "measure_matrices()")
-    if isinstance(found, str):
-        return found
-    rates = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {dtype}" for dtype, rate in found.items())
-    return f"{matrix_units() or 'none that is known'}: {rates}"
-
-
-def _network(width: float, _: str | None) -> str:
-    found = in_a_process("ssd", f"measure({width})")
-    if isinstance(found, str):
-        return found
-    rates = (f"{name} {found[name]:.3g} images/s ({found[f'{name} share']:.0%})" for name in ("training", "inference"))
-    return (
-        f"{', '.join(rates)}; batch {found['batch']}, {found['precision']}, matrix {found['rate'] / 1e12:.3g} TFLOP/s"
-    )
-
-
-def _torchvision(_: str | None) -> str:
-    if importlib.util.find_spec("torchvision") is None:
-        return "skipped: torchvision is not installed"
-    import torch
-
-    if not torch.cuda.is_available():
-        return "skipped: there is no GPU"
-    found = in_a_process("ssd", "measure_torchvision()")
-    if isinstance(found, str):
-        return found
-    return f"training {found['images']:.3g} images/s, {found['operations'] / 1e12:.3g} TFLOP/s"
-
-
+_BATCH = "decoding a batch of 32"
 BENCHMARKS = [
     Benchmark("targets of 100 images", "at most 10 ms", _targets),
-    Benchmark(
-        "decoding a batch of 32, random numbers like a trained network's output",
-        "at most 20 ms",
-        lambda _: _decode(like_a_trained_network(32)),
-    ),
-    Benchmark("decoding a batch of 32, every class of every box above the threshold", "at most 0.5 s", _worst),
-    Benchmark("the processor's matrix units", "AMX bfloat16: all filters in hours on two cores", _matrices),
-    Benchmark("SSD256 at width 1", "GPU: training >= 2400 images/s (40 %)", functools.partial(_network, 1.0)),
-    Benchmark("SSD256 at width 1/4", "reported", functools.partial(_network, 0.25)),
-    Benchmark("torchvision's ssd300_vgg16 beside it, on a GPU", "fewer operations a second", _torchvision),
+    Benchmark(f"{_BATCH}, random numbers like a trained network's output", "at most 20 ms", lambda _: _decode(True)),
+    Benchmark(f"{_BATCH}, every class of every box above the threshold", "at most 0.5 s", lambda _: _decode(False)),
+    Benchmark("the processor's matrix units", "AMX bfloat16: all filters in hours on two cores", _apart("matrices()")),
+    Benchmark("SSD256 at width 1", "GPU: training >= 2400 images/s (40 %)", _apart("network(1.0)")),
+    Benchmark("SSD256 at width 1/4", "reported", _apart("network(0.25)")),
+    Benchmark("torchvision's ssd300_vgg16 beside it, on a GPU", "fewer operations a second", _apart("torchvision()")),
 ]

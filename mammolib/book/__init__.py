@@ -14,15 +14,5 @@ from mammolib.book.sources import refresh
 from mammolib.book.takeaway import epub
 
 __all__ = [
-    "Outcome",
-    "Run",
-    "build",
-    "build_early",
-    "epub",
-    "make_slides",
-    "printed",
-    "problems",
-    "refresh",
-    "run",
-    "start",
-]
+    "Outcome", "Run", "build", "build_early", "epub", "make_slides", "printed", "problems", "refresh", "run", "start",
+]  # fmt: skip

@@ -15,7 +15,7 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ from mammolib.experiments import profiles
 
 TIMEOUT = {"quick": 900}
 """Seconds a cell may take, by profile; a profile that is not named has no limit."""
-
 EARLY = 2
 """Executed chapters after which there is something to read."""
-
 KEEP = 4
 """How many executions of one chapter ``_build/executed/`` keeps."""
-
 PATIENCE = 15
 """Seconds a chapter gets to shut its kernel down when a run is stopped."""
+PACKAGE = Path(mammolib.__file__).parent
+Job = dict[str, Any]
+"""What the worker is given: see `mammolib.book.worker.execute`; and its log."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,9 @@ class Outcome:
     """What became of one chapter.
 
     Attributes:
-        chapter: its name, such as "01-data".
         status: "executed", "unchanged" or "failed".
         path: the executed chapter, or None.
         error: one line that names cell and error, or None.
-        seconds: how long it took.
         memory: its kernel's peak, in GB, or None where the system does not tell.
     """
 
@@ -64,12 +62,9 @@ class Outcome:
     memory: float | None = None
 
     def __str__(self) -> str:
-        if self.status == "failed":
-            return f"{self.chapter}: failed: {self.error}"
-        if self.status == "unchanged":
-            return f"{self.chapter}: unchanged"
         memory = "" if self.memory is None else f", {self.memory:.1f} GB"
-        return f"{self.chapter}: executed in {self.seconds:.1f} s{memory}"
+        more = {"failed": f": {self.error}", "executed": f" in {self.seconds:.1f} s{memory}"}
+        return f"{self.chapter}: {self.status}{more.get(self.status, '')}"
 
 
 def run(
@@ -124,43 +119,37 @@ def run(
     digest = open_data(kind, seed, data)[1]
     parameters = {"profile": kind.name, "seed": seed, "data": data}
     timeout = timeout or TIMEOUT.get(kind.name)
-    cores = os.cpu_count() or 1
-    jobs = min(jobs or (min(2, cores) if kind.name == "quick" else 1), max(len(names), 1))
+    jobs = min(jobs or (min(2, os.cpu_count() or 1) if kind.name == "quick" else 1), max(len(names), 1))
 
     done: dict[str, Outcome] = {}
-    waiting: dict[str, dict[str, Any]] = {}
+
+    def finish(outcome: Outcome) -> None:
+        done[outcome.chapter] = outcome = _stage(outcome, root, source)
+        say(str(outcome))
+
+    waiting = {name: _job(root, name, parameters, digest, timeout) for name in names}
     for name in names:
-        job = _job(root, name, parameters, digest, timeout)
-        if not force and _is_whole(Path(job["target"])):
-            done[name] = _stage(Outcome(name, "unchanged", Path(job["target"])), root, source)
-            say(str(done[name]))
-        else:
-            waiting[name] = job
+        path = Path(waiting[name]["target"])
+        if not force and _is_whole(path):
+            del waiting[name]
+            finish(Outcome(name, "unchanged", path))
     with _workers(jobs) as begin:
-        futures = {begin(name, job): name for name, job in waiting.items()}
+        futures = [begin(name, job) for name, job in waiting.items()]
         for number, future in enumerate(as_completed(futures), start=1):
-            outcome = done[futures[future]] = _stage(future.result(), root, source)
-            say(str(outcome))
+            finish(future.result())
             if early is not None and number == EARLY < len(futures):
                 early()
     return [done[name] for name in names]
 
 
 def fingerprint(root: Path, chapter: str, parameters: dict[str, Any], digest: str) -> str:
-    """Return a hash of all that an executed chapter depends on.
-
-    Args:
-        root: the project's folder.
-        chapter: its name.
-        parameters: what it is given.
-        digest: of the data.
-    """
+    """Return a hash of all that an executed chapter depends on, `digest` being that of the data."""
     nb = notebooks.read(root / "chapters" / f"{chapter}.ipynb")
     depends = {
         "code": [[c.source, c.metadata.get("tags", [])] for c in nb.cells if c.cell_type == "code"],
         "parameters": parameters,
         "data": digest,
-        "records": _hash_files(sorted((root / "book" / "results").glob("*.json"))),
+        "records": _hash_files((root / "book" / "results").glob("*.json")),
         "environment": _environment(),
         "backend": os.environ.get("KERAS_BACKEND", ""),
     }
@@ -170,20 +159,19 @@ def fingerprint(root: Path, chapter: str, parameters: dict[str, Any], digest: st
 @cache
 def _environment() -> dict[str, Any]:
     """Return what stays the same while this process runs: mammolib's own files and every installed version."""
-    package = Path(mammolib.__file__).parent
-    files = sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    files = (p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     versions = {f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name != "mammolib"}
     return {"mammolib": _hash_files(files), "python": platform.python_version(), "versions": sorted(versions)}
 
 
-def _hash_files(paths: Sequence[Path]) -> str:
+def _hash_files(paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for path in paths:
+    for path in sorted(paths):
         total.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return total.hexdigest()
 
 
-def _job(root: Path, name: str, parameters: dict[str, Any], digest: str, timeout: int | None) -> dict[str, Any]:
+def _job(root: Path, name: str, parameters: dict[str, Any], digest: str, timeout: int | None) -> Job:
     """Return what the worker needs to execute a chapter. The chapter's own defaults are not given to it again."""
     found = fingerprint(root, name, parameters, digest)
     own = {"profile": "quick", "seed": 0, "data": PHANTOM}
@@ -217,7 +205,7 @@ def _stage(outcome: Outcome, root: Path, source: Path) -> Outcome:
     nb = notebooks.merge(notebooks.read(root / name), notebooks.read(outcome.path))
     if nb is None:
         return Outcome(outcome.chapter, "failed", error="its code changed while it was executed; run it again")
-    notebooks.update(source / name, notebooks.text(nb))
+    notebooks.write(source / name, notebooks.text(nb))
     os.utime(outcome.path)
     kept = sorted(outcome.path.parent.glob(f"{outcome.chapter}.*.ipynb"), key=lambda p: p.stat().st_mtime)
     for old in kept[:-KEEP]:
@@ -226,17 +214,22 @@ def _stage(outcome: Outcome, root: Path, source: Path) -> Outcome:
 
 
 @contextmanager
-def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outcome]]]:
-    """Give a function that executes a chapter in a process of its own, `jobs` at a time.
+def _workers(jobs: int) -> Iterator[Callable[[str, Job], Future[Outcome]]]:
+    """Give a function that executes a chapter in a process of its own, `jobs` at a time, and shows how far it is.
 
     Whatever ends the block, Ctrl-C included, no process is left: each worker ends with its standard input.
     """
-    alive: dict[int, subprocess.Popen[bytes]] = {}
-    lock, stopping = threading.Lock(), threading.Event()
-    positions = list(range(jobs))
+    from tqdm import tqdm
 
-    def execute(name: str, job: dict[str, Any]) -> Outcome:
-        log = Path(job["log"])
+    alive: set[subprocess.Popen[bytes]] = set()
+    lock, stopping = threading.Lock(), threading.Event()
+    environment = dict(os.environ)
+    if not any(importlib.metadata.distributions(name="mammolib")):  # a source tree that is not installed
+        path = [str(PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(path)
+
+    def execute(name: str, job: Job) -> Outcome:
+        log, last = Path(job["log"]), {}
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "wb") as errors:
             with lock:
@@ -245,18 +238,20 @@ def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outco
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "mammolib.book.worker", json.dumps(job)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                    start_new_session=True, env=_worker_environment(),
+                    start_new_session=True, env=environment,
                 )  # fmt: skip
-                alive[process.pid] = process
-                position = positions.pop(0)
-            with process:  # which closes its pipes
-                try:
-                    last = _follow(process, name, position)
-                    process.wait()
-                finally:
-                    with lock:
-                        del alive[process.pid]
-                        positions.insert(0, position)
+                alive.add(process)
+            try:
+                with process, tqdm(desc=name, unit="cell", leave=False, disable=None) as bar:
+                    for line in process.stdout or ():
+                        last = json.loads(line)
+                        if "cell" in last:
+                            bar.total, bar.n = last["of"], last["cell"]
+                            bar.refresh()
+                    process.wait()  # before its input is closed, which would interrupt it
+            finally:
+                with lock:
+                    alive.remove(process)
         if process.returncode == 0 and "seconds" in last:
             return Outcome(name, "executed", Path(job["target"]), None, last["seconds"], last["memory"])
         return Outcome(name, "failed", error=last.get("error", f"its process ended ({process.returncode}); see {log}"))
@@ -267,7 +262,7 @@ def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outco
     finally:
         with lock:
             stopping.set()
-            left = list(alive.values())
+            left = list(alive)
             for process in left:
                 if process.stdin:
                     process.stdin.close()
@@ -277,28 +272,3 @@ def _workers(jobs: int) -> Iterator[Callable[[str, dict[str, Any]], Future[Outco
             except subprocess.TimeoutExpired:
                 process.kill()
         pool.shutdown(cancel_futures=True)
-
-
-def _follow(process: subprocess.Popen[bytes], name: str, position: int) -> dict[str, Any]:
-    """Read what a worker says, showing its progress on a terminal, and return its last word."""
-    from tqdm import tqdm
-
-    last: dict[str, Any] = {}
-    with tqdm(desc=name, unit="cell", leave=False, position=position, disable=None) as bar:
-        for line in process.stdout or ():
-            last = json.loads(line)
-            if "cell" in last:
-                bar.total, bar.n = last["of"], last["cell"]
-                bar.refresh()
-    return last
-
-
-def _worker_environment() -> dict[str, str]:
-    """Return the environment of a worker; one that runs from a source tree not installed is told where that is."""
-    environment = dict(os.environ)
-    try:
-        importlib.metadata.distribution("mammolib")
-    except importlib.metadata.PackageNotFoundError:
-        here = str(Path(mammolib.__file__).parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [here, environment.get("PYTHONPATH")]))
-    return environment

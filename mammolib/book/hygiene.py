@@ -20,59 +20,45 @@ PICTURES = re.compile(r"\.(png|jpe?g|gif|webp)$", re.IGNORECASE)
 ROW = re.compile(rf"\bmdb\d{{3}}\s+[FGD]\s+({'|'.join(KINDS)})\s+[BM]\s+\d+\s+\d+\s+\d+")
 ROWS = 20
 """Annotation rows in one file from which it is taken for a copy; a few are examples."""
-COMPARED = "nbval-check-output"
 
 
 def problems(root: Path | None = None) -> list[str]:
     """Return what git holds, or is about to, and must not: one line for each file, empty if all is well.
-
-    Args:
-        root: the project's folder; default: found from here upwards.
 
     Raises:
         OSError: git cannot be asked.
     """
     root = results.root(root)
     asked = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(asked, capture_output=True, check=False)
+    listed = subprocess.run(asked, capture_output=True, text=True, errors="replace")
     if listed.returncode:
-        raise OSError(f"{root}: git cannot list its files ({listed.stderr.decode(errors='replace').strip()[:200]})")
-    found = []
-    for name in filter(None, listed.stdout.decode("utf-8", "replace").split("\0")):
-        path = root / name
-        if not path.is_file():
-            continue
-        if FILMS.search(name):
-            found.append(f"{name}: a film, an archive of films or their annotations does not belong into git")
-        elif PICTURES.search(name) and not name.startswith("book/_static/"):
-            found.append(f"{name}: a picture outside book/_static; one made from a real film may not be passed on")
-        elif path.stat().st_size < 5_000_000:
-            found += _in_text(name, path)
-    return found
+        raise OSError(f"{root}: git cannot list its files ({listed.stderr.strip()[:200]})")
+    found = {name: _problem(name, root / name) for name in listed.stdout.split("\0") if (root / name).is_file()}
+    return [f"{name}: {problem}" for name, problem in found.items() if problem]
 
 
-def _in_text(name: str, path: Path) -> list[str]:
-    text = path.read_bytes().decode("utf-8", "ignore")
-    if len(set(ROW.findall(text))) and len(ROW.findall(text)) >= ROWS:
-        return [f"{name}: holds {len(ROW.findall(text))} rows of annotations of mini-MIAS"]
-    if not name.endswith(".ipynb"):
-        return []
-    for cell in notebooks.read(path).cells:
-        if cell.cell_type == "code" and cell.outputs:
-            if COMPARED not in cell.metadata.get("tags", []):
-                return [
-                    f"{name}: cell {cell['id']} stores outputs that nbval does not compare; "
-                    "`mammolib refresh` empties it"
-                ]
+def _problem(name: str, path: Path) -> str | None:
+    if FILMS.search(name):
+        return "a film, an archive of films or their annotations does not belong into git"
+    if PICTURES.search(name) and not name.startswith("book/_static/"):
+        return "a picture outside book/_static; one made from a real film may not be passed on"
+    if path.stat().st_size >= 5_000_000:
+        return None
+    rows = ROW.findall(path.read_bytes().decode("utf-8", "ignore"))
+    if len(rows) >= ROWS:
+        return f"holds {len(rows)} rows of annotations of mini-MIAS"
+    for cell in notebooks.read(path).cells if name.endswith(".ipynb") else ():
+        if cell.get("outputs"):
+            if notebooks.COMPARED not in cell.metadata.get("tags", []):
+                return f"cell {cell['id']} stores outputs that nbval does not compare; `mammolib refresh` empties it"
             if any(kind.startswith("image/") for output in cell.outputs for kind in output.get("data", {})):
-                return [f"{name}: cell {cell['id']} stores a picture"]
-    return []
+                return f"cell {cell['id']} stores a picture"
+    return None
 
 
 def on_real_films(source: Path) -> list[str]:
     """Return the staged chapters that were executed on other films than phantoms, by their file's stem."""
-    found = []
-    for path in sorted((source / "chapters").glob("*.ipynb")):
-        if notebooks.note(notebooks.read(path)).get("data", "phantom") != "phantom":
-            found.append(path.stem)
-    return found
+    data = {
+        path.stem: notebooks.note(notebooks.read(path)).get("data") for path in (source / "chapters").glob("*.ipynb")
+    }
+    return sorted(stem for stem, name in data.items() if name not in (None, "phantom"))

@@ -52,12 +52,8 @@ exec python3 -m mammolib.cli experiment "${given[@]}" --checkpoint 60 --budget "
 
 
 def pack(
-    folder: str | Path,
-    films: str = "lesions",
-    data: str | Path | None = None,
-    python: str = "3.12",
-    chapters: bool = False,
-) -> Path:
+    folder: Path, films: str = "lesions", data: Path | None = None, python: str = "3.12", chapters: bool = False
+) -> None:
     """Write the folder: the project as committed, packages for the other machine's Python, films, and `run.sh`.
 
     Packages are for Linux on x86-64, beside a Python with NumPy, SciPy and JAX: those of .ci/gpu-experiments.txt.
@@ -69,15 +65,12 @@ def pack(
         python: the version of the other machine's Python.
         chapters: those of .ci/gpu-chapters.txt, so that chapters can be executed there.
 
-    Returns:
-        The folder.
-
     Raises:
         ValueError: another word for films.
         FileExistsError: the folder is there.
         RuntimeError: git or pip failed; the last line of what it said.
     """
-    folder, root = Path(folder), results.root()
+    root = results.root()
     if films not in FILMS:
         raise ValueError(f"films: {films!r} is not one of {', '.join(FILMS)}")
     if folder.exists():
@@ -101,14 +94,10 @@ def pack(
             mias.pack(mias.find(data), kit / f"{part}.tar.bz2", part)
         (kit / "run.sh").write_text(RUN)
         kit.rename(folder)
-    return folder
 
 
-def collect(folder: str | Path) -> list[tuple[str, str]]:
-    """Take whole records of a folder into the project's run store, and those on the real films into book/results.
-
-    Args:
-        folder: the kit's "runs", brought back.
+def collect(folder: Path) -> list[tuple[str, str]]:
+    """Take whole records of a kit's "runs" into the project's run store, and those on real films into book/results.
 
     Returns:
         (file, why it does not go into the book; "" if it does), in alphabetical order.
@@ -116,7 +105,7 @@ def collect(folder: str | Path) -> list[tuple[str, str]]:
     Raises:
         FileNotFoundError: there is no record in the folder.
     """
-    paths = sorted(Path(folder).glob("*.json"))
+    paths = sorted(folder.glob("*.json"))
     if not paths:
         raise FileNotFoundError(f"{folder}: there is no record (a .json file) in it")
     return [(path.name, _taken(path)) for path in paths]
@@ -142,10 +131,9 @@ def _taken(path: Path) -> str:
     return ""
 
 
-def _told(*command: str) -> str:
-    """Run a command and return what it said."""
+def _told(*command: str) -> None:
+    """Run a command; an error says what it said last."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
         raise RuntimeError(f"{' '.join(command[:4])}: {said[-1]}")
-    return done.stdout.strip()

@@ -15,7 +15,8 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 """The metadata of every chapter: no version and no path of one machine."""
-
+COMPARED = "nbval-check-output"
+"""The tag of cells whose outputs nbval compares."""
 MOST_OUTPUT = 30_000_000
 """Bytes that the outputs of a chapter may take; ours take up to five million."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -47,21 +48,17 @@ def text(nb: Any) -> str:
     return nbformat.writes(nb, version=4).rstrip("\n") + "\n"
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: under a temporary name in the same folder, then renamed.
+def write(path: Path, content: str | bytes) -> bool:
+    """Write a file, whole or not at all, if that changes it; says whether. Sphinx goes by dates: it reads what is new.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
     """
-    with atomic(path) as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
-
-
-def update(path: Path, content: str | bytes) -> bool:
-    """Write a file if that changes it, so that Sphinx, which goes by dates, reads only what is new; says whether."""
-    if path.is_file() and path.read_bytes() == (content.encode("utf-8") if isinstance(content, str) else content):
+    content = content.encode("utf-8") if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == content:
         return False
-    write(path, content)
+    with atomic(path) as file:
+        file.write(content)
     return True
 
 
@@ -77,8 +74,6 @@ def merge(chapter: Any, executed: Any) -> Any | None:
     execution's. So a corrected sentence needs no new execution.
     """
     injected = cells_with(executed, "injected-parameters")
-    for cell in injected:
-        cell.metadata["tags"] = ["injected-parameters", "remove-cell"]  # as the cell of parameters itself, on pages
     ran = [c for c in executed.cells if c.cell_type == "code" and c not in injected]
     if [c.source for c in ran] != [c.source for c in chapter.cells if c.cell_type == "code"]:
         return None
@@ -91,6 +86,8 @@ def merge(chapter: Any, executed: Any) -> Any | None:
             cell.outputs, cell.execution_count = there.outputs, there.execution_count
             if "parameters" in cell.metadata.get("tags", []):
                 nb.cells += injected
+    for cell in injected:
+        cell.metadata["tags"] = ["injected-parameters", "remove-cell"]  # as the cell of parameters itself, on pages
     return nb
 
 
@@ -101,13 +98,12 @@ def unfinished(nb: Any) -> str | None:
     none holds an error.
     """
     for number, cell in enumerate(nb.cells, start=1):
-        if cell.cell_type != "code":
-            continue
-        for output in cell.outputs:
-            if output.output_type == "error":
-                return f"cell {number} ({first_line(cell.source)}) failed with {output.ename}"
-        if cell.source.strip() and cell.execution_count is None:
-            return f"cell {number} ({first_line(cell.source)}) has not been executed"
+        if cell.cell_type == "code":
+            errors = [output.ename for output in cell.outputs if output.output_type == "error"]
+            if errors:
+                return f"cell {number} ({first_line(cell.source)}) failed with {errors[0]}"
+            if cell.source.strip() and cell.execution_count is None:
+                return f"cell {number} ({first_line(cell.source)}) has not been executed"
     return None
 
 
@@ -152,9 +148,9 @@ def clean(nb: Any) -> Any:
     """Remove from an executed notebook what differs by machine and what a page cannot show; returns the same object.
 
     Times, paths and versions of the execution go; so do widgets, which a page without a kernel cannot draw and whose
-    scripts a browser would have to fetch from a foreign host. Nothing else of the outputs is touched.
+    scripts a browser would have to fetch from a foreign host.
     """
-    kept = {"mammolib": nb.metadata["mammolib"]} if "mammolib" in nb.metadata else {}
+    kept = {key: value for key, value in nb.metadata.items() if key == "mammolib"}
     nb.metadata.clear()
     nb.metadata.update(METADATA | kept)
     for cell in nb.cells:

@@ -5,30 +5,32 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
+from collections.abc import Callable
 from html import escape
-from html.parser import HTMLParser
 from pathlib import Path
+from posixpath import dirname, join, normpath, relpath
+from typing import Any
 from urllib.parse import unquote, urlparse
 
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-DROPPED = {"script", "noscript", "button", "style"}
-"""Elements that a page on paper has no use for. A style within a picture stays."""
+DROPPED = "script, noscript, button, style:not(svg style), [data-widget], .headerlink"
+"""What a page on paper has no use for: a still figure stands beside each widget."""
 INLINE = {"p", "span", "summary", "a", "em", "strong", "label"}
 """Elements that hold no paragraph."""
 OLD = {"border", "align", "valign", "scoped"}
 """Attributes that tables bring along and EPUB does not allow."""
 GUESSES = " They stay in your browser, and the page shows them beside the answers later."
 FORMULA = re.compile(r"\s*(?:\\\((.*)\\\)|\\\[(.*)\\\])\s*", re.S)
-MATHML = "http://www.w3.org/1998/Math/MathML"
-NAMESPACES = {"svg": "http://www.w3.org/2000/svg", "math": MATHML}
+NAMESPACES = {"svg": "http://www.w3.org/2000/svg", "math": "http://www.w3.org/1998/Math/MathML"}
+CASED = {
+    name.lower(): name
+    for name in "viewBox preserveAspectRatio clipPath clipPathUnits linearGradient radialGradient gradientUnits "
+    "gradientTransform patternUnits patternTransform markerWidth markerHeight refX refY textLength".split()
+}
+"""Names in drawings, whose case matters there and which a parser of HTML lowers."""
 
 
 def mathml(formula: str, display: bool = False) -> str:
-    """Return a formula as MathML; its LaTeX stays beside it, for who listens to the page.
-
-    Args:
-        formula: LaTeX, without dollar signs.
-        display: on a line of its own.
+    """Return a formula of LaTeX as MathML; the LaTeX stays beside it, for who listens to the page.
 
     Raises:
         ValueError: latex2mathml is missing, or cannot read the formula.
@@ -45,97 +47,58 @@ def mathml(formula: str, display: bool = False) -> str:
     return made.replace("<math ", f'<math alttext="{escape(" ".join(formula.split()))}" ', 1)
 
 
-class _Tidy(HTMLParser):
-    """Writes a page again, tag by tag."""
+def parsed(page: str) -> Any:
+    """Return HTML or XHTML as Beautiful Soup's tree, whose text is well-formed XML."""
+    from bs4 import BeautifulSoup, Comment
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[str] = []
-        self.open: list[tuple[str, bool, bool, str]] = []  # name, dropped with its content, a formula, name written
-        self.ids: set[str] = set()
-
-    def handle_decl(self, decl: str) -> None:
-        self.written.append(f"<!{decl}>")
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        there = {k: v or "" for k, v in attrs}
-        drawing = any(name == "svg" for name, *_ in self.open)
-        gone = self._gone() or "data-widget" in there or (tag in DROPPED and not (tag == "style" and drawing))
-        gone = gone or "headerlink" in there.get("class", "").split()
-        inline = bool(self.open) and self.open[-1][0] in INLINE
-        written = "span" if tag == "p" and inline else tag
-        if not gone:
-            self.written.append(self._start(written, there))
-        if tag not in VOID:
-            self.open.append((tag, gone, "math" in there.get("class", "").split(), written))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in VOID or tag not in [name for name, *_ in self.open]:
-            return
-        while self.open:
-            name, gone, _, written = self.open.pop()
-            if not gone:
-                self.written.append(f"</{self._cased(written)}>")
-            if name == tag:
-                return
-
-    def handle_data(self, data: str) -> None:
-        if self._gone():
-            return
-        formula = FORMULA.fullmatch(data) if self.open and self.open[-1][2] else None
-        if formula:
-            self.written.append(mathml(formula[1] or formula[2], display=formula[1] is None))
-        else:
-            self.written.append(escape(data.replace(GUESSES, ""), quote=False))
-
-    def _gone(self) -> bool:
-        return bool(self.open) and any(gone for _, gone, *_ in self.open)
-
-    @staticmethod
-    def _cased(name: str) -> str:
-        return {"clippath": "clipPath", "lineargradient": "linearGradient"}.get(name, name)
-
-    def _start(self, tag: str, there: dict[str, str]) -> str:
-        if there.get("id") in self.ids or there.get("role") == "doc-biblioentry":  # the first of a name is the place
-            there = {k: v for k, v in there.items() if k != ("id" if there.get("id") in self.ids else "role")}
-        self.ids.add(there.get("id", ""))
-        if tag == "html":
-            there |= {"lang": "en", "xml:lang": "en"}
-        if tag == "details":
-            there["open"] = "open"
-        if tag in NAMESPACES:
-            there.setdefault("xmlns", NAMESPACES[tag])
-        raw = self.get_starttag_text() or ""  # the parser has lowered the case of names, which matters in SVG
-        words = ""
-        for name, value in there.items():
-            if (tag in ("table", "td", "th", "tr", "col", "div", "style") and name in OLD) or name.startswith("on"):
-                continue
-            cased = re.search(rf"\s({re.escape(name)})\s*=", raw, re.I)
-            words += f' {cased[1] if cased else name}="{escape(value)}"'
-        return f"<{self._cased(tag)}{words}{'/' if tag in VOID else ''}>"
+    tree = BeautifulSoup(page, "html.parser")
+    for comment in tree.find_all(string=lambda text: isinstance(text, Comment)):
+        comment.extract()
+    for part in tree.select("svg, svg *"):
+        part.name = CASED.get(part.name, part.name)
+        part.attrs = {CASED.get(name, name): value for name, value in part.attrs.items()}
+    return tree
 
 
-def tidy(page: str) -> str:
-    """Return a page of the book as it can be read on paper, or on a reader of EPUBs.
+def element(markup: str) -> Any:
+    """Return the element that a piece of HTML describes, to be put into a tree."""
+    return parsed(markup).contents[0].extract()
 
-    Scripts and widgets go: a still figure stands beside each widget. Folds are open. Formulas become MathML. What comes
-    back is well-formed XML if every element but the void ones was closed.
 
-    Args:
-        page: HTML as Sphinx writes it.
+def tidy(page: str) -> Any:
+    """Return a page of Sphinx's as it can be read on paper, or on a reader of EPUBs, as a tree.
+
+    Scripts and widgets go, folds are open, formulas become MathML.
 
     Raises:
         ValueError: a formula cannot be written as MathML.
     """
-    writer = _Tidy()
-    writer.feed(page)
-    writer.close()
-    return "".join(writer.written)
+    tree, ids = parsed(page), set()
+    for part in tree.select(DROPPED):
+        part.decompose()
+    for text in tree.find_all(string=True):
+        formula = FORMULA.fullmatch(text) if "math" in text.parent.get("class", []) else None
+        if formula:
+            text.replace_with(element(mathml(formula[1] or formula[2], display=formula[1] is None)))
+        elif GUESSES in text:
+            text.replace_with(text.replace(GUESSES, ""))
+    for part in tree.find_all(True):
+        if part.name == "p" and part.parent.name in INLINE:
+            part.name = "span"
+        if part.get("id") in ids:  # the first of a name is the place
+            del part["id"]
+        ids.add(part.get("id", ""))
+        if part.get("role") == "doc-biblioentry":
+            del part["role"]
+        if part.name == "html":
+            part.attrs |= {"lang": "en", "xml:lang": "en"}
+        if part.name == "details":
+            part["open"] = "open"
+        if part.name in NAMESPACES:
+            part.attrs.setdefault("xmlns", NAMESPACES[part.name])
+        table = part.name in ("table", "td", "th", "tr", "col", "div", "style")
+        part.attrs = {k: v for k, v in part.attrs.items() if not (k.startswith("on") or (table and k in OLD))}
+    return tree
 
 
 def inlined(folder: Path, address: str) -> str:
@@ -149,3 +112,30 @@ def inlined(folder: Path, address: str) -> str:
     path = folder / unquote(address)
     kind = mimetypes.guess_type(path.name)[0] or "image/png"
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def readdress(name: str, tree: Any, new: Callable[[str, str], str]) -> None:
+    """Give each link of a page that leads into the book the address `new(name, address)`; "" makes it no link."""
+    for link in tree.find_all("a", href=True):
+        if link["href"] and not urlparse(link["href"]).scheme:
+            link["href"] = new(name, link["href"])
+            if not link["href"]:
+                del link["href"]
+
+
+def absolute(name: str, address: str) -> str:
+    """Return an address, as the page of this name gives it, as it is from the book's folder: ``page#id``.
+
+    Example:
+        >>> absolute("chapters/01-data.xhtml", "../book/intro.html#a"), absolute("chapters/01-data.xhtml", "#b")
+        ('book/intro.xhtml#a', 'chapters/01-data.xhtml#b')
+    """
+    page, mark, place = address.partition("#")
+    page = re.sub(r"\.html$", ".xhtml", page)
+    return (normpath(join(dirname(name), page)) if page else name) + mark + place
+
+
+def relative(name: str, address: str) -> str:
+    """Return an address from the book's folder as it is from the page of this name: `absolute` backwards."""
+    page, mark, place = address.partition("#")
+    return (relpath(page, dirname(name)) if page != name or not mark else "") + mark + place

@@ -8,15 +8,14 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from html import escape
 from pathlib import Path
 from posixpath import dirname
+from typing import Any
 from urllib.parse import unquote
-from xml.dom import minidom
+from xml.etree import ElementTree
 
-from mammolib.book.paper import VOID, inlined
-from mammolib.book.solutions import absolute, classes, elements, readdress, words
+from mammolib.book.paper import absolute, inlined, parsed, readdress
 from mammolib.files import atomic
 
 NAME = "book"
@@ -42,7 +41,7 @@ PAGE = """<!DOCTYPE html>
 <body class="print">
 <header class="title-page">
 <h1>{title}</h1>
-<p>{author}</p>
+<p>{creator}</p>
 <p>{description}</p>
 <p>{rights}</p>
 </header>
@@ -58,10 +57,6 @@ PAGE = """<!DOCTYPE html>
 
 def printed(epub: Path, *, say: Callable[[str], None] = print) -> Path:
     """Make ``book.html`` beside an EPUB of `mammolib.book.epub` and, where there is Chromium, ``book.pdf``.
-
-    Args:
-        epub: its path.
-        say: is given each line a reader should see.
 
     Returns:
         The path of the HTML.
@@ -89,20 +84,16 @@ def printed(epub: Path, *, say: Callable[[str], None] = print) -> Path:
 
 
 def joined(folder: Path) -> str:
-    """Return the pages of an unpacked EPUB as one HTML page that holds its pictures and loads nothing.
-
-    Args:
-        folder: where the EPUB is unpacked.
+    """Return the pages of an EPUB unpacked in a folder as one HTML page that holds its pictures and loads nothing.
 
     Raises:
         OSError: a page or a picture cannot be read.
     """
-    package = minidom.parse(str(folder / "content.opf"))
-    href = {i.getAttribute("id"): i.getAttribute("href") for i in package.getElementsByTagName("item")}
-    names = [href[i.getAttribute("idref")] for i in package.getElementsByTagName("itemref")]
-    trees = {name: minidom.parse(str(folder / name)) for name in names}
-    parts = [(name, e) for name, tree in trees.items() for e in tree.getElementsByTagName("*")]
-    places = {f"{name}#{e.getAttribute('id')}" for name, e in parts if e.hasAttribute("id")}
+    package = ElementTree.parse(folder / "content.opf")
+    href = {item.get("id"): item.get("href", "") for item in package.iterfind(".//{*}item")}
+    names = [href[item.get("idref")] for item in package.iterfind(".//{*}itemref")]
+    trees = {name: parsed((folder / name).read_text(encoding="utf-8")) for name in names}
+    places = {f"{name}#{part['id']}" for name, tree in trees.items() for part in tree.find_all(id=True)}
 
     def place(name: str, address: str) -> str:
         """Where in the one page a link of a page leads; a file that is not in the page has no place."""
@@ -111,19 +102,20 @@ def joined(folder: Path) -> str:
             return ""
         return f"#{_prefix(page)}-{part}" if f"{page}#{part}" in places else f"#{_prefix(page)}"
 
-    contents = minidom.parse(str(folder / "nav.xhtml")).getElementsByTagName("ol")[0]
-    readdress(contents, partial(place, "nav.xhtml"))
+    contents = parsed((folder / "nav.xhtml").read_text(encoding="utf-8")).ol
+    readdress("nav.xhtml", contents, place)
     pages = ""
     for name, tree in trees.items():
-        (body,) = [d for d in tree.getElementsByTagName("div") if "body" in classes(d)]
-        readdress(body, partial(place, name))
-        for image in body.getElementsByTagName("img"):
-            image.setAttribute("src", inlined(folder / dirname(name), image.getAttribute("src")))
+        body = tree.select_one("div.body")
+        readdress(name, body, place)
+        for image in body.find_all("img"):
+            image["src"] = inlined(folder / dirname(name), image["src"])
         _rename(body, _prefix(name))
-        pages += f'<article id="{_prefix(name)}">\n{_html(body)}\n</article>\n'
-    said = {n: escape(_said(package, n)) for n in ("title", "creator", "description", "rights")}
+        pages += f'<article id="{_prefix(name)}">\n{body}\n</article>\n'
+    words = ("title", "creator", "description", "rights")
+    said = {word: escape(package.findtext(f".//{{*}}{word}", "").strip()) for word in words}
     style = "\n".join((folder / name).read_text(encoding="utf-8") for name in STYLES) + NUMBERS
-    return PAGE.format(author=said.pop("creator"), style=style, contents=_html(contents), pages=pages, **said)
+    return PAGE.format(style=style, contents=contents, pages=pages, **said)
 
 
 def _prefix(name: str) -> str:
@@ -131,34 +123,18 @@ def _prefix(name: str) -> str:
     return name.removesuffix(".xhtml").replace("/", "-")
 
 
-def _rename(body: minidom.Element, prefix: str) -> None:
+def _rename(body: Any, prefix: str) -> None:
     """Put a prefix before each id of a page, and before what refers to it within drawings and for aids of reading."""
-    for node in elements(body):
-        for attribute in node.attributes.values():
-            if attribute.name == "id":
-                attribute.value = f"{prefix}-{attribute.value}"
-            elif attribute.name in ("for", "aria-labelledby", "aria-describedby"):
-                attribute.value = " ".join(f"{prefix}-{part}" for part in attribute.value.split())
-            elif node.tagName != "a" and attribute.name in ("href", "xlink:href"):
-                attribute.value = re.sub("^#", f"#{prefix}-", attribute.value)
-            else:
-                attribute.value = attribute.value.replace("url(#", f"url(#{prefix}-")
-
-
-def _html(node: minidom.Element) -> str:
-    """Return an element as HTML, in which only void elements may lack an end."""
-    for part in elements(node):
-        if part.tagName == "a" and not part.getAttribute("href") and part.hasAttribute("href"):
-            part.removeAttribute("href")
-        if not part.childNodes and part.tagName not in VOID:
-            part.appendChild(minidom.Document().createTextNode(""))
-    return node.toxml()
-
-
-def _said(package: minidom.Document, name: str) -> str:
-    """Return what the EPUB says about itself under a name of the Dublin Core."""
-    (node,) = package.getElementsByTagName(f"dc:{name}")
-    return words(node)
+    for node in [body, *body.find_all(True)]:
+        for name, value in node.attrs.items():
+            if name == "id":
+                node[name] = f"{prefix}-{value}"
+            elif name in ("for", "aria-labelledby", "aria-describedby"):
+                node[name] = " ".join(f"{prefix}-{part}" for part in value.split())
+            elif node.name != "a" and name in ("href", "xlink:href"):
+                node[name] = re.sub("^#", f"#{prefix}-", value)
+            elif isinstance(value, str):
+                node[name] = value.replace("url(#", f"url(#{prefix}-")
 
 
 def _pdf(browser: str, page: Path, place: Path) -> bytes:

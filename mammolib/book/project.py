@@ -28,9 +28,7 @@ def table_of_contents(root: Path) -> list[str]:
 def chapters(root: Path, asked: Iterable[str] = ()) -> list[str]:
     """Return the names of the chapters that were asked for, in the book's order; all of the book's if none was.
 
-    Args:
-        root: the project's folder.
-        asked: names ("03-cropping"), their numbers ("03" or "3"), or paths ("chapters/03-cropping.ipynb").
+    They are asked for by name ("03-cropping"), number ("03" or "3") or path ("chapters/03-cropping.ipynb").
 
     Raises:
         ValueError: there is no such chapter, or more than one.
@@ -58,10 +56,11 @@ def repository(root: Path) -> tuple[str, str]:
     """
     import yaml
 
+    path = root / "_config.yml"
     try:
-        entry = (yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")) or {}).get("repository") or {}
+        entry = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("repository") or {}
     except (yaml.YAMLError, AttributeError) as err:
-        raise ValueError(f"{root / '_config.yml'}: not a configuration ({' '.join(str(err).split())[:80]})") from None
+        raise ValueError(f"{path}: not a configuration ({' '.join(str(err).split())[:80]})") from None
     url = str(entry.get("url") or "").rstrip("/").removesuffix(".git")
     if url and not url.startswith("https://github.com/"):
         raise ValueError(f"_config.yml: repository.url {url!r} must begin with https://github.com/")

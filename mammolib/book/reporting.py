@@ -24,41 +24,45 @@ NEVER = (
     "Never to read a mammogram of a patient, to sort films for somebody who does, or to choose between products. "
     "It is teaching material, trained on a few hundred films of one archive of 1994."
 )
-CARDS: dict[str, dict[str, Any]] = {
-    "SSD256": {
-        "name": "A",
-        "is": "A single-shot detector for crops of 256 x 256 pixels: boxes, benign or malignant.",
-        "data": "816 crops of mini-MIAS, eight views each of 102 lesions of 97 women; every crop has a lesion in its "
-        "middle. No crop is normal.",
-        "use": "To show what a split does to a score: [Experiment A](../chapters/07-experiment-a.ipynb). Results by "
-        "tissue are not recorded.",
-        "metrics": ("map", "ap_benign", "ap_malignant", "centre_map", "lookup_map"),
-    },
-    "SSD256 on whole films": {
-        "name": "A-films",
-        "is": "The same network, moved over a film window by window.",
-        "data": "Whole films of mini-MIAS, most of them normal. The network was trained on crops that all show a "
-        "lesion.",
-        "use": "To show what a score on crops is worth on films: [Experiment E](../chapters/11-experiment-e.ipynb).",
-        "metrics": ("films", "normal_films", "lesions", "froc_score", "sensitivity_at_1", "sensitivity_at_4"),
-    },
-    "VGG16": {
-        "name": "vgg16",
-        "is": "A classifier of patches of 128 x 128 pixels: normal or abnormal.",
-        "data": "Patches of mini-MIAS; a patch has the label of its film or of the lesion on it, as the run says.",
-        "use": "To show what learning by heart looks like: [classification](../chapters/04-classification.ipynb).",
-        "metrics": ("test_accuracy", "majority_accuracy", "sensitivity", "specificity", "auc"),
-    },
-    "CNNI-BCC": {
-        "name": "cnni-bcc",
-        "is": "A small classifier of patches: normal, benign or malignant.",
-        "data": "Patches of mini-MIAS, most of them normal.",
-        "use": "To show what an accuracy is worth beside the largest class: "
+CLASSIFIER = ("test_accuracy", "majority_accuracy", "sensitivity", "specificity", "auc")
+CARDS = [
+    (
+        "SSD256",
+        "A",
+        "A single-shot detector for crops of 256 x 256 pixels: boxes, benign or malignant.",
+        "816 crops of mini-MIAS, eight views each of 102 lesions of 97 women; every crop has a lesion in its middle. "
+        "No crop is normal.",
+        "To show what a split does to a score: [Experiment A](../chapters/07-experiment-a.ipynb). Results by tissue "
+        "are not recorded.",
+        ("map", "ap_benign", "ap_malignant", "centre_map", "lookup_map"),
+    ),
+    (
+        "SSD256 on whole films",
+        "A-films",
+        "The same network, moved over a film window by window.",
+        "Whole films of mini-MIAS, most of them normal. The network was trained on crops that all show a lesion.",
+        "To show what a score on crops is worth on films: [Experiment E](../chapters/11-experiment-e.ipynb).",
+        ("films", "normal_films", "lesions", "froc_score", "sensitivity_at_1", "sensitivity_at_4"),
+    ),
+    (
+        "VGG16",
+        "vgg16",
+        "A classifier of patches of 128 x 128 pixels: normal or abnormal.",
+        "Patches of mini-MIAS; a patch has the label of its film or of the lesion on it, as the run says.",
+        "To show what learning by heart looks like: [classification](../chapters/04-classification.ipynb).",
+        CLASSIFIER,
+    ),
+    (
+        "CNNI-BCC",
+        "cnni-bcc",
+        "A small classifier of patches: normal, benign or malignant.",
+        "Patches of mini-MIAS, most of them normal.",
+        "To show what an accuracy is worth beside the largest class: "
         "[classification](../chapters/04-classification.ipynb).",
-        "metrics": ("test_accuracy", "majority_accuracy", "sensitivity", "specificity", "auc"),
-    },
-}
-"""Kind of model -> the run it comes from, what it is, its data, its use, and the metrics to show."""
+        CLASSIFIER,
+    ),
+]
+"""Kind of model, the run it comes from, what it is, its data, its use, and the metrics to show."""
 
 
 def checklists() -> list[dict[str, Any]]:
@@ -76,38 +80,29 @@ def checklists() -> list[dict[str, Any]]:
 
 
 def reporting_page(records: Iterable[Record]) -> str:
-    """Write the page in MyST Markdown: the checklists, then a card for each kind of model.
-
-    Args:
-        records: the committed ones; those on phantoms are passed over.
-    """
+    """Write the page in MyST Markdown: the checklists, then a card for each kind of model, phantoms passed over."""
     kept = [r for r in records if r.data["name"] != "phantom"]
     page = [INTRO]
     for one in checklists():
         page += [f"## {one['title']}", one["intro"]]
         for group in one["group"]:
             page += [f"### {group['title']}"] if group["title"] else []
-            lines = ["| Item | Asked | Answer | Where to check it |", "| --- | --- | --- | --- |"]
-            page.append("\n".join(lines + [f"| {' | '.join(row)} |" for row in group["rows"]]))
+            rows = [("Item", "Asked", "Answer", "Where to check it"), ("---",) * 4, *group["rows"]]
+            page.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
     page.append("## Model cards")
-    for title, card in CARDS.items():
-        page += [
-            f"### {title}",
-            f"{card['is']}\n\n- *Data*: {card['data']}\n- *For*: {card['use']}\n- *Not for*: {NEVER}",
-        ]
-        page.append(_results(card, [r for r in kept if r.name == card["name"]]))
+    for title, name, what, data, use, metrics in CARDS:
+        page += [f"### {title}", f"{what}\n\n- *Data*: {data}\n- *For*: {use}\n- *Not for*: {NEVER}"]
+        page.append(_results([r for r in kept if r.name == name], metrics))
     return "\n\n".join(page) + "\n"
 
 
-def _results(card: dict[str, Any], runs: Sequence[Record]) -> str:
+def _results(runs: Sequence[Record], metrics: Sequence[str]) -> str:
     """Return a card's results: of each split the run that speaks for it, by class and by tissue where recorded."""
     speak: dict[str, Record] = {}
     for first, *_ in sorted(series(runs), key=standing):
         speak.setdefault(first.split, first)
-    heads = {plain_words([r]): r for split in ("image", "woman") for r in [speak.get(split)] if r is not None}
+    heads = {plain_words([speak[split]]): speak[split] for split in ("image", "woman") if split in speak}
     if not heads:
         return "No run on real films is recorded yet."
-    rows = [[metric_words(n), *(number_words(r.metrics.get(n)) for r in heads.values())] for n in card["metrics"]]
-    groups = by_group(heads)
-    rows += [[group, *cells] for group, cells in zip(groups.index, groups.to_numpy().tolist(), strict=True)]
-    return markdown(["", *heads], rows)
+    rows = [[metric_words(n), *(number_words(r.metrics.get(n)) for r in heads.values())] for n in metrics]
+    return markdown(["", *heads], [*rows, *by_group(heads).itertuples()])

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mammolib
 from mammolib import mias, results
@@ -17,9 +17,11 @@ from mammolib.experiments import profiles
 from mammolib.experiments.profiles import Profile
 from mammolib.results.words import metric_words, number_words, seeds_words
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PHANTOM = "phantom"
 MINI_MIAS = "mini-MIAS"
-
 PREFIX = "MAMMOLIB_PREFIX"
 """Environment variable by which the process that executes a chapter names the environment it expects it to run in."""
 
@@ -29,9 +31,7 @@ class Run:
     """A chapter's run: which data it sees and where its records go.
 
     Attributes:
-        profile: how much is asked: "quick" or "paper".
-        seed: the seed of everything that draws.
-        films: the films, in order.
+        films: in order.
         digest: sha256 over the annotations and the pixels.
         data_name: "phantom", "mini-MIAS", or the folder's name.
         store: the folder for records and weights of runs made here.
@@ -70,7 +70,7 @@ class Run:
         results.save(record, self.store, replace=True)
         return record
 
-    def compare(self, *records: results.Record) -> Any:
+    def compare(self, *records: results.Record) -> pd.DataFrame:
         """Set the paper beside these records and, for each split, beside the committed run that speaks for it.
 
         Of several committed runs of a name that is the one that `recorded` returns, with its other seeds; the page of
@@ -89,37 +89,24 @@ class Run:
         about = [claim for claim in results.claims() if claim.record in names]
         return results.paper_beside_ours(about, [*records, *kept])
 
-    def beside(self, record: results.Record, **filters: Any) -> Any:
-        """Set every number of a run beside the same number of the committed run on real films.
-
-        Args:
-            record: the run made here.
-            **filters: which committed run, as in `recorded`.
-
-        Returns:
-            A pandas table with a row for each metric: its name in words, this run, the recorded run; a dash where
-            there is none.
-        """
+    def beside(self, record: results.Record, **filters: Any) -> pd.DataFrame:
+        """Set every number of a run made here beside that of the committed run that `recorded` returns; see `table`."""
         kept = self.recorded(record.name, **filters)
-        names = list(record.metrics) + [n for n in (kept.metrics if kept else ()) if n not in record.metrics]
-        return self.table({f"this run ({self.data_name})": record, "recorded on mini-MIAS": kept}, names)
+        names = dict.fromkeys([*record.metrics, *(kept.metrics if kept else ())])
+        return self.table({f"this run ({self.data_name})": record, "recorded on mini-MIAS": kept}, list(names))
 
-    def table(self, records: Mapping[str, results.Record | None], names: Sequence[str]) -> Any:
-        """Set some numbers of several runs side by side.
-
-        Args:
-            records: the runs, by the head of their column.
-            names: metrics; one that a run does not have is shown as a dash.
+    def table(self, records: Mapping[str, results.Record | None], names: Sequence[str]) -> pd.DataFrame:
+        """Set some metrics of several runs, by the head of their column, side by side.
 
         Returns:
-            A pandas table with a row for each metric, intervals in brackets.
+            A row for each metric, by its name in words, with intervals in brackets; a dash where a run has none.
         """
-        import pandas as pd
+        cells = {head: [number_words(r.metrics.get(n) if r else None) for n in names] for head, r in records.items()}
+        return _in_words(cells, names)
 
-        shown = {c: [number_words(r.metrics.get(n) if r else None) for n in names] for c, r in records.items()}
-        return pd.DataFrame(shown, index=[metric_words(n) for n in names])
-
-    def recorded_table(self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any) -> Any:
+    def recorded_table(
+        self, name: str, names: Sequence[str], by: Sequence[str] = ("split",), **filters: Any
+    ) -> pd.DataFrame:
         """Sum up the committed runs of an experiment: a column for each series of runs that differ in their seed only.
 
         Args:
@@ -130,25 +117,23 @@ class Run:
             **filters: which runs, as in `recorded`.
 
         Returns:
-            A pandas table with a row for each metric: the mean over seeds, with the lowest and the highest.
+            A row for each metric: the mean over seeds, with the lowest and the highest.
         """
-        import pandas as pd
-
         alike: dict[str, list[tuple[results.Record, ...]]] = {}
         for group in results.series(self.all_recorded(name, **filters)):
             head = ", ".join(_head(group[0], key) for key in by) + (", reduced" if group[0].reduced else "")
             alike.setdefault(head, []).append(group)
         if not alike:
-            return pd.DataFrame({f"no run of {name} on real films has been recorded yet": []})
-        columns = {}
+            return _in_words({f"no run of {name} on real films has been recorded yet": []}, [])
+        cells = {}
         for head, groups in alike.items():
             first = [group[0] for group in groups]
             words = [results.own_changes(r, first) or "nothing else" for r in first]
             for group, own in zip(groups, words, strict=True):
                 own = "" if len(first) == 1 else ", " + (own if words.count(own) == 1 else group[0].hash)
-                columns[f"{head}{own} ({len(group)} seed{'s' if len(group) > 1 else ''})"] = group
-        spread = {head: [_spread(group, n) for n in names] for head, group in columns.items()}
-        return pd.DataFrame(spread, index=[metric_words(n) for n in names])
+                seeds = f"{len(group)} seed{'s' if len(group) > 1 else ''}"
+                cells[f"{head}{own} ({seeds})"] = [_spread(group, n) for n in names]
+        return _in_words(cells, names)
 
     def recorded(self, name: str, **filters: Any) -> results.Record | None:
         """Return the committed record of a real run, or None if there is none.
@@ -171,7 +156,7 @@ class Run:
         return [r for r in records if all(_field(r, k) == v for k, v in filters.items())]
 
 
-def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
+def start(profile: str = "quick", seed: int = 0, data: str | os.PathLike[str] = PHANTOM) -> Run:
     """Begin a chapter: check what was asked, open the data, say which versions and which data these are.
 
     Args:
@@ -191,15 +176,19 @@ def start(profile: str | Profile = "quick", seed: int = 0, data: str | os.PathLi
             f"this kernel runs in {sys.prefix}, the book in {expected}: a kernel of the same name hides the right one; "
             "see `jupyter kernelspec list`"
         )
-    profile = profile if isinstance(profile, Profile) else profiles.profile(profile)
+    kind = profiles.profile(profile)
     profiles.check_seed(seed)
-    films, digest, name = open_data(profile, seed, data)
-    print(_versions())
+    films, digest, name = open_data(kind, seed, data)
+    versions = [f"Python {platform.python_version()}", f"mammolib {mammolib.__version__}"]
+    versions += [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "keras") if name in sys.modules]
+    if "keras" in sys.modules:
+        versions[-1] += f" on {sys.modules['keras'].backend.backend()}"
+    print(", ".join(versions))
     print(
         f"{name}: {len(films)} films of {len({f.woman for f in films})} women, digest {digest[:12]}; "
-        f"profile {profile.name}, seed {seed}"
+        f"profile {kind.name}, seed {seed}"
     )
-    return Run(profile, seed, films, digest, name, results.run_store(), results.recorded())
+    return Run(kind, seed, films, digest, name, results.run_store(), results.recorded())
 
 
 def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tuple[list[mias.Film], str, str]:
@@ -226,12 +215,11 @@ def open_data(profile: Profile, seed: int, data: str | os.PathLike[str]) -> tupl
     return films, digest, MINI_MIAS if digest in mias.DIGESTS else name
 
 
-def _versions() -> str:
-    parts = [f"Python {platform.python_version()}", f"mammolib {mammolib.__version__}"]
-    parts += [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "keras") if name in sys.modules]
-    if "keras" in sys.modules:
-        parts[-1] += f" on {sys.modules['keras'].backend.backend()}"
-    return ", ".join(parts)
+def _in_words(cells: Mapping[str, Sequence[str]], names: Sequence[str]) -> pd.DataFrame:
+    """Return a table whose rows are metrics, by their names in words."""
+    import pandas as pd
+
+    return pd.DataFrame(cells, index=[metric_words(name) for name in names])
 
 
 def _head(record: results.Record, key: str) -> str:
@@ -252,5 +240,5 @@ def _field(record: results.Record, key: str) -> Any:
 
 def _spread(records: Sequence[results.Record], name: str) -> str:
     """Return the mean of a metric over some runs, with the lowest and the highest where there are several."""
-    held = [r.metrics[name]["value"] for r in records if name in r.metrics]
-    return seeds_words([value for value in held if value is not None])
+    values = [r.metrics[name]["value"] for r in records if name in r.metrics]
+    return seeds_words([value for value in values if value is not None])

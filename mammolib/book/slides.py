@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from mammolib import results
-from mammolib.book.paper import inlined
+from mammolib.book.paper import inlined, parsed
 from mammolib.book.project import table_of_contents
 from mammolib.files import atomic
 
 NAME = "slides.html"
 NUMBER = re.compile(r"^(\d+\.)+ ")
-READ = {"h1", "h2", "h3", "figcaption"}
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -59,31 +57,10 @@ addEventListener("keydown", (event) => {{
 """
 
 
-@dataclass(frozen=True)
-class Slide:
-    """What stands on a slide.
-
-    Attributes:
-        title: a chapter's title, or the heading above a figure.
-        words: the chapter's question, or the figure's caption.
-        image: the figure's address, as the page has it; none where a chapter begins.
-        alt: the figure in words.
-    """
-
-    title: str
-    words: str
-    image: str = ""
-    alt: str = ""
-
-
 def make_slides(root: Path | None = None, *, say: Callable[[str], None] = print) -> Path:
     """Make ``_build/slides.html`` from the pages that `mammolib.book.build` has made, and return its path.
 
     The arrow keys turn the slides. Printed, each of them is a page.
-
-    Args:
-        root: the project's folder; default: found from here upwards.
-        say: is given the line that says where the slides are.
 
     Raises:
         OSError: a page or a figure cannot be read, or the slides not be written.
@@ -104,61 +81,24 @@ def make_slides(root: Path | None = None, *, say: Callable[[str], None] = print)
 
 
 def chapter_slides(path: Path) -> str:
-    """Return a chapter's slides as HTML: its title with its question, then its figures, which become part of the file.
-
-    Args:
-        path: the chapter's page.
+    """Return the slides of a chapter's page as HTML: its title with its question, then its figures, which become part.
 
     Raises:
         OSError: the page or a figure cannot be read.
     """
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0])
-    reader.close()
-    written, chapter = "", ""
-    for slide in reader.slides:
-        title, words = escape(slide.title), escape(slide.words)
-        if slide.image:
-            image = f'<img src="{inlined(path.parent, slide.image)}" alt="{escape(slide.alt)}">'
-            content = f"<h2>{title}</h2>\n{image}\n<p>{words}</p>\n<footer>{chapter}</footer>"
-        else:
-            chapter, content = title, f"<h1>{title}</h1>\n<p>{words}</p>"
-        written += f"\n<section>\n{content}\n</section>"
+    article = parsed(path.read_text(encoding="utf-8")).article
+    for link in article.select(".headerlink"):
+        link.decompose()
+    chapter = _words(article.h1)
+    written = f"\n<section>\n<h1>{chapter}</h1>\n<p>{_words(article.h1.find_next('p'))}</p>\n</section>"
+    for caption in article.find_all("figcaption"):
+        heading, image = caption.find_previous(["h1", "h2", "h3"]), caption.find_previous("img")
+        title = chapter if heading.name == "h1" else NUMBER.sub("", _words(heading))
+        address, alt = inlined(path.parent, image["src"]), escape(image.get("alt", ""))
+        written += f'\n<section>\n<h2>{title}</h2>\n<img src="{address}" alt="{alt}">\n<p>{_words(caption)}</p>'
+        written += f"\n<footer>{chapter}</footer>\n</section>"
     return written
 
 
-class _Reader(HTMLParser):
-    """Reads a chapter's page: its title, its first paragraph, which is its question, and its figures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slides: list[Slide] = []
-        self.heading = self.text = self.image = self.alt = ""
-        self.reading: str | None = None
-        self.in_link = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        there = {name: value or "" for name, value in attrs}
-        if self.reading is None and (tag in READ or (tag == "p" and self.heading and not self.slides)):
-            self.reading, self.text = tag, ""
-        elif tag == "img":
-            self.image, self.alt = there["src"], there.get("alt", "")
-        elif "headerlink" in there.get("class", "").split():
-            self.in_link = True
-
-    def handle_data(self, data: str) -> None:
-        if not self.in_link:
-            self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self.in_link = False
-        if tag != self.reading:
-            return
-        self.reading, text = None, " ".join(self.text.split())
-        if tag == "p":
-            self.slides.append(Slide(self.heading, text))
-        elif tag == "figcaption":
-            self.slides.append(Slide(self.heading, text, self.image, self.alt))
-        else:
-            self.heading = text if tag == "h1" else NUMBER.sub("", text)
+def _words(part: Any) -> str:
+    return escape(" ".join(part.get_text().split()))

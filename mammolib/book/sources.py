@@ -12,9 +12,17 @@ from mammolib.book.execute import run
 from mammolib.book.project import repository
 from mammolib.results.overview import headline_figure
 
+INSTALL = """\
+import sys
+
+if "google.colab" in sys.modules:  # bring the project along; everywhere else this does nothing
+    !git clone --quiet --depth 1 --branch {branch} {url} project
+    !pip install --quiet pooch && pip install --quiet --no-deps ./project
+    %cd project/chapters"""
+
 
 def refresh(
-    asked: Iterable[str] = (), *, root: Path | None = None, say: Callable[[str], None] = print, **options: Any
+    asked: Iterable[str] = (), *, root: Path | None = None, say: Callable[[str], None] = print, force: bool = False
 ) -> list[Path]:
     """Execute chapters on phantoms and store in their sources the outputs that nbval compares, and no other.
 
@@ -24,9 +32,7 @@ def refresh(
     headline's picture is drawn again from the records.
 
     Args:
-        asked: which chapters, as in `chapters`; all if empty.
-        root, say: as in `run`.
-        **options: `jobs` and `force` of `run`.
+        asked, root, say, force: as in `run`.
 
     Returns:
         The files that have changed.
@@ -35,29 +41,27 @@ def refresh(
         ValueError: a chapter failed; the others are stored.
     """
     root = results.root(root)
-    outcomes = run(asked, root=root, say=say, **options)
-    url, branch = repository(root)
+    outcomes = run(asked, root=root, say=say, force=force)
+    install = install_cell(*repository(root))
     changed = []
     for outcome in outcomes:
         if outcome.path is None:
             continue
         path = root / "chapters" / f"{outcome.chapter}.ipynb"
-        before, nb, executed = path.read_text(encoding="utf-8"), notebooks.read(path), notebooks.read(outcome.path)
-        compared = {c["id"]: c for c in notebooks.cells_with(executed, "nbval-check-output")}
+        nb, executed = notebooks.read(path), notebooks.read(outcome.path)
+        compared = {c["id"]: c for c in notebooks.cells_with(executed, notebooks.COMPARED)}
         nb.metadata.clear()
         nb.metadata.update(notebooks.METADATA)
-        nb.cells = install_cell(url, branch) + [c for c in nb.cells if c not in notebooks.cells_with(nb, "install")]
+        nb.cells = install + [c for c in nb.cells if c not in notebooks.cells_with(nb, "install")]
         for cell in nb.cells:
             if cell.cell_type == "code":
                 ran = compared.get(cell["id"])
                 cell.outputs, cell.execution_count = (ran.outputs, ran.execution_count) if ran else ([], None)
-        if notebooks.text(nb) != before:
-            notebooks.write(path, notebooks.text(nb))
-            changed.append(path)
+        changed += [path] if notebooks.write(path, notebooks.text(nb)) else []
     headline = root / "book" / "_static" / "headline.svg"
     if headline.is_file():
         drawn = headline_figure(results.load_all(root / "book" / "results"))
-        changed += [headline] if notebooks.update(headline, drawn) else []
+        changed += [headline] if notebooks.write(headline, drawn) else []
     failed = [o.chapter for o in outcomes if o.status == "failed"]
     if failed:
         raise ValueError(f"not refreshed, because a cell failed: {', '.join(failed)}")
@@ -68,15 +72,5 @@ def install_cell(url: str, branch: str) -> list[Any]:
     """Return the cell that makes a chapter run on Colab, in a list; an empty list if there is no repository."""
     import nbformat.v4
 
-    if not url:
-        return []
-    lines = [
-        "import sys",
-        "",
-        'if "google.colab" in sys.modules:  # bring the project along; everywhere else this does nothing',
-        f"    !git clone --quiet --depth 1 --branch {branch} {url} project",
-        "    !pip install --quiet pooch && pip install --quiet --no-deps ./project",
-        "    %cd project/chapters",
-    ]
-    metadata = {"tags": ["install", "remove-cell"]}
-    return [nbformat.v4.new_code_cell("\n".join(lines), id="install", metadata=metadata)]
+    metadata, code = {"tags": ["install", "remove-cell"]}, INSTALL.format(url=url, branch=branch)
+    return [nbformat.v4.new_code_cell(code, id="install", metadata=metadata)] if url else []

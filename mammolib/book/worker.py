@@ -22,7 +22,6 @@ from mammolib.book.session import PREFIX
 KERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.capture_fd_output=False"]
 """The kernel's arguments. What C code writes to standard error (TensorFlow's lines with times and process ids) stays
 there, in the log, and does not become an output; what Python prints to it still does."""
-
 KERNEL_ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
@@ -70,9 +69,14 @@ def execute(job: dict[str, Any], say: Any) -> None:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source, target = Path(job["source"]), Path(job["target"])
+    source, target, failed = (Path(job[place]) for place in ("source", "target", "failed"))
     chapter = notebooks.read(source)
-    check_parameters(source, chapter, job["parameters"])
+    cells = notebooks.cells_with(chapter, "parameters")
+    if len(cells) != 1:
+        raise ValueError(f"{source.name}: needs one cell tagged 'parameters', has {len(cells)}")
+    known = papermill.inspect_notebook(str(source))
+    for name in sorted(set(job["parameters"]) - set(known)):  # papermill itself only warns
+        raise ValueError(f"{source.name}: its parameters are {', '.join(sorted(known))}; it has no {name!r}")
     number = {cell.get("id"): i for i, cell in enumerate(chapter.cells, start=1)}
     where = "before its first cell"
 
@@ -98,7 +102,6 @@ def execute(job: dict[str, Any], say: Any) -> None:
         nb.metadata["mammolib"]["outputs"] = notebooks.outputs_digest(nb)
         notebooks.write(target, notebooks.text(nb))
     except PapermillExecutionError as err:
-        failed = Path(job["failed"])
         failed.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, failed)
         raise ValueError(f"{where}: {err.ename}: {err.evalue}") from None
@@ -110,24 +113,6 @@ def execute(job: dict[str, Any], say: Any) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_parameters(source: Path, nb: Any, parameters: dict[str, Any]) -> None:
-    """Check that the chapter declares every parameter that it is given; papermill itself only warns.
-
-    Raises:
-        ValueError: it does not.
-    """
-    import ast
-
-    cells = notebooks.cells_with(nb, "parameters")
-    if len(cells) != 1:
-        raise ValueError(f"{source.name}: needs one cell tagged 'parameters', has {len(cells)}")
-    tree = ast.parse(cells[0].source)
-    known = {t.id for s in tree.body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
-    unknown = sorted(set(parameters) - known)
-    if unknown:
-        raise ValueError(f"{source.name}: its parameters are {', '.join(sorted(known))}; it has no {unknown[0]!r}")
-
-
 def this_interpreter() -> type:
     """Return a kernel manager that starts this very Python, whatever kernelspecs the user has installed."""
     from jupyter_client import AsyncKernelManager
@@ -136,13 +121,9 @@ def this_interpreter() -> type:
     class ThisInterpreter(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            defaults = {k: os.environ.get(k, v) for k, v in KERNEL_ENVIRONMENT.items()}
-            return KernelSpec(
-                argv=[sys.executable, *KERNEL],
-                display_name="Python 3",
-                language="python",
-                env={PREFIX: sys.prefix, "MAMMOLIB_PROGRESS": "0"} | defaults,
-            )
+            env = {PREFIX: sys.prefix, "MAMMOLIB_PROGRESS": "0"}
+            env |= {k: os.environ.get(k, v) for k, v in KERNEL_ENVIRONMENT.items()}
+            return KernelSpec(argv=[sys.executable, *KERNEL], display_name="Python 3", language="python", env=env)
 
     return ThisInterpreter
 
