@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import html
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .claims import sections
 from .comparison import Row, judge
-from .estimates import estimate, in_words
+from .estimates import estimate, form, interval_words
 from .record import Record
 from .runs import SPLITS, data_words, plain_words, standing
-from .strips import strip
-from .tables import MARKS, headline, markdown
-from .verdicts import DIRECTION, UNDECIDED
+from .tables import FINDINGS, MARKS, headline, markdown
+from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 
 MAIN = {
     "A-map": "A detector finds lesions with an mAP of 0.842.",
@@ -30,6 +30,11 @@ HOME = {
     "04": "04-classification", "07": "07-experiment-a", "08": "08-experiment-b", "09": "09-experiment-c",
     "10": "10-experiment-d", "11": "11-experiment-e",
 }  # fmt: skip
+
+COLOURS = {REPRODUCED: "#1b9e77", DIRECTION: "#b8860b", NOT_REPRODUCED: "#d1495b"}
+WIDTH, HEIGHT = 240, 22
+LEAST, MOST = 1 / 8, 8
+"""Ends of the axis of ratios: a loss of ours over the paper's."""
 
 
 def results_page(records: Iterable[Record]) -> str:
@@ -57,18 +62,16 @@ def results_page(records: Iterable[Record]) -> str:
     ]
     for number, title in sections().items():
         rows = [r for r in best if r.claim.section == number]
-        results = [r for r in rows if r.claim.group in ("counted", "built", "trained")]
-        lesser = [r for r in rows if r.claim.group not in ("counted", "built", "trained")]
-        ids = {r.claim.id for r in results}
-        shown = {(r.claim.id, r.runs) for r in rows}
-        others = [r for r in every if r.claim.id in ids and (r.claim.id, r.runs) not in shown]
+        found = [r for r in rows if r.claim.group in FINDINGS]
+        shown = {r.claim.id: r.runs for r in found}
         page.append(f"### {number} {title}")
-        if results:
-            page.append(_folded(f"{len(results)} results", _lines(results)))
-        if others:
-            page.append(_folded("The same in other runs", _lines(others)))
-        if lesser:
-            page.append(_folded("Settings, times and background", _lines(lesser)))
+        for head, lines in (
+            (f"{len(found)} results", found),
+            ("The same in other runs", [r for r in every if r.claim.id in shown and r.runs != shown[r.claim.id]]),
+            ("Settings, times and background", [r for r in rows if r.claim.group not in FINDINGS]),
+        ):
+            if lines:
+                page.append(f"````{{admonition}} {head}\n:class: dropdown\n\n{_lines(lines)}\n````")
     page.append("Which runs these are, and on which machines they ran, is on [a page of its own](runs).")
     return "\n\n".join(page) + "\n"
 
@@ -91,11 +94,7 @@ def runs_page(records: Iterable[Record]) -> str:
 
 
 def baselines_table(records: Iterable[Record]) -> str:
-    """Write in Markdown the mAP of every detector beside two baselines on the same test crops.
-
-    Args:
-        records: those of the results page.
-    """
+    """Write in Markdown the mAP of every detector beside two baselines on the same test crops."""
     rows = []
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
         if r.name == "lookup":
@@ -117,11 +116,7 @@ def baselines_table(records: Iterable[Record]) -> str:
 
 
 def machines_table(records: Iterable[Record]) -> str:
-    """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU.
-
-    Args:
-        records: those of the results page.
-    """
+    """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU."""
     groups: dict[tuple[str, ...], Counter[str]] = {}
     on_gpu = 0
     for r in sorted(records, key=lambda r: (r.name, r.hash)):
@@ -153,14 +148,14 @@ def _main(row: Row, every: Sequence[Row]) -> str:
     by_woman = min(others, key=lambda r: standing(r.runs), default=None)
     kept = f" Where women are kept apart: {by_woman.ours}." if by_woman is not None and by_woman is not row else ""
     runs = f" ({plain_words(row.runs)})" if row.runs else ""
-    page = HOME[claim.chapter]
+    home = claim.chapters[0]
     label = {DIRECTION: "in direction only", UNDECIDED: "cannot be decided"}.get(row.verdict, row.verdict)
     why = html.escape(row.why.partition("; open:")[0])
     return (
         f'<div class="main-claim"><p><b>{html.escape(MAIN[claim.id])}</b> '
-        f'<span class="verdict">{MARKS[row.verdict]} {html.escape(label)}</span></p>{strip(row)}'
+        f'<span class="verdict">{MARKS[row.verdict]} {html.escape(label)}</span></p>{_strip(row)}'
         f"<p>Ours: {html.escape(ours)}{html.escape(runs)}.{html.escape(kept)} {why[:1].upper() + why[1:]}. "
-        f'<a href="../chapters/{page}.html">Chapter {int(claim.chapter)}</a></p></div>'
+        f'<a href="../chapters/{HOME[home]}.html">Chapter {int(home)}</a></p></div>'
     )
 
 
@@ -171,25 +166,60 @@ def _figure(rows: Sequence[Row]) -> list[str]:
         if row.claim.section != section:
             section = row.claim.section
             lines.append(f'<p class="claim-group">{html.escape(section)} {html.escape(sections()[section])}</p>')
-        picture = strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
+        picture = _strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
         words = f"{MARKS[row.verdict]} {row.claim.quantity}"
         title = html.escape(f"{row.verdict}: {row.why}", quote=True)
         lines.append(f'<div class="claim-row" title="{title}"><span>{html.escape(words)}</span>{picture}</div>')
     return lines
 
 
+def _strip(row: Row) -> str:
+    """Draw a claim as inline SVG: the paper's number as a ring, our interval as a bar, the baseline as a tick.
+
+    Shares and AP lie on an axis from 0 to 1; other numbers as ratios to the paper's, on a logarithmic axis from `LEAST`
+    to `MOST`. "" where the claim or the run has no number.
+    """
+    ours, paper, shares = row.estimate, row.claim.number, row.claim.unit in ("share", "AP")
+    if ours is None or math.isnan(ours.value) or paper is None or not (shares or (paper > 0 and ours.value > 0)):
+        return ""
+    colour, middle = COLOURS.get(row.verdict, "currentColor"), HEIGHT / 2
+
+    def x(value: float) -> float:
+        if not shares:
+            ratio = min(max(value / paper, LEAST), MOST) if math.isfinite(value) and value > 0 else MOST
+            value = math.log(ratio / LEAST) / math.log(MOST / LEAST)
+        return round(6 + min(max(value, 0.0), 1.0) * (WIDTH - 12), 1)
+
+    words = f"paper {row.claim.paper}, ours {row.ours}" + (f", {row.interval}" if row.interval else "")
+    parts = [
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(words)}">'
+        f'<line x1="6" y1="{middle}" x2="{WIDTH - 6}" y2="{middle}" stroke="currentColor" opacity="0.25"/>'
+    ]
+    if row.baseline is not None:
+        b = x(row.baseline.score)
+        parts.append(f'<path d="M{b} 3V{HEIGHT - 3}" stroke="currentColor" stroke-dasharray="3 2" stroke-width="1.5"/>')
+    if ours.interval:
+        low, high = map(x, ours.interval)
+        ends = f'x="{low}" y="{middle - 3}" width="{max(high - low, 1):.1f}" height="6"'
+        parts.append(f'<rect {ends} rx="3" fill="{colour}" opacity="0.45"/>')
+    parts.append(
+        f'<path d="M{x(ours.value)} {middle - 6}V{middle + 6}" stroke="{colour}" stroke-width="3"/>'
+        f'<circle cx="{x(paper)}" cy="{middle}" r="4.5" fill="none" stroke="currentColor" stroke-width="1.8"/></svg>'
+    )
+    return "".join(parts)
+
+
 def _html_block(lines: Sequence[str]) -> str:
     return '```{raw} html\n<div class="claims">' + "\n".join(lines) + "</div>\n```"
-
-
-def _folded(title: str, text: str) -> str:
-    return f"````{{admonition}} {title}\n:class: dropdown\n\n{text}\n````"
 
 
 def _ap(record: Record, name: str) -> str:
     """Write an AP of a record with its interval; the outcome where the run was not tested."""
     held = estimate([record], name, "AP")
-    return record.outcome if held is None or held.value is None else in_words(held, "AP")
+    if held is None or math.isnan(held.value):
+        return record.outcome
+    interval = interval_words(held, "AP")
+    return form(held.value, "AP") + (f" ({interval})" if interval else "")
 
 
 def _lines(rows: Sequence[Row]) -> str:
