@@ -58,7 +58,9 @@ def count(films: Sequence[Film], marks: Sequence[NDArray[np.floating]], rule: st
     """
     best, false = [], []
     for film, rows in zip(films, marks, strict=True):
-        hits = np.array([_hits(lesion, rows, rule) for lesion in film.lesions]).reshape(-1, len(rows)).astype(bool)
+        hits = np.zeros((len(film.lesions), len(rows)), bool)
+        for j, lesion in enumerate(film.lesions):
+            hits[j] = _hits(lesion, rows, rule)
         best.append(np.where(hits, rows[:, 4], -np.inf).max(axis=1, initial=-np.inf))
         false.append(np.sort(rows[~hits.any(axis=0), 4]))
     confidence = np.concatenate(best)
