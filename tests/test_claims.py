@@ -12,7 +12,6 @@ from mammolib import results
 from mammolib.results import NO_DATA, Record, claims, metric, paper_beside_ours
 from mammolib.results.claims import read
 from mammolib.results.estimates import estimate
-from mammolib.results.words import metric_words
 
 CLAIMS = {c.id: c for c in claims()}
 
@@ -421,13 +420,6 @@ def test_the_claims_are_printed_for_people_and_for_programs():
     keys = {"id", "group", "claim", "paper", "value", "low", "high", "baseline", "verdict", "why", "run"}
     assert all(keys <= set(line) for line in data)
     assert json.loads(json.dumps(data, allow_nan=False)) == data
-
-
-def test_metrics_have_names_in_words():
-    assert metric_words("val_loss@epoch30") == "validation loss after epoch 30"
-    assert (
-        metric_words("map_uniform") == "mAP, uniform cuts" and metric_words("map_training") == "mAP on training crops"
-    )
 
 
 def test_the_page_of_runs_says_what_ran_on_which_machine():

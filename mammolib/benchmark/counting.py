@@ -49,12 +49,9 @@ class Counts:
 
 
 def count(films: Sequence[Film], marks: Sequence[NDArray[np.floating]], rule: str) -> Counts:
-    """Count hits and false marks on films whose lesions all have a centre.
+    """Count hits and false marks by one of `RULES`; `marks`: of each film, (N, 5): x1, y1, x2, y2, confidence.
 
-    Args:
-        films: that were shown.
-        marks: of each film, (N, 5): x1, y1, x2, y2, confidence.
-        rule: a key of `RULES`.
+    All lesions of the films have a centre.
     """
     best, false = [], []
     for film, rows in zip(films, marks, strict=True):

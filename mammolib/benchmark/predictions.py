@@ -103,13 +103,7 @@ def example() -> dict[str, Any]:
 
 
 def document(found: Detections, films: Sequence[Film], repeat: int | None = None) -> dict[str, Any]:
-    """Return a detector's marks in the benchmark's format; boxes to a tenth of a pixel, no label.
-
-    Args:
-        found: `image` counts the films.
-        films: the films that were shown.
-        repeat: of the folds, 0 to 4; None for a detector that has learnt from no film.
-    """
+    """Return a detector's marks on films in the benchmark's format; boxes to a tenth of a pixel, no label."""
     marks: dict[str, list] = {film.reference: [] for film in films}
     for image, box, confidence in zip(found.image, found.box.round(1).tolist(), found.confidence, strict=True):
         marks[films[image].reference].append({"box": box, "confidence": round(float(confidence), 9)})
@@ -146,11 +140,7 @@ def checked(document: Any, source: str) -> dict[str, Any]:
 
 
 def marks_of(document: dict[str, Any], films: Sequence[Film], source: str) -> list[NDArray[np.floating]]:
-    """Return the marks on each film, (N, 5): x1, y1, x2, y2, confidence.
-
-    Raises:
-        ValueError: a film is missing or unknown, or the boxes are counted from the bottom of the films.
-    """
+    """Return the marks on each film, (N, 5): x1, y1, x2, y2, confidence; refuse missing and unknown films."""
     marks, names = document["films"], {film.reference for film in films}
     for which, what in (
         (names - marks.keys(), "is missing; a film without a mark needs an empty list"),

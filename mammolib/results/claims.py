@@ -16,7 +16,6 @@ class Claim:
     """One number of the paper, or one thing it says about two numbers; claims.toml says what each field means.
 
     Attributes:
-        section: the paper's section, a key of `sections`.
         chapters: the chapters of the book that test it, such as ``("10", "05")``; the first is its home.
         value: the number (a word or several numbers for a setting); None where the paper gives none.
         unit: "share" and "AP" lie between 0 and 1.
@@ -110,11 +109,7 @@ def sections() -> dict[str, str]:
 
 
 def layer_table() -> list[dict[str, Any]]:
-    """Return the 28 rows of the paper's Figure 6, the layers of SSD256 that extract feature maps.
-
-    Returns:
-        One dict a row: type, filters (None for pooling), size, strides, output (side of the map, None where not
-        printed).
+    """Return the 28 rows of the paper's Figure 6: the layers of SSD256, each with the side of its map where printed.
 
     Example:
         >>> layer_table()[2]
@@ -125,11 +120,7 @@ def layer_table() -> list[dict[str, Any]]:
 
 
 def read(content: dict[str, Any]) -> tuple[Claim, ...]:
-    """Turn the content of claims.toml into claims, in its order.
-
-    Raises:
-        ValueError: one line that names the claim.
-    """
+    """Turn the content of claims.toml into claims, or say in one line which claim is wrong."""
     every = []
     for group in content["group"]:
         shared = {k: v for k, v in group.items() if k not in ("rows", "claims")}

@@ -29,11 +29,9 @@ class Row:
     """One line of the table: a claim and one series of runs, or none.
 
     Attributes:
-        claim, runs: what was compared.
         verdict, why: one of `VERDICTS` or `SETTING_VERDICTS`, and its reason.
         ours, interval: our number and its interval in words.
         estimate: our number; None for a setting, or without a run.
-        baseline: what a network that has learnt nothing scores in the same runs; None if the claim has no baseline.
     """
 
     claim: Claim
@@ -52,10 +50,7 @@ class Row:
         return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, which]
 
     def as_data(self) -> dict[str, Any]:
-        """Return the line for programs: id, group, claim, paper, value, low, high, margin, baseline, verdict, why, run.
-
-        ``paper`` is a number where the paper gives one; ``run`` is the first run's file name without its ending.
-        """
+        """Return the line for programs: ``paper`` a number where the paper gives one, ``run`` the first run's stem."""
         c, ours = self.claim, self.estimate
         low, high = ours.interval if ours and ours.interval else (None, None)
         return {
@@ -76,11 +71,10 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record])
 
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
-        records: runs to be set beside them; others are passed over, and so are stopped ones.
+        records: runs to be set beside them; stopped ones are passed over.
 
     Returns:
-        A table indexed by the claim's id, with columns claim, section, paper, ours, interval, verdict, why, run. The
-        verdict is one of `VERDICTS`, or of `SETTING_VERDICTS` for a setting.
+        A table indexed by the claim's id, with the columns `COLUMNS`; see `Row`.
     """
     import pandas as pd
 
@@ -90,12 +84,7 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record])
 
 
 def judge(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> list[Row]:
-    """Return the lines of `paper_beside_ours`, before they become text in a table.
-
-    Args:
-        claims, records: as there.
-        every: False keeps only the line that counts most for each claim.
-    """
+    """Return the lines of `paper_beside_ours` before they become text; `every` False keeps each claim's first only."""
     groups = series(records)
     rows = []
     for claim in all_claims() if claims is None else claims:

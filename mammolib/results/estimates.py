@@ -16,8 +16,6 @@ SEEDS = 3
 
 
 class Interval(NamedTuple):
-    """The two ends of a 95 % interval."""
-
     low: float
     high: float
 
@@ -28,7 +26,6 @@ class Estimate:
 
     Attributes:
         value: mean over the runs; NaN if one of them has no value, which `reason` names.
-        interval: of 95 %, or None.
         values: the runs' values, finite ones only.
         kind: what the interval is over: "women" or "seeds"; "" without an interval.
         reason: why there is no value, or no interval.

@@ -47,10 +47,6 @@ def machine() -> dict[str, Any]:
     """Describe this machine and the software a run uses, without naming the machine or its user.
 
     Nothing is imported for it: the backend and the versions are those of packages that are already imported.
-
-    Returns:
-        processor, matrix_units (see `matrix_units`), cores, memory_gib, gpu (name, or None), backend (or None), python,
-        system, versions, commit, date.
     """
     backend, gpu = _backend()
     versions = {DISTRIBUTIONS.get(name, name): getattr(sys.modules[name], "__version__", "unknown")

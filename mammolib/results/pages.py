@@ -84,16 +84,16 @@ def runs_page(records: Iterable[Record]) -> str:
         "Each run is one file in `book/results/`: what was asked, what came out, and on which machine. Its name ends "
         "in a hash of what was asked, so the same question finds the same file.",
         "## Every detector beside what has learnt nothing",
-        baselines_table(records),
+        _baselines(records),
         "## The files",
-        _runs(records) if records else "No run is recorded yet.",
+        _runs(records),
         "(which-machine)=\n## What ran on which machine",
-        machines_table(records),
+        _machines(records),
     ]
     return "\n\n".join(page) + "\n"
 
 
-def baselines_table(records: Iterable[Record]) -> str:
+def _baselines(records: Iterable[Record]) -> str:
     """Write in Markdown the mAP of every detector beside two baselines on the same test crops."""
     rows = []
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
@@ -104,18 +104,16 @@ def baselines_table(records: Iterable[Record]) -> str:
             names = [f"{n}{suffix}" for n in ("map", "lookup_map", "centre_map")]
             if r.complete and all(n in r.metrics for n in names[1:]):
                 rows.append([f"{r.name}, {plain_words([r])}{on}", *(_ap(r, n) for n in names)])
-    if not rows:
-        return "No run is recorded yet."
     text = (
         "The lookup answers with the class and the size of the training crop that has the most similar histogram of "
         "grey levels; the boxes in the middle are three, in the sizes that fit most training crops. Neither sees a "
         "shape. A detector that stays below the lookup at random has not used all that leaked; one that stays below "
         "the boxes in the middle is worth less than knowing how the crops were cut."
     )
-    return text + "\n\n" + markdown(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows)
+    return _table(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows, text)
 
 
-def machines_table(records: Iterable[Record]) -> str:
+def _machines(records: Iterable[Record]) -> str:
     """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU."""
     groups: dict[tuple[str, ...], Counter[str]] = {}
     on_gpu = 0
@@ -129,15 +127,13 @@ def machines_table(records: Iterable[Record]) -> str:
         backend = m.get("backend")
         engine = f"{backend} {m.get('versions', {}).get(backend, '')}".strip() if backend else "none: no network"
         groups.setdefault((machine, engine, r.settings.get("precision") or "–"), Counter())[r.name] += 1
-    if not groups:
-        return "No run is recorded yet."
     total = sum(names.total() for names in groups.values())
     text = f"Of {total} recorded runs, {on_gpu or 'none'} ran on a GPU. A dash: the record states no precision."
     rows = [
         [*key, ", ".join(f"{name} ({n})" if n > 1 else name for name, n in names.items())]
         for key, names in sorted(groups.items())
     ]
-    return text + "\n\n" + markdown(["Machine", "Keras on", "Precision", "Runs"], rows)
+    return _table(["Machine", "Keras on", "Precision", "Runs"], rows, text)
 
 
 def _main(row: Row, every: Sequence[Row]) -> str:
@@ -238,9 +234,14 @@ def _lines(rows: Sequence[Row]) -> str:
 def _runs(records: Sequence[Record]) -> str:
     cells = []
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
-        m = r.machine
-        device = m.get("gpu") or m.get("processor") or "unknown"
-        made = [str(m[k]) for k in ("backend", "commit", "date") if m.get(k)]
-        what = [data_words(r) or "no films", plain_words([r]), r.outcome]
-        cells.append([f"`{r.file_name}`", ", ".join(w for w in what if w), device, ", ".join(made)])
-    return markdown(["Record", "Run", "Device", "Backend, commit, date"], cells)
+        device = r.machine.get("gpu") or r.machine.get("processor") or "unknown"
+        made = [str(r.machine[k]) for k in ("backend", "commit", "date") if r.machine.get(k)]
+        what = filter(None, (data_words(r) or "no films", plain_words([r]), r.outcome))
+        cells.append([f"`{r.file_name}`", ", ".join(what), device, ", ".join(made)])
+    return _table(["Record", "Run", "Device", "Backend, commit, date"], cells)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], text: str = "") -> str:
+    if not rows:
+        return "No run is recorded yet."
+    return "\n\n".join(filter(None, (text, markdown(head, rows))))

@@ -83,10 +83,7 @@ class Record:
 
     @property
     def series(self) -> str:
-        """The same without the seed: runs that differ in their seed only share it.
-
-        Of the run that it started from, the series counts and not which of it.
-        """
+        """The same without the seed; of a run that it started from, the series counts and not which of it."""
         return self._hash({k: v for k, v in self.settings.items() if k != "start" or SERIES not in self.settings})
 
     def _hash(self, settings: Mapping[str, Any], *seed: int) -> str:
@@ -136,14 +133,7 @@ def metric(
     reason: str | None = None,
     **about: Any,
 ) -> dict[str, Any]:
-    """Return the form a metric has in a record.
-
-    Args:
-        value: NaN or infinite becomes None, and the reason says which.
-        low, high: the 95 % interval, both or neither.
-        n: how many women, crops or films the value rests on.
-        reason: why there is no value or no interval, in words.
-        **about: the interval's kind, method and undefined; see `Record`.
+    """Return the form a metric has in a record; see `Record`. `about`: the interval's kind, method and undefined.
 
     Raises:
         ValueError: an interval of no width, or over fewer than 8 women.
@@ -156,16 +146,12 @@ def metric(
 
 
 def save(record: Record, folder: str | os.PathLike[str], replace: bool = False) -> Path:
-    """Write a record into a folder, whole or not at all, and return its path.
+    """Write a record into a folder, whole or not at all, and return its path; the folder is made if it is missing.
 
-    Args:
-        record: the record.
-        folder: made if missing.
-        replace: write over a complete record of the same run that holds something else.
+    An equal record is left as it is; a damaged one, or one of a run that was stopped, is replaced.
 
     Raises:
-        FileExistsError: such a record is there and `replace` is false. An equal one is left as it is; a damaged one, or
-            one of a run that was stopped, is replaced.
+        FileExistsError: a complete record of the run is there, holds something else, and `replace` is false.
         OSError: the folder cannot be written to, or the disk is full.
     """
     path = Path(folder) / record.file_name
@@ -236,11 +222,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def load_all(folder: str | os.PathLike[str], name: str | None = None) -> list[Record]:
-    """Return every record in a folder, or those of one name, in order of name, then seed; a missing folder has none.
-
-    Raises:
-        ValueError: a file is damaged; see `load`.
-    """
+    """Return every record in a folder, or those of one name, as `load` does, by name, split and seed."""
     records = [load(path) for path in sorted(Path(folder).glob("*.json" if name is None else f"{name}-*.json"))]
     return sorted((r for r in records if name in (None, r.name)), key=lambda r: (r.name, r.split, r.seed, r.hash))
 
@@ -248,9 +230,7 @@ def load_all(folder: str | os.PathLike[str], name: str | None = None) -> list[Re
 def find(folder: str | os.PathLike[str], *asked: Any, **named: Any) -> Record | None:
     """Return the complete record of exactly this run from a folder, or None.
 
-    Args:
-        folder: where records are kept.
-        *asked, **named: name, settings, data, seed and split, as in `Record`; of `data`, only the digest decides.
+    The run is given by name, settings, data, seed and split, as in `Record`; of `data`, only the digest decides.
 
     Raises:
         ValueError: the file is there but damaged; see `load`.
@@ -261,13 +241,7 @@ def find(folder: str | os.PathLike[str], *asked: Any, **named: Any) -> Record | 
 
 
 def once(folder: str | os.PathLike[str], make: Callable[[], Record], **asked: Any) -> Record:
-    """Return a run's record from a folder, or else make it and save it there; two processes never make it at once.
-
-    Args:
-        folder: of records.
-        make: makes the record; called where the folder has no complete one.
-        **asked: name, settings, data, seed and split of the run, as `find` takes them.
-    """
+    """Return a run's record, as `find` does, or else make it and save it; two processes never make it at once."""
     known = find(folder, **asked)
     if known is None:
         with _alone(Path(folder) / f".{Record(**asked).stem}.lock"):
@@ -280,13 +254,10 @@ def once(folder: str | os.PathLike[str], make: Callable[[], Record], **asked: An
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process holds this file, and hold it; a process that is killed lets go.
-
-    Where the system knows no such lock (Windows), nobody waits.
-    """
+    """Wait until no other process holds this file, and hold it; a process that is killed lets go."""
     try:
         import fcntl
-    except ImportError:
+    except ImportError:  # Windows knows no such lock: nobody waits
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)

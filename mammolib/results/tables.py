@@ -62,11 +62,7 @@ def show(table: pd.DataFrame) -> Shown:
 
 
 def headline(rows: Iterable[Row]) -> str:
-    """Return what all claims come to in one sentence about training, and one about what was counted and built.
-
-    Args:
-        rows: one for each claim, as `judge(None, records, every=False)` gives them.
-    """
+    """Say what all claims come to; `rows`: one for each claim, as `judge(None, records, every=False)` gives them."""
     of: dict[str, list[str]] = {group: [] for group in FINDINGS}
     for row in rows:
         of.setdefault(row.claim.group, []).append(row.verdict)

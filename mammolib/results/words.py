@@ -56,11 +56,11 @@ LABELS = {
 
 
 def metric_words(name: str) -> str:
-    """Return a metric's name in words: that of `val_loss`, after epoch 30, is "validation loss after epoch 30".
+    """Return a metric's name in words.
 
     Example:
-        >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last")
-        ('AP, benign, uniform cuts', 'validation loss at the end')
+        >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last"), metric_words("val_loss@epoch30")
+        ('AP, benign, uniform cuts', 'validation loss at the end', 'validation loss after epoch 30')
     """
     plain, _, moment = name.partition("@")
     where = ""
