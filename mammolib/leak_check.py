@@ -37,22 +37,15 @@ whole films with the edge of the breast at one place have up to 0.76 at a side o
 COPY = 0.7
 """Correlation of the fine structure from which two pictures are copies, at either side: the closest two of 1,000 pieces
 of phantom films have 0.68 (film borders at the same place); JPEG of quality 60 leaves 0.74 and more."""
-SHOWN = 200
-"""How many pairs a page shows."""
+SHOWN, LISTED = 200, 20
+"""How many pairs a page shows, and a report of one kind."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".dcm", ".dicom")
-VIEWS = dict(
-    zip(
-        (
-            f"turned by {90 * turns} degrees{flip}" if turns else flip.removeprefix(", then ")
-            for flip in ("", ", then flipped top to bottom")
-            for turns in range(4)
-        ),
-        DIHEDRAL,
-        strict=True,
-    )
-)
+TURNS = ("", "turned by 90 degrees", "turned by 180 degrees", "turned by 270 degrees")
+FLIPPED = "flipped top to bottom"
+VIEWS = dict(zip((*TURNS, FLIPPED, *(f"{turn}, then {FLIPPED}" for turn in TURNS[1:])), DIHEDRAL, strict=True))
 """The eight symmetries of a square, by what they do in words; "" leaves a picture as it is."""
-GROUP, NAME, BYTES, PIXELS, COPIED = KINDS = ("same group", "same name", "same file", "same picture", "copy")
+BYTES, PIXELS, COPIED, GROUP, NAME = KINDS = ("same file", "same picture", "copy", "same group", "same name")
+"""What two pictures on two sides can be to each other, the surest first."""
 
 
 @dataclass(frozen=True)
@@ -96,30 +89,39 @@ def items(source: str | Path, group_pattern: str | None = None) -> list[Item]:
         ValueError: one line that names the file or the row and says what is wrong.
     """
     source = Path(source)
-    pattern = None
-    if group_pattern is not None:
-        try:
-            pattern = re.compile(group_pattern)
-        except re.error as err:
-            raise ValueError(f"group pattern {group_pattern!r}: is no regular expression ({err})") from None
+    try:
+        pattern = re.compile(group_pattern or "")
+    except re.error as err:
+        raise ValueError(f"group pattern {group_pattern!r}: is no regular expression ({err})") from None
     if source.is_dir():
-        parts = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
-        listed = [
-            Item(path, part.name)
-            for part in parts
-            for path in sorted(part.rglob("*"))
-            if path.suffix.lower() in ENDINGS and path.is_file()
-        ]
+        folders = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
+        files = [(path, folder.name) for folder in folders for path in sorted(folder.rglob("*"))]
+        listed = [Item(path, part) for path, part in files if path.suffix.lower() in ENDINGS and path.is_file()]
     elif source.is_file():
-        listed = _listed(source)
+        listed = _from_table(source)
     else:
         raise ValueError(f"{source}: there is no such folder or file")
     if len({item.part for item in listed}) < 2:
         raise ValueError(
             f"{source}: holds pictures of fewer than two parts; give each part a folder, or a column 'part'"
         )
-    if pattern is not None:
-        listed = [Item(i.path, i.part, i.group or _group(pattern, i.path.name)) for i in listed]
+    found = [None if item.group else pattern.search(item.path.name) for item in listed]
+    return [replace(i, group=m[min(1, pattern.groups)] or "") if m else i for i, m in zip(listed, found, strict=True)]
+
+
+def _from_table(path: Path) -> list[Item]:
+    listed = []
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        if not {"path", "part"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{path}: the first line must name the columns path, part and, if known, group")
+        for row in table:
+            if not row["path"] or not row["part"]:
+                raise ValueError(f"{path}, line {table.line_num}: path or part is empty")
+            place = path.parent / row["path"]
+            if not place.is_file():
+                raise ValueError(f"{path}, line {table.line_num}: there is no file {place}")
+            listed.append(Item(place, row["part"], row.get("group") or ""))
     return listed
 
 
@@ -135,90 +137,23 @@ def check(listed: Sequence[Item]) -> list[Leak]:
     Raises:
         ValueError: a file that cannot be read as a picture; names it.
     """
-    digests = [hashlib.sha256(item.path.read_bytes()).hexdigest() for item in listed]
-    leaks = _across(listed, digests, BYTES, 1.0)
-    seen = {frozenset((leak.first, leak.second)) for leak in leaks}
-    leaks += [leak for leak in _alike(listed) if frozenset((leak.first, leak.second)) not in seen]
+    from joblib import Parallel, delayed
+
+    leaks = _across(listed, [hashlib.sha256(item.path.read_bytes()).hexdigest() for item in listed], BYTES, 1.0)
+    looks = Parallel(2 if len(listed) > 500 else 1)(delayed(_looks)(item.path) for item in listed)
+    leaks += _equal(listed, [digest for digest, _ in looks], _files(leaks))
+    leaks += _copies(listed, np.array([structure for _, structure in looks]), _files(leaks))
     leaks += _across(listed, [item.path.name.lower() for item in listed], NAME)
-    leaks += _across(listed, [item.group for item in listed], GROUP, once=True)
-    order = (BYTES, PIXELS, COPIED, GROUP, NAME)
-    return sorted(leaks, key=lambda leak: (order.index(leak.kind), leak.first, leak.second))
+    leaks += _across(listed, [item.group for item in listed], GROUP)
+    return sorted(leaks, key=lambda leak: (KINDS.index(leak.kind), leak.first, leak.second))
 
 
-def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
-    """Return what was found as text: a line for each leak, and how much of each part is touched."""
-    sizes = {part: sum(item.part == part for item in listed) for part in sorted({i.part for i in listed})}
-    parts = ", ".join(f"{part}: {n:,}" for part, n in sizes.items())
-    if not leaks:
-        return f"{len(listed):,} pictures ({parts}): nothing lies on two sides, as far as names, files and pixels tell."
-    lines = [f"{len(listed):,} pictures ({parts}): {len(leaks):,} pairs lie on two sides."]
-    for kind in dict.fromkeys(leak.kind for leak in leaks):
-        of_kind = [leak for leak in leaks if leak.kind == kind]
-        lines.append(f"\n{kind} ({len(of_kind):,})")
-        for leak in of_kind[:20]:
-            close = f"correlation {leak.similarity:.2f}" if leak.kind == COPIED else ""
-            detail = ", ".join(filter(None, (leak.detail, close)))
-            detail = f" ({detail})" if detail else ""
-            lines.append(f"  {leak.parts[0]}: {leak.first}  |  {leak.parts[1]}: {leak.second}{detail}")
-        if len(of_kind) > 20:
-            lines.append(f"  and {len(of_kind) - 20:,} more; --json lists all")
-    lines.append("")
-    for part, n in sizes.items():
-        sides = [(leak.first, leak.parts[0]) for leak in leaks] + [(leak.second, leak.parts[1]) for leak in leaks]
-        touched = {path for path, side in sides if side == part}
-        lines.append(f"{part}: {len(touched):,} of {n:,} pictures are in a pair")
-    return "\n".join(lines)
+def _files(leaks: Sequence[Leak]) -> set[frozenset[str]]:
+    return {frozenset((leak.first, leak.second)) for leak in leaks}
 
 
-def page(leaks: Sequence[Leak]) -> str:
-    """Return an HTML page, whole in itself, that shows the first `SHOWN` pairs side by side."""
-    rows = []
-    for leak in leaks[:SHOWN]:
-        pictures = "".join(
-            f"<figure>{_embedded(Path(path))}<figcaption>{html.escape(part)}: {html.escape(path)}</figcaption></figure>"
-            for path, part in zip((leak.first, leak.second), leak.parts, strict=True)
-        )
-        rows.append(f"<h2>{html.escape(' '.join([leak.kind, leak.detail]).strip())}</h2><div>{pictures}</div>")
-    more = f"<p>and {len(leaks) - SHOWN:,} more pairs</p>" if len(leaks) > SHOWN else ""
-    style = (
-        "body{font:16px sans-serif;margin:2em;color-scheme:light dark}div{display:flex;flex-wrap:wrap;gap:1em}"
-        "figure{margin:0;width:256px}img{width:256px;image-rendering:auto}figcaption{overflow-wrap:anywhere}"
-    )
-    head = f'<meta charset="utf-8"><title>Pictures on two sides of a split</title><style>{style}</style>'
-    return f'<!doctype html><html lang="en">{head}<h1>{len(leaks):,} pairs</h1>{"".join(rows)}{more}</html>'
-
-
-def _levels(path: Path) -> NDArray[np.float32]:
-    """Return a picture as (H, W) grey levels; what is transparent, padding or no number is 0."""
-    grey = read_grey(path)
-    return np.where(grey.valid, grey.values, 0).astype(np.float32)
-
-
-def _listed(path: Path) -> list[Item]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        if not {"path", "part"} <= set(table.fieldnames or ()):
-            raise ValueError(f"{path}: the first line must name the columns path, part and, if known, group")
-        listed = []
-        for row in table:
-            if not row["path"] or not row["part"]:
-                raise ValueError(f"{path}, line {table.line_num}: path or part is empty")
-            place = path.parent / row["path"]
-            if not place.is_file():
-                raise ValueError(f"{path}, line {table.line_num}: there is no file {place}")
-            listed.append(Item(place, row["part"], row.get("group") or ""))
-    return listed
-
-
-def _group(pattern: re.Pattern[str], name: str) -> str:
-    match = pattern.search(name)
-    return "" if match is None else (match.group(1) or "") if pattern.groups else match.group()
-
-
-def _across(
-    listed: Sequence[Item], keys: Iterable[str], kind: str, similarity: float | None = None, once: bool = False
-) -> list[Leak]:
-    """Return the pairs of pictures of one key on two sides; `once`: one pair for each key and pair of parts."""
+def _across(listed: Sequence[Item], keys: Iterable[str], kind: str, similarity: float | None = None) -> list[Leak]:
+    """Return the pairs of pictures of one key on two sides; of a group, one pair for each two parts."""
     members: dict[str, dict[str, list[Item]]] = {}
     for item, key in zip(listed, keys, strict=True):
         if key:
@@ -227,9 +162,24 @@ def _across(
     for key, parts in members.items():
         for a, b in itertools.combinations(sorted(parts), 2):
             pairs = itertools.product(parts[a], parts[b])
-            for x, y in itertools.islice(pairs, 1 if once else None):
-                leaks.append(Leak(kind, str(x.path), str(y.path), (a, b), key if kind == GROUP else "", similarity))
+            detail, most = (key, 1) if kind == GROUP else ("", None)
+            for x, y in itertools.islice(pairs, most):
+                leaks.append(Leak(kind, str(x.path), str(y.path), (a, b), detail, similarity))
     return leaks
+
+
+def _levels(path: Path) -> NDArray[np.float32]:
+    """Return a picture as (H, W) grey levels; what is transparent, padding or no number is 0."""
+    grey = read_grey(path)
+    return np.where(grey.valid, grey.values, 0).astype(np.float32)
+
+
+def _looks(path: Path) -> tuple[str, NDArray[np.float32]]:
+    """Return a digest that the eight views of a picture share, and the picture's fine structure."""
+    grey = _levels(path)
+    views = (np.ascontiguousarray(view.image(grey)) for view in VIEWS.values())
+    digests = (hashlib.blake2b(v.tobytes(), digest_size=16, salt=str(v.shape[0]).encode()).hexdigest() for v in views)
+    return min(digests), _fine(grey)
 
 
 def _fine(grey: NDArray, side: int = SIDE) -> NDArray[np.float32]:
@@ -252,26 +202,20 @@ def _fine(grey: NDArray, side: int = SIDE) -> NDArray[np.float32]:
     return fine / np.linalg.norm(fine)
 
 
-def _looks(path: Path) -> tuple[str, NDArray[np.float32]]:
-    """Return a digest that the eight views of a picture share, and the picture's fine structure."""
-    grey = _levels(path)
-    views = (np.ascontiguousarray(view.image(grey)) for view in VIEWS.values())
-    digests = (hashlib.blake2b(v.tobytes(), digest_size=16, salt=str(v.shape[0]).encode()).hexdigest() for v in views)
-    return min(digests), _fine(grey)
-
-
-def _alike(listed: Sequence[Item]) -> list[Leak]:
-    """Return the pairs on two sides that show the same picture under one of the eight symmetries."""
-    from joblib import Parallel, delayed
-
-    looks = Parallel(2 if len(listed) > 500 else 1)(delayed(_looks)(item.path) for item in listed)
+def _equal(listed: Sequence[Item], digests: Sequence[str], known: set[frozenset[str]]) -> list[Leak]:
+    """Return the other pairs on two sides that are the same picture under one of the eight symmetries."""
     leaks = []
-    for leak in _across(listed, [digest for digest, _ in looks], PIXELS, 1.0):
+    for leak in _across(listed, digests, PIXELS, 1.0):
+        if frozenset((leak.first, leak.second)) in known:
+            continue
         x, y = _levels(Path(leak.first)), _levels(Path(leak.second))
         name = next(name for name, view in VIEWS.items() if np.array_equal(view.image(x), y))
         leaks.append(replace(leak, detail=_turned(name)))
-    equal = {(leak.first, leak.second) for leak in leaks}
-    fine = np.array([structure for _, structure in looks])
+    return leaks
+
+
+def _copies(listed: Sequence[Item], fine: NDArray[np.float32], known: set[frozenset[str]]) -> list[Leak]:
+    """Return the other pairs on two sides whose fine structure, (N, SIDE, SIDE), is alike under some symmetry."""
     parts = np.array([item.part for item in listed])
     pairs: dict[tuple[int, int], tuple[float, str]] = {}
     for a, b in itertools.combinations(sorted(set(parts)), 2):
@@ -284,10 +228,11 @@ def _alike(listed: Sequence[Item]) -> list[Leak]:
                     pair, score = (int(rows[i]), int(second[j])), float(close[i, j])
                     if score > pairs.get(pair, (0.0, ""))[0]:
                         pairs[pair] = score, name
+    leaks = []
     for (i, j), (score, name) in sorted(pairs.items()):
         one, other = listed[i], listed[j]
         files = str(one.path), str(other.path)
-        if files not in equal and _still_alike(one.path, other.path, VIEWS[name]):
+        if frozenset(files) not in known and _still_alike(one.path, other.path, VIEWS[name]):
             leaks.append(Leak(COPIED, *files, (one.part, other.part), _turned(name), round(score, 3)))
     return leaks
 
@@ -301,6 +246,50 @@ def _still_alike(first: Path, second: Path, view: Symmetry) -> bool:
 
 def _turned(name: str) -> str:
     return name and f"the second is the first {name}"
+
+
+def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:
+    """Return what was found as text: a line for each leak, and how much of each part is touched."""
+    sizes = {part: sum(item.part == part for item in listed) for part in sorted({i.part for i in listed})}
+    head = f"{len(listed):,} pictures ({', '.join(f'{part}: {n:,}' for part, n in sizes.items())}): "
+    if not leaks:
+        return f"{head}nothing lies on two sides, as far as names, files and pixels tell."
+    lines = [f"{head}{len(leaks):,} pairs lie on two sides."]
+    for kind, group in itertools.groupby(leaks, key=lambda leak: leak.kind):
+        of_kind = list(group)
+        lines.append(f"\n{kind} ({len(of_kind):,})")
+        for leak in of_kind[:LISTED]:
+            close = f"correlation {leak.similarity:.2f}" if kind == COPIED else ""
+            detail = ", ".join(filter(None, (leak.detail, close)))
+            sides = f"  {leak.parts[0]}: {leak.first}  |  {leak.parts[1]}: {leak.second}"
+            lines.append(f"{sides} ({detail})" if detail else sides)
+        if len(of_kind) > LISTED:
+            lines.append(f"  and {len(of_kind) - LISTED:,} more; --json lists all")
+    lines.append("")
+    touched = {pair for leak in leaks for pair in zip(leak.parts, (leak.first, leak.second), strict=True)}
+    for part, n in sizes.items():
+        lines.append(f"{part}: {sum(side == part for side, _ in touched):,} of {n:,} pictures are in a pair")
+    return "\n".join(lines)
+
+
+def page(leaks: Sequence[Leak]) -> str:
+    """Return an HTML page, whole in itself, that shows the first `SHOWN` pairs side by side."""
+    style = (
+        "body{font:16px sans-serif;margin:2em;color-scheme:light dark}div{display:flex;flex-wrap:wrap;gap:1em}"
+        "figure{margin:0;width:256px}img{width:256px;image-rendering:auto}figcaption{overflow-wrap:anywhere}"
+    )
+    lines = [
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Pictures on two sides of a split</title>'
+        f"<style>{style}</style><h1>{len(leaks):,} pairs</h1>"
+    ]
+    for leak in leaks[:SHOWN]:
+        lines.append(f"<h2>{html.escape(' '.join([leak.kind, leak.detail]).strip())}</h2><div>")
+        for path, part in zip((leak.first, leak.second), leak.parts, strict=True):
+            words = html.escape(f"{part}: {path}")
+            lines.append(f"<figure>{_embedded(Path(path))}<figcaption>{words}</figcaption></figure>")
+        lines.append("</div>")
+    more = f"<p>and {len(leaks) - SHOWN:,} more pairs</p>" if len(leaks) > SHOWN else ""
+    return "".join(lines) + more + "</html>"
 
 
 def _embedded(path: Path) -> str:

@@ -164,7 +164,7 @@ def test_a_record_refuses_an_interval_of_no_width_or_over_few_women():
         metric(0.5, 0.5, 0.5, n=12)
     with pytest.raises(ValueError, match="over 7 women"):
         metric(0.5, 0.4, 0.6, n=7, kind="women", method="percentile bootstrap")
-    with pytest.raises(ValueError, match="kind 'pixels'"):
+    with pytest.raises(ValueError, match="kind: 'pixels'"):
         metric(0.5, 0.4, 0.6, n=12, kind="pixels")
     assert str(Interval(0.5, 0.4, 0.6, 10)) == "0.500 [0.400, 0.600]"
 

@@ -8,7 +8,7 @@ from conftest import ROOT
 from mammolib import results
 from mammolib.results.overview import headline_figure
 
-RECORDS = results.load_all(results.RECORDED)
+RECORDS = results.load_all(results.recorded())
 DRAWN = headline_figure(RECORDS)
 
 

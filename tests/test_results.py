@@ -25,15 +25,12 @@ def run(name="A", seed=0, data=REAL, split="image", settings=None, outcome="fini
     return Record(name, settings or {"width": 1.0}, data, seed, split, metrics, outcome=outcome)
 
 
-# Records ------------------------------------------------------------------------------------------
-
-
 def test_a_record_comes_back_as_it_was_saved(tmp_path):
     history = {"update": {"loss": np.linspace(9, 1, 50), "l2": [8.4] * 50}, "epoch": {"val_loss": [3.0, 2.5]}}
     made = Record(
         name="C-300x2",
         settings={"batch": 300, "rates": (1e-3, 1e-4), "reduced": False, "note": None},
-        data=REAL,
+        data={**REAL, "name": "/home/someone/films/"},
         seed=7,
         split="woman",
         metrics={"map": metric(0.84, 0.59, 0.95, n=15), "seconds_per_epoch": 12.5},
@@ -45,31 +42,29 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path):
     assert path.name == f"C-300x2-{made.hash}.json" == made.file_name
     back = results.load(path)
     assert back == made and back.hash == made.hash
+    assert back.data["name"] == "films" and run(data={**REAL, "name": "C:\\films"}).data["name"] == "films"
     assert back.settings["rates"] == [1e-3, 1e-4] and back.outputs["pr"] == [[0.1, 0.333333]]
     assert back.history["epoch"]["epoch"] == [1, 2] and back.history["update"]["update"][-1] == 50
     assert results.load_all(path.parent) == [made] == results.load_all(path.parent, "C-300x2")
     assert results.load_all(path.parent, "C") == [] == results.load_all(tmp_path / "nowhere")
     assert os.listdir(path.parent) == [path.name]  # no temporary file stays
+    back.metrics["map"]["value"] = 0.9
+    assert results.load(path) == made  # who changes what was loaded changes no other
 
 
 def test_the_hash_covers_what_was_asked_and_nothing_else():
     one = run(map=0.5)
-    assert len(one.hash) == 12 and int(one.hash, 16) >= 0
-    assert dataclasses.replace(one, metrics={}, machine={"gpu": "x"}, outcome="diverged at update 3").hash == one.hash
-    assert dataclasses.replace(one, data={**REAL, "name": "copy"}).hash == one.hash
-    asked = [
-        dataclasses.replace(one, name="B"),
-        dataclasses.replace(one, settings={"width": 0.5}),
-        dataclasses.replace(one, data=PHANTOM),
-        dataclasses.replace(one, seed=1),
-        dataclasses.replace(one, split="woman"),
+    same = [
+        {"metrics": {}, "machine": {"gpu": "x"}, "outcome": "diverged at update 3"},
+        {"data": {**REAL, "name": "x"}},
     ]
-    assert len({r.hash for r in (one, *asked)}) == 6
-    assert {r.series == one.series for r in asked if r.seed == 1} == {True}
-    assert (
-        dataclasses.replace(one, settings={"b": 1, "a": 2}).hash
-        == dataclasses.replace(one, settings={"a": 2, "b": 1}).hash
-    )
+    assert {dataclasses.replace(one, **change).hash for change in same} == {one.hash}
+    other = [{"name": "B"}, {"settings": {"width": 0.5}}, {"data": PHANTOM}, {"split": "woman"}, {"seed": 1}]
+    asked = [dataclasses.replace(one, **change) for change in other]
+    assert len({r.hash for r in (one, *asked)}) == 6 and [r.series == one.series for r in asked] == [False] * 4 + [True]
+    fixed = Record("A", {"batch": 100, "rates": [1e-3], "flip": True}, REAL, 3, "woman")
+    assert fixed.hash == "45be06416313"  # another value would orphan every record that was ever committed
+    assert dataclasses.replace(fixed, settings=dict(reversed(fixed.settings.items()))).hash == fixed.hash
 
 
 def test_runs_of_several_seeds_that_start_from_one_series_are_one_series():
@@ -82,42 +77,29 @@ def test_runs_of_several_seeds_that_start_from_one_series_are_one_series():
     assert named.series != dataclasses.replace(named, settings={"start": f"A-{a[1].hash}"}).series
 
 
-def test_the_hash_is_the_same_in_another_process_and_year():
-    """A change of this value orphans every record that was ever committed."""
-    fixed = Record("A", {"batch": 100, "rates": [1e-3], "flip": True}, REAL, 3, "woman")
-    assert fixed.hash == "45be06416313"
-
-
 @pytest.mark.parametrize(
     ("change", "names"),
     [
         ({"name": "A/B"}, "name"),
-        ({"name": ""}, "name"),
         ({"settings": {"rate": np.float32(0.1)}}, "settings.rate"),
         ({"settings": {"rates": [1.0, math.nan]}}, "settings.rates[1]"),
         ({"settings": {"reduced": 1}}, "settings.reduced"),
         ({"settings": {"changed": "adam"}}, "settings.changed"),
         ({"settings": {3: 1}}, "settings"),
-        ({"settings": [1]}, "settings"),
         ({"data": {"name": "x"}}, "data"),
         ({"data": {**REAL, "films": "322"}}, "data.films"),
-        ({"seed": 1.0}, "seed"),
         ({"seed": True}, "seed"),
         ({"split": "by woman"}, "split"),
         ({"outcome": "crashed"}, "outcome"),
         ({"metrics": {"val loss": 1}}, "metrics"),
-        ({"metrics": {"map": "high"}}, "metrics.map.value"),
         ({"metrics": {"map": True}}, "metrics.map.value"),
         ({"metrics": {"map": {"value": 1, "sd": 2}}}, "metrics.map"),
         ({"metrics": {"map": {"value": 1, "low": 2, "high": 0}}}, "metrics.map"),
-        ({"metrics": {"map": {"value": 1, "n": -1}}}, "metrics.map.n"),
         ({"metrics": {"map": None}}, "metrics.map"),
         ({"history": {"step": {}}}, "history.step"),
         ({"history": {"epoch": {"a": [1, 2], "b": [1]}}}, "history.epoch"),
-        ({"history": {"epoch": {"a": 3}}}, "history.epoch.a"),
         ({"history": {"epoch": {"a": [1, "x"]}}}, "history.epoch.a[1]"),
         ({"outputs": {"boxes": {1, 2}}}, "outputs.boxes"),
-        ({"machine": {"gpu": object()}}, "machine.gpu"),
     ],
 )
 def test_what_json_cannot_hold_is_refused_in_one_line_that_names_the_field(change, names):
@@ -152,27 +134,28 @@ def test_a_long_history_stays_small_and_keeps_its_ends(tmp_path):
     n = 48_000
     series = {name: rng.lognormal(size=n) for name in ("loss", "localisation", "confidence", "l2", "norm", "rate")}
     made = Record("A", {}, REAL, 0, history={"update": series})
-    kept = made.history["update"]
+    kept = {name: np.array(values) for name, values in made.history["update"].items()}
     assert kept["update"][0] == 1 and kept["update"][-1] == n and len(kept["loss"]) == 2000
-    assert kept["update"] == sorted(set(kept["update"]))
-    at = np.array(kept["update"]) - 1
-    np.testing.assert_allclose(kept["norm"], series["norm"][at], rtol=5e-6)
+    assert np.all(np.diff(kept["update"]) > 0)
+    np.testing.assert_allclose(kept["norm"], series["norm"][kept["update"] - 1], rtol=5e-6)
     assert results.save(made, tmp_path).stat().st_size < 300_000
 
 
-def test_a_folder_is_named_without_its_path():
-    assert run(data={**REAL, "name": "/home/someone/films/"}).data["name"] == "films"
-    assert run(data={**REAL, "name": "C:\\films"}).data["name"] == "films"
-
-
-def test_a_finished_record_is_not_overwritten_unless_told(tmp_path):
-    first = run(map=0.8)
+def test_a_complete_record_is_not_overwritten_unless_told(tmp_path, monkeypatch):
+    first, other = run(map=0.8), run(map=0.1)
     path = results.save(first, tmp_path)
     before = path.stat().st_mtime_ns
     assert results.save(first, tmp_path) == path and path.stat().st_mtime_ns == before
-    other = run(map=0.1)
     with pytest.raises(FileExistsError, match=path.name):
         results.save(other, tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left") as err:
+        patch.setattr(os, "fsync", full)
+        results.save(other, tmp_path, replace=True)
+    assert err.value.filename == str(path) and os.listdir(tmp_path) == [path.name]  # no rubbish
     assert results.load(path) == first
     results.save(other, tmp_path, replace=True)
     assert results.load(path) == other
@@ -180,58 +163,39 @@ def test_a_finished_record_is_not_overwritten_unless_told(tmp_path):
 
 def test_a_stopped_or_damaged_record_gives_way(tmp_path):
     stopped = run(outcome="stopped at update 40")
+    asked = {"name": "A", "settings": stopped.settings, "data": REAL, "seed": 0, "split": "image"}
     path = results.save(stopped, tmp_path)
-    assert results.find(tmp_path, "A", stopped.settings, REAL, 0, "image") is None
+    assert results.find(tmp_path, **asked) is None
     results.save(run(map=0.8), tmp_path)
-    assert results.find(tmp_path, "A", stopped.settings, REAL, 0, "image") == run(map=0.8)
-    assert results.find(tmp_path, "A", stopped.settings, REAL, 1, "image") is None
-    assert results.find(tmp_path, "A", {"width": 0.5}, REAL, 0, "image") is None
-    assert results.find(tmp_path / "nowhere", "A", {}, REAL, 0) is None
+    assert results.find(tmp_path, **asked) == run(map=0.8)
+    assert results.find(tmp_path, **asked | {"seed": 1}) is None is results.find(tmp_path / "nowhere", **asked)
     path.write_text(path.read_text()[:100])
     with pytest.raises(ValueError, match=path.name):
-        results.find(tmp_path, "A", stopped.settings, REAL, 0, "image")
+        results.find(tmp_path, **asked)
     results.save(run(map=0.7), tmp_path)
     assert results.load(path).metrics["map"]["value"] == 0.7
-
-
-def test_a_failed_write_leaves_the_old_record_and_no_rubbish(tmp_path, monkeypatch):
-    path = results.save(run(map=0.8), tmp_path)
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left") as err:
-        results.save(run(map=0.1), tmp_path, replace=True)
-    assert err.value.filename == str(path) and os.listdir(tmp_path) == [path.name]
-    assert results.load(path) == run(map=0.8)
-
-
-def _without(text, key):
-    content = json.loads(text)
-    del content[key]
-    return json.dumps(content)
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
         (lambda text: text[: len(text) // 2], "cut short"),
-        (lambda text: "", "cut short"),
-        (lambda text: text.replace("0.8", "NaN"), "NaN"),
         (lambda text: "[" * 100_000, "damaged"),
         (lambda text: "\x00" + text, "damaged"),
-        (lambda text: text.replace('"format": 1', '"format": 9'), "format"),
+        (lambda text: text.replace('"format": 1', '"format": 9'), "not a record of format 1"),
         (lambda text: "[1]", "format"),
-        (lambda text: _without(text, "outputs"), "outputs"),
+        (lambda text: text.replace('"outputs"', '"output"'), "missing: ['outputs'], unknown: ['output']"),
+        (lambda text: text.replace('"seed": 0', '"seed": 0, "seed": 0'), "'seed' is there twice"),
         (lambda text: text.replace('"seed": 0', '"seed": 1'), "hash"),
         (lambda text: text.replace('"seed": 0', '"seed": "0"'), "seed"),
         (lambda text: text.replace("0.8", "0.9"), "checksum"),
+        (lambda text: text.replace("0.8", "NaN"), "checksum"),
+        (lambda text: text.replace("0.8", "9" * 400), "int too large"),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(tmp_path, damage, says):
     path = results.save(run(map=0.8), tmp_path)
-    assert results.load(path) == results.load(path)  # what was read whole once is remembered, but not past a change
+    results.load(path)  # what was read whole once is remembered, but not past a change
     path.write_text(damage(path.read_text()))
     with pytest.raises(ValueError) as err:
         results.load(path)
@@ -286,9 +250,6 @@ def test_a_run_is_made_by_one_process_while_the_other_waits(tmp_path, killed):
     assert results.find(tmp_path, "A", {}, results.NO_DATA, 0) is not None
 
 
-# Where and on what --------------------------------------------------------------------------------
-
-
 def test_the_root_is_found_from_below_and_not_in_a_staged_copy(tmp_path, monkeypatch):
     stage = tmp_path / "_build" / "stage"
     for folder in (tmp_path, stage):
@@ -297,7 +258,7 @@ def test_the_root_is_found_from_below_and_not_in_a_staged_copy(tmp_path, monkeyp
     for inside in (tmp_path, tmp_path / "chapters", stage, stage / "chapters"):
         monkeypatch.chdir(inside)
         assert results.root() == tmp_path
-    assert results.RECORDED == tmp_path / "book" / "results"
+    assert results.recorded() == tmp_path / "book" / "results"
     assert results.run_store() == tmp_path / "_build" / "runs"
     with pytest.raises(FileNotFoundError, match="_toc.yml"):
         results.root("/")
@@ -313,42 +274,32 @@ def test_the_machine_is_described_without_importing_a_backend():
     assert found["processor"] and found["cores"] >= 1 and found["memory_gib"] > 0.5
     assert found["backend"] is None and found["gpu"] is None and set(found["versions"]) == {"mammolib"}
     assert found["commit"] and found["date"].endswith("+00:00")
-    assert "numpy" in results.machine()["versions"]
     Record("A", {}, NO_DATA, 0, machine=found)
 
 
-def _device(**fields):
+def fake(**fields):
     return types.SimpleNamespace(**fields)
 
 
-LIBRARIES = {
-    "jax": _device(devices=lambda: [_device(platform="gpu", device_kind="NVIDIA H200")] * 2),
-    "torch": _device(cuda=_device(is_available=lambda: False)),
-    "tensorflow": _device(
-        config=_device(
-            list_physical_devices=lambda kind: [_device(name="/device:GPU:0")],
-            experimental=_device(get_device_details=lambda device: {"device_name": "NVIDIA H200"}),
-        )
-    ),
-}
+GPU = {"device_name": "NVIDIA H200"}
+LISTED = {"list_physical_devices": lambda kind: [fake(name="/device:GPU:0")]}
+LISTED |= {"experimental": fake(get_device_details=lambda device: GPU)}
 
 
 @pytest.mark.parametrize(
-    ("backend", "gpu"), [("jax", "2 x NVIDIA H200"), ("torch", None), ("tensorflow", "NVIDIA H200")]
+    ("backend", "library", "gpu"),
+    [
+        ("jax", fake(devices=lambda: [fake(platform="gpu", device_kind="NVIDIA H200")] * 2), "2 x NVIDIA H200"),
+        ("jax", fake(devices=lambda: 1 / 0), None),  # a driver that fails does not cost the record
+        ("torch", fake(cuda=fake(is_available=lambda: False)), None),
+        ("tensorflow", fake(config=fake(**LISTED)), "NVIDIA H200"),
+    ],
 )
-def test_the_gpu_is_the_one_keras_backend_sees(monkeypatch, backend, gpu):
-    keras = _device(backend=_device(backend=lambda: backend), __version__="3")
-    monkeypatch.setitem(sys.modules, "keras", keras)
-    monkeypatch.setitem(sys.modules, backend, LIBRARIES[backend])
+def test_the_gpu_is_the_one_keras_backend_sees(monkeypatch, backend, library, gpu):
+    monkeypatch.setitem(sys.modules, "keras", fake(backend=fake(backend=lambda: backend), __version__="3"))
+    monkeypatch.setitem(sys.modules, backend, library)
     found = results.machine()
-    assert (found["backend"], found["gpu"]) == (backend, gpu) and "keras" in found["versions"]
-
-
-def test_a_driver_that_fails_does_not_cost_the_record(monkeypatch):
-    keras = _device(backend=_device(backend=lambda: "jax"))
-    monkeypatch.setitem(sys.modules, "keras", keras)
-    monkeypatch.setitem(sys.modules, "jax", _device(devices=lambda: 1 / 0))
-    assert results.machine()["gpu"] is None
+    assert (found["backend"], found["gpu"], found["versions"]["keras"]) == (backend, gpu, "3")
 
 
 def test_a_commit_can_be_told_where_there_is_no_git(monkeypatch):
@@ -374,9 +325,6 @@ def test_committed_records_are_sound_and_small():
         assert record.data["name"] in ("mini-MIAS", "none") or (record.name, record.settings) in begun, path.name
 
 
-# Profiles -----------------------------------------------------------------------------------------
-
-
 def test_profiles():
     assert PROFILES["quick"].reduced and not PROFILES["paper"].reduced
     assert profile("paper") is PROFILES["paper"] and all(p.name == name for name, p in PROFILES.items())
@@ -384,30 +332,3 @@ def test_profiles():
         profile("fast")
     with pytest.raises(ValueError, match="width"):
         Profile("wide", women=2, width=2.0)
-
-
-def test_a_loaded_record_is_nobody_elses(tmp_path):
-    path = results.save(Record("A", {"width": 1.0}, NO_DATA, 0, metrics={"map": 0.5}), tmp_path)
-    first = results.load(path)
-    first.metrics["map"]["value"] = 0.9
-    first.metrics["x"] = 1
-    again = results.load(path)
-    assert again.metrics["map"]["value"] == 0.5 and "x" not in again.metrics
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ('"value":0.5', '"value":' + "9" * 400, "A-"),
-        ('"format": 1', '"format": true', "not a record of format 1"),
-        ('"seed": 0', '"seed": 0, "seed": 0', "'seed' is there twice"),
-    ],
-)
-def test_a_forged_record_is_one_line_with_its_name(tmp_path, old, new, says):
-    path = results.save(Record("A", {"width": 1.0}, NO_DATA, 0, metrics={"map": 0.5}), tmp_path)
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    with pytest.raises(ValueError, match=says) as err:
-        results.load(path)
-    assert path.name in str(err.value) and "\n" not in str(err.value)

@@ -3,10 +3,6 @@
 Whoever has a detector of whole films, in whatever library, trains it on four folds, marks the films of the fifth, five
 times over, writes all marks into one file and scores it: `mammolib benchmark PREDICTIONS.json`. Nothing here needs
 Keras or a backend.
-
-- `folds`, `folds_digest`: which film is in which fold, in five repeats, and the SHA-256 of that table.
-- `read`, `write`, `text`, `example`: the file format, and COCO's format of results; `document`: marks as such a file.
-- `score`, `compare`: the record of one file of detections, and of two, paired.
 """
 
 from .comparing import compare

@@ -28,32 +28,26 @@ def compare(
 
     Args:
         a, b: detections on the same films, as `read` returns them.
-        films: as `score` takes them.
-        sources: what errors call the two.
+        films, sources: as `score` takes them; two sources.
 
     Returns:
-        A record with metrics `difference_sensitivity_at_1` and so on. `outputs.women_needed` says how many women with
-        a lesion would be needed to see each difference, if it is as large as here; see `women_needed`.
+        A record with metrics `difference_sensitivity_at_1` and so on; `outputs.women_needed`: see `women_needed`.
 
     Raises:
         ValueError: see `score`.
     """
-    (first, shown, marks_a), (second, _, marks_b) = (
-        counted(p, films, source) for p, source in zip((a, b), sources, strict=True)
-    )
+    (first, shown, marks_a), (second, _, marks_b) = map(counted, (a, b), (films, films), sources)
     women = np.array([film.woman for film in shown])
     behind = np.array([bool(film.lesions) for film in shown])
     metrics: dict[str, Any] = {"films": len(shown), "films_left_out": len(films) - len(shown)}
-    needed: dict[str, int | None] = {}
-    curves: dict[str, Any] = {}
+    outputs: dict[str, Any] = {"women_needed": {}, "curves": {}}
     for rule, suffix in RULES.items():
         counts = count(shown, marks_a, rule), count(shown, marks_b, rule)
-        curves |= {f"{rule}_{side}": curve([c]) for side, c in zip("ab", counts, strict=True)}
+        outputs["curves"] |= {f"{rule}_{side}": curve([c]) for side, c in zip("ab", counts, strict=True)}
         for name, measure in MEASURES.items():
-            difference = _difference(measure, *counts)
-            metrics[f"difference_{name}{suffix}"] = number = measured(difference, women, behind, proportion=False)
-            needed[name + suffix] = women_needed(number)
-    outputs = {"women_needed": needed, "curves": curves}
+            number = measured(_difference(measure, *counts), women, behind, proportion=False)
+            metrics[f"difference_{name}{suffix}"] = number
+            outputs["women_needed"][name + suffix] = women_needed(number)
     return record_of("benchmark-compared", {"a": digest(first), "b": digest(second)}, films, metrics, outputs)
 
 

@@ -49,12 +49,9 @@ class Counts:
 
 
 def count(films: Sequence[Film], marks: Sequence[NDArray[np.floating]], rule: str) -> Counts:
-    """Count hits and false marks.
+    """Count hits and false marks by one of `RULES`; `marks`: of each film, (N, 5): x1, y1, x2, y2, confidence.
 
-    Args:
-        films: all their lesions have a centre.
-        marks: of each film, (N, 5): x1, y1, x2, y2, confidence.
-        rule: a key of `RULES`.
+    All lesions of the films have a centre.
     """
     best, false = [], []
     for film, rows in zip(films, marks, strict=True):
@@ -82,11 +79,12 @@ def _hits(lesion: Lesion, rows: NDArray, rule: str) -> NDArray[np.bool_]:
 
 Measure = Callable[..., NDArray[np.floating]]
 """Called with counts, (R, n_films) weights of the films, and (J,) bool, the lesions asked for; gives R values."""
+Lesions = NDArray[np.bool_] | slice
 
 
 def sensitivity(
-    counts: Counts, weights: NDArray, lesions: NDArray[np.bool_] | slice = slice(None), at: Sequence[float] = (1,)
-) -> NDArray[np.floating]:
+    counts: Counts, weights: NDArray, lesions: Lesions = slice(None), at: Sequence[float] = (1,)
+) -> NDArray:
     """Return the mean of the sensitivities at these numbers of false marks a film, for each of R weightings.
 
     The threshold is that of all films and lesions, also where only some lesions are asked for; NaN where the weights
@@ -98,9 +96,7 @@ def sensitivity(
     return _mean(counts, weights, lesions, np.mean(shares, axis=0))
 
 
-def mean_sensitivity(
-    counts: Counts, weights: NDArray, lesions: NDArray[np.bool_] | slice = slice(None)
-) -> NDArray[np.floating]:
+def mean_sensitivity(counts: Counts, weights: NDArray, lesions: Lesions = slice(None)) -> NDArray:
     """Return the mean sensitivity over `LOW` to `HIGH` false marks a film: the area under that stretch of the curve."""
     low, high, films = _false_marks(counts, weights, lesions)
     tie = np.maximum(high - low, 1e-9)
@@ -114,9 +110,7 @@ def mean_sensitivity(
     return _mean(counts, weights, lesions, (area(right) - area(left)) / (right - left))
 
 
-def average_precision(
-    counts: Counts, weights: NDArray, lesions: NDArray[np.bool_] | slice = slice(None)
-) -> NDArray[np.floating]:
+def average_precision(counts: Counts, weights: NDArray, lesions: Lesions = slice(None)) -> NDArray:
     """Return the area under the precision-recall curve whose precision never falls to the left (VOC 2010).
 
     Precision is lesions found / (lesions found + false marks), whatever their class.
@@ -139,24 +133,26 @@ MEASURES: dict[str, Measure] = {f"sensitivity_at_{x:g}": partial(sensitivity, at
 def curve(counts: Sequence[Counts]) -> dict[str, list[float]]:
     """Return the corners of the FROC curve: false marks a film, and sensitivity; of several curves, their mean."""
     corners = [_corners(c) for c in counts]
+    x, y = corners[0]
     if len(corners) > 1:
-        x = np.r_[0, np.geomspace(0.01, max(x[-1] for x, _ in corners), 200)]
-        corners = [(x.tolist(), np.mean([np.interp(x, *one) for one in corners], axis=0).round(4).tolist())]
-    return dict(zip(("false_marks", "sensitivity"), corners[0], strict=True))
+        grid = np.r_[0, np.geomspace(0.01, max(x[-1] for x, _ in corners), 200)]
+        x, y = grid.tolist(), np.mean([np.interp(grid, *one) for one in corners], axis=0).round(4).tolist()
+    return {"false_marks": x, "sensitivity": y}
 
 
 def _corners(counts: Counts) -> tuple[list[float], list[float]]:
     n, points = len(counts.false), [(0.0, 0)]
     for j in np.argsort(-counts.confidence):
-        if np.isfinite(counts.confidence[j]):
-            points.append((counts.above[:, j].sum() / n, int((counts.confidence > counts.confidence[j]).sum())))
-            points.append((counts.reached[:, j].sum() / n, int((counts.confidence >= counts.confidence[j]).sum())))
-    points.append((counts.false.sum() / n, points[-1][1]))
+        confidence = counts.confidence[j]
+        if np.isfinite(confidence):
+            points.append((float(counts.above[:, j].sum() / n), int((counts.confidence > confidence).sum())))
+            points.append((float(counts.reached[:, j].sum() / n), int((counts.confidence >= confidence).sum())))
+    points.append((float(counts.false.sum() / n), points[-1][1]))
     x, y = zip(*dict.fromkeys(points), strict=True)
-    return list(map(float, x)), [v / len(counts.confidence) for v in y]
+    return list(x), [found / len(counts.confidence) for found in y]
 
 
-def _false_marks(counts: Counts, weights: NDArray, lesions: NDArray | slice) -> tuple[NDArray, NDArray, NDArray]:
+def _false_marks(counts: Counts, weights: NDArray, lesions: Lesions) -> tuple[NDArray, NDArray, NDArray]:
     """Return weighted false marks above and at each lesion's confidence, (R, J), and weighted films, (R, 1).
 
     Counts are whole and below 2^24, so single precision holds them exactly, in half the time.
@@ -166,7 +162,7 @@ def _false_marks(counts: Counts, weights: NDArray, lesions: NDArray | slice) -> 
     return low, high, weights.sum(axis=1, keepdims=True)
 
 
-def _mean(counts: Counts, weights: NDArray, lesions: NDArray | slice, share: NDArray) -> NDArray[np.floating]:
+def _mean(counts: Counts, weights: NDArray, lesions: Lesions, share: NDArray) -> NDArray:
     """Return the weighted mean of a share over lesions; those that are never found have none."""
     times = weights[:, counts.film[lesions]]
     total = times.sum(axis=1)

@@ -1,14 +1,13 @@
-"""Five repeats of five folds over all films, by woman: dealt once, kept in folds.txt, and never dealt again."""
+"""Five repeats of five folds over all films, by woman: dealt once, kept in folds.txt, and never dealt again.
+
+The two films of a woman are in one fold. Films without a lesion and the six classes of lesion are spread alike; a film
+with several lesions goes by its first. `splits.folds_by_woman` dealt them, with the number of the repeat for its seed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-
-from mammolib.mias import Film
 
 FILE = Path(__file__).with_name("folds.txt")
 """One film a line: its reference, and its fold (0 to 4) in repeats 0 to 4. Nothing of Info.txt is in it."""
@@ -30,20 +29,3 @@ def folds() -> dict[str, tuple[int, ...]]:
 def folds_digest() -> str:
     """Return the SHA-256 of the table of folds, in hexadecimal: results with another one are of another benchmark."""
     return hashlib.sha256(FILE.read_text("utf-8").encode()).hexdigest()
-
-
-def deal(films: Sequence[Film]) -> str:
-    """Deal the folds and return the text of their file: how folds.txt was made.
-
-    The two films of a woman are in one fold. Films without a lesion and the six classes of lesion are spread alike;
-    a film with several lesions goes by its first.
-    """
-    from mammolib.splits import folds_by_woman
-
-    women = [film.woman for film in films]
-    strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
-    table = np.zeros((len(films), REPEATS), int)
-    for repeat in range(REPEATS):
-        for fold, split in enumerate(folds_by_woman(women, strata, FOLDS, seed=repeat)):
-            table[split.test, repeat] = fold
-    return "".join(f"{f.reference} {' '.join(map(str, row))}\n" for f, row in zip(films, table.tolist(), strict=True))

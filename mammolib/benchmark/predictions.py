@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,15 +42,11 @@ BRIGHT = 20
 
 
 class _Pairs(dict):
-    """A JSON object that remembers the first key it was given twice."""
-
-    twice: str | None = None
+    """A JSON object that remembers the keys it was given, also those given twice."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        if len(self) < len(pairs):
-            keys = [key for key, _ in pairs]
-            self.twice = next(key for key in keys if keys.count(key) > 1)
+        self.given = [key for key, _ in pairs]
 
 
 def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, Any]:
@@ -91,7 +87,8 @@ def text(predictions: dict[str, Any], coco: bool = False) -> str:
     """Return detections as JSON, one film a line, or one mark a line in COCO's format; they are checked first."""
     document = checked(predictions, "predictions")
     if coco:
-        return "[" + ",\n ".join(map(json.dumps, _to_coco(document))) + "]\n"
+        marks = [_to_coco(film, mark) for film, marks in document["films"].items() for mark in marks]
+        return "[" + ",\n ".join(map(json.dumps, marks)) + "]\n"
     films = ",\n".join(f"  {json.dumps(name)}: {json.dumps(marks)}" for name, marks in document["films"].items())
     repeat = json.dumps(document["repeat"])
     return f'{{"format": {FORMAT}, "repeat": {repeat}, "films": {{\n{films}\n}}}}\n'
@@ -106,13 +103,7 @@ def example() -> dict[str, Any]:
 
 
 def document(found: Detections, films: Sequence[Film], repeat: int | None = None) -> dict[str, Any]:
-    """Return a detector's marks in the benchmark's format; boxes to a tenth of a pixel, no label.
-
-    Args:
-        found: `image` counts the films.
-        films: the films that were shown.
-        repeat: of the folds, 0 to 4; None for a detector that has learnt from no film.
-    """
+    """Return a detector's marks on films in the benchmark's format; boxes to a tenth of a pixel, no label."""
     marks: dict[str, list] = {film.reference: [] for film in films}
     for image, box, confidence in zip(found.image, found.box.round(1).tolist(), found.confidence, strict=True):
         marks[films[image].reference].append({"box": box, "confidence": round(float(confidence), 9)})
@@ -135,8 +126,6 @@ def checked(document: Any, source: str) -> dict[str, Any]:
     _keys(films, (), None, f"{source}, films")
     marks = {}
     for film, entries in films.items():
-        if not isinstance(film, str):
-            _refuse(source, f"film {_short(film)} is not a string")
         where = f"{source}, film {_short(film)[1:-1]}"
         if not isinstance(entries, list):
             _refuse(where, f"expected a list of marks, got {_short(entries)}")
@@ -151,25 +140,20 @@ def checked(document: Any, source: str) -> dict[str, Any]:
 
 
 def marks_of(document: dict[str, Any], films: Sequence[Film], source: str) -> list[NDArray[np.floating]]:
-    """Return the marks on each film, (N, 5): x1, y1, x2, y2, confidence.
-
-    Raises:
-        ValueError: a film is missing or unknown, or the boxes are counted from the bottom of the films.
-    """
-    names = [film.reference for film in films]
+    """Return the marks on each film, (N, 5): x1, y1, x2, y2, confidence; refuse missing and unknown films."""
+    marks, names = document["films"], {film.reference for film in films}
     for which, what in (
-        (set(names) - document["films"].keys(), "is missing; a film without a mark needs an empty list"),
-        (document["films"].keys() - set(names), "is not among the films"),
+        (names - marks.keys(), "is missing; a film without a mark needs an empty list"),
+        (marks.keys() - names, "is not among the films"),
     ):
         if which:
             more = f" (and so for {len(which) - 1} more)" if len(which) > 1 else ""
             _refuse(f"{source}, film {min(which)}", what + more)
-    marks = [
-        np.array([[*m["box"], m["confidence"]] for m in document["films"][name]], float).reshape(-1, 5)
-        for name in names
+    rows = [
+        np.array([[*m["box"], m["confidence"]] for m in marks[film.reference]], float).reshape(-1, 5) for film in films
     ]
-    _check_origin(marks, films, source)
-    return marks
+    _check_origin(rows, films, source)
+    return rows
 
 
 def _check_origin(marks: list[NDArray], films: Sequence[Film], source: str) -> None:
@@ -179,56 +163,42 @@ def _check_origin(marks: list[NDArray], films: Sequence[Film], source: str) -> N
     the marks that lie on it in one reading only. At least 20 of these, and a twentieth of all marks, nine in ten of
     them on the breast when mirrored, are no accident of a poor detector.
     """
-    given, mirrored = [], []
+    gained, lost, entries = 0, 0, {}
     for film, rows in zip(films, marks, strict=True):
-        if not len(rows):
-            continue
-        bright = film.pixels() > BRIGHT
-        x, y = ((rows[:, i] + rows[:, i + 2]) / 2 for i in (0, 1))
-        row, column = (np.minimum(v.astype(int), n - 1) for v, n in zip((y, x), bright.shape, strict=True))
-        given.append(bright[row, column])
-        mirrored.append(bright[len(bright) - 1 - row, column])
-    if not given:
-        return
-    here, there = np.concatenate(given), np.concatenate(mirrored)
-    gained, lost = (there & ~here).sum(), (here & ~there).sum()
-    if gained >= max(20, len(here) / 20) and gained >= 9 * lost:
-        worst = max(range(len(given)), key=lambda i: (mirrored[i] & ~given[i]).sum())
-        name = [f.reference for f, rows in zip(films, marks, strict=True) if len(rows)][worst]
-        entry = int(np.flatnonzero(mirrored[worst] & ~given[worst])[0])
+        if len(rows):
+            bright = film.pixels() > BRIGHT
+            x, y = ((rows[:, i] + rows[:, i + 2]) / 2 for i in (0, 1))
+            row, column = (np.minimum(v.astype(int), n - 1) for v, n in zip((y, x), bright.shape, strict=True))
+            here, there = bright[row, column], bright[len(bright) - 1 - row, column]
+            entries[film.reference] = np.flatnonzero(there & ~here)
+            gained, lost = gained + len(entries[film.reference]), lost + (here & ~there).sum()
+    if gained >= max(20, sum(map(len, marks)) / 20) and gained >= 9 * lost:
+        worst = max(entries, key=lambda name: len(entries[name]))
         what = f"the mark is off the breast, and on it if y is counted from the bottom, like {gained - 1} more"
-        _refuse(f"{source}, film {name}, entry {entry}", f"{what}; count y from the top")
+        _refuse(f"{source}, film {worst}, entry {entries[worst][0]}", f"{what}; count y from the top")
 
 
 def _mark(entry: Any, where: str) -> dict[str, Any]:
     _keys(entry, ("box", "confidence"), ("label",), where)
-    mark: dict[str, Any] = {
-        "box": _box(entry["box"], where, "box"),
-        "confidence": _confidence(entry["confidence"], where),
-    }
-    if "label" in entry:
-        if entry["label"] not in CLASSES:
-            _refuse(where, f"label {_short(entry['label'])} is none of {', '.join(CLASSES)}")
-        mark["label"] = entry["label"]
-    return mark
-
-
-def _box(box: Any, where: str, name: str) -> list[float]:
-    if not isinstance(box, list | tuple) or len(box) != 4:
-        _refuse(where, f"{name} {_short(box)} is not a list of four numbers")
-    x1, y1, x2, y2 = values = [_number(v, where, f"{name}[{i}]") for i, v in enumerate(box)]
+    x1, y1, x2, y2 = box = _four(entry["box"], where, "box")
     if not (x1 < x2 and y1 < y2):
-        _refuse(where, f"box {values} must be x1, y1, x2, y2 with x1 < x2 and y1 < y2")
-    if not (max(map(abs, values)) <= FARTHEST and 0 <= x1 + x2 <= 2 * SIDE and 0 <= y1 + y2 <= 2 * SIDE):
-        _refuse(where, f"box {values} has its centre off the film, which spans 0 to {SIDE} pixels")
-    return values
+        _refuse(where, f"box {box} must be x1, y1, x2, y2 with x1 < x2 and y1 < y2")
+    if not (max(map(abs, box)) <= FARTHEST and 0 <= x1 + x2 <= 2 * SIDE and 0 <= y1 + y2 <= 2 * SIDE):
+        _refuse(where, f"box {box} has its centre off the film, which spans 0 to {SIDE} pixels")
+    confidence = _number(entry["confidence"], where, "confidence")
+    if not 0 <= confidence <= 1:
+        _refuse(where, f"confidence {confidence} is not between 0 and 1")
+    if "label" not in entry:
+        return {"box": box, "confidence": confidence}
+    if entry["label"] not in CLASSES:
+        _refuse(where, f"label {_short(entry['label'])} is none of {', '.join(CLASSES)}")
+    return {"box": box, "confidence": confidence, "label": entry["label"]}
 
 
-def _confidence(value: Any, where: str) -> float:
-    value = _number(value, where, "confidence")
-    if not 0 <= value <= 1:
-        _refuse(where, f"confidence {value} is not between 0 and 1")
-    return value
+def _four(values: Any, where: str, name: str) -> list[float]:
+    if not isinstance(values, list | tuple) or len(values) != 4:
+        _refuse(where, f"{name} {_short(values)} is not a list of four numbers")
+    return [_number(v, where, f"{name}[{i}]") for i, v in enumerate(values)]
 
 
 def _number(value: Any, where: str, name: str) -> float:
@@ -238,20 +208,20 @@ def _number(value: Any, where: str, name: str) -> float:
     return float(value)
 
 
-def _keys(value: Any, needed: tuple[str, ...], optional: tuple[str, ...] | None, where: str) -> None:
-    """Refuse what is not an object with these keys; `optional` None allows any."""
+def _keys(value: Any, needed: Collection[str], optional: Collection[str] | None, where: str) -> None:
+    """Refuse what is not an object with these keys, each once; `optional` None allows any."""
     if not isinstance(value, dict):
         _refuse(where, f"expected an object, got {_short(value)}")
-    if (twice := getattr(value, "twice", None)) is not None:
-        _refuse(where, f"the key {_short(twice)} is there twice")
+    given = getattr(value, "given", list(value))
+    for key in given if len(given) > len(value) else ():
+        if given.count(key) > 1:
+            _refuse(where, f"the key {_short(key)} is there twice")
     for key in needed:
         if key not in value:
             _refuse(where, f"{key!r} is missing")
-    if optional is not None:
-        known = (*needed, *optional)
-        for key in value:
-            if key not in known:
-                _refuse(where, f"the key {_short(key)} is unknown; there are {', '.join(known)}")
+    for key in value:
+        if optional is not None and key not in (*needed, *optional):
+            _refuse(where, f"the key {_short(key)} is unknown; there are {', '.join((*needed, *optional))}")
 
 
 def _from_coco(entries: list, names: Iterable[str], source: str) -> dict[str, Any]:
@@ -260,37 +230,25 @@ def _from_coco(entries: list, names: Iterable[str], source: str) -> dict[str, An
     for i, entry in enumerate(entries):
         where = f"{source}, entry {i}"
         _keys(entry, ("image_id", "bbox", "score"), None, where)
-        film = entry["image_id"]
+        film, category = entry["image_id"], entry.get("category_id", 0)
         if type(film) is int:
             film = f"mdb{film:03d}"
         if not isinstance(film, str) or film not in films:
             _refuse(where, f"image_id {_short(entry['image_id'])} is none of the films")
         where = f"{source}, film {film}, entry {i}"
-        category = entry.get("category_id", 0)
         if type(category) is not int or not 0 <= category <= len(CLASSES):
             _refuse(where, f"category_id {_short(category)} is none of 0 (not said), 1 (benign), 2 (malignant)")
-        if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
-            _refuse(where, f"bbox {_short(entry['bbox'])} is not a list of four numbers")
-        x, y, width, height = (_number(v, where, f"bbox[{k}]") for k, v in enumerate(entry["bbox"]))
-        mark = {
-            "box": _box([x, y, x + width, y + height], where, "box"),
-            "confidence": _confidence(entry["score"], where),
-        }
-        films[film].append(mark | ({"label": CLASSES[category - 1]} if category else {}))
+        x, y, width, height = _four(entry["bbox"], where, "bbox")
+        label = {"label": CLASSES[category - 1]} if category else {}
+        films[film].append(_mark({"box": [x, y, x + width, y + height], "confidence": entry["score"]} | label, where))
     return {"format": FORMAT, "repeat": None, "films": films}
 
 
-def _to_coco(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "image_id": int(film[3:]) if film[3:].isdigit() else film,
-            "category_id": CLASSES.index(mark["label"]) + 1 if "label" in mark else 0,
-            "bbox": [*mark["box"][:2], mark["box"][2] - mark["box"][0], mark["box"][3] - mark["box"][1]],
-            "score": mark["confidence"],
-        }
-        for film, marks in document["films"].items()
-        for mark in marks
-    ]
+def _to_coco(film: str, mark: dict[str, Any]) -> dict[str, Any]:
+    x1, y1, x2, y2 = mark["box"]
+    image = int(film[3:]) if film[3:].isdigit() else film
+    category = CLASSES.index(mark["label"]) + 1 if "label" in mark else 0
+    return {"image_id": image, "category_id": category, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": mark["confidence"]}
 
 
 def _refuse(where: str, what: str) -> NoReturn:

@@ -16,7 +16,7 @@ from mammolib import mias, results
 from mammolib.metrics import measured
 from mammolib.mias import Film
 
-from .counting import MEASURES, RULES, Counts, count, curve
+from .counting import MEASURES, RULES, Measure, count, curve
 from .dealing import folds_digest
 from .predictions import FORMAT, checked, digest, marks_of
 
@@ -48,26 +48,29 @@ def score(
     Raises:
         ValueError: the predictions are not valid (see `read`), or no film has a lesion to find.
     """
-    several = [predictions] if isinstance(predictions, dict) else list(predictions)
-    checked_ones = [counted(one, films, source) for one in several]
-    documents, shown = [document for document, _, _ in checked_ones], checked_ones[0][1]
-    women = np.array([film.woman for film in shown])
+    several = [predictions] if isinstance(predictions, dict) else predictions
+    documents, shows, marks = zip(*(counted(one, films, source) for one in several), strict=True)
+    shown, women = shows[0], np.array([film.woman for film in shows[0]])
+    counts = {rule: [count(shown, rows, rule) for rows in marks] for rule in RULES}
+    film_of = counts["centre"][0].film
+
+    def number(measure: Measure, rule: str, lesions: NDArray[np.bool_]) -> dict[str, Any]:
+        behind = np.isin(np.arange(len(shown)), film_of[lesions])
+        return measured(
+            lambda w: np.mean([measure(c, w.astype(float), lesions) for c in counts[rule]], axis=0), women, behind
+        )
+
     metrics: dict[str, Any] = {
-        "films": len(shown),
-        "films_left_out": len(films) - len(shown),
-        "women": len(np.unique(women)),
-        "lesions": sum(len(film.lesions) for film in shown),
-        "marks": round(sum(len(rows) for _, _, marks in checked_ones for rows in marks) / len(several)),
-    }
-    counts = {rule: [count(shown, marks, rule) for _, _, marks in checked_ones] for rule in RULES}
+        "films": len(shown), "films_left_out": len(films) - len(shown), "women": len(np.unique(women)),
+        "lesions": len(film_of), "marks": round(sum(len(r) for rows in marks for r in rows) / len(several)),
+    }  # fmt: skip
     for rule, suffix in RULES.items():
         for key, measure in MEASURES.items():
-            metrics[key + suffix] = _of_lesions(measure, counts[rule], women)
+            metrics[key + suffix] = number(measure, rule, np.ones(len(film_of), bool))
     parts, edges = strata(shown)
     for part, lesions in parts.items():
         for x in STRATA_AT:
-            measure = MEASURES[f"sensitivity_at_{x}"]
-            metrics[f"sensitivity_at_{x}_{part}"] = _of_lesions(measure, counts["centre"], women, lesions)
+            metrics[f"sensitivity_at_{x}_{part}"] = number(MEASURES[f"sensitivity_at_{x}"], "centre", lesions)
     outputs = {"curves": {rule: curve(c) for rule, c in counts.items()}, "radius_terciles": edges}
     repeats, digests = [d["repeat"] for d in documents], [digest(d) for d in documents]
     one = len(several) == 1
@@ -93,36 +96,23 @@ def strata(films: Sequence[Film]) -> tuple[dict[str, NDArray[np.bool_]], list[fl
     lesions = [(film, lesion) for film in films for lesion in film.lesions]
     radius = np.array([lesion.radius for _, lesion in lesions])
     first, second = edges = np.quantile(radius, [1 / 3, 2 / 3])
-    sizes = np.where(radius <= first, "small", np.where(radius <= second, "medium", "large"))
     columns = (
         ([lesion.kind for _, lesion in lesions], mias.KINDS),
         ([mias.SEVERITIES[lesion.severity] for _, lesion in lesions], mias.SEVERITIES.values()),
         ([mias.TISSUES[film.tissue] for film, _ in lesions], mias.TISSUES.values()),
-        (sizes, ("small", "medium", "large")),
     )
-    return {name: np.array(values) == name for values, names in columns for name in names}, edges.tolist()
+    parts = {name: np.array(values) == name for values, names in columns for name in names}
+    parts |= {"small": radius <= first, "medium": (first < radius) & (radius <= second), "large": radius > second}
+    return parts, edges.tolist()
 
 
 def record_of(
     name: str, settings: dict[str, Any], films: Sequence[Film], metrics: dict[str, Any], outputs: dict[str, Any]
 ) -> results.Record:
     """Return a record of the benchmark: what was asked holds the digests of folds, films and predictions."""
-    films_digest = mias.digest(films)
-    data = {
-        "name": "mini-MIAS" if films_digest in mias.DIGESTS else "other films",
-        "digest": films_digest,
-        "films": len(films),
-    }
+    digest = mias.digest(films)
+    data = {"name": "mini-MIAS" if digest in mias.DIGESTS else "other films", "digest": digest, "films": len(films)}
     settings = {"format": FORMAT, "folds": folds_digest(), **settings}
     return results.Record(
         name, settings, data, seed=0, split="woman", metrics=metrics, outputs=outputs, machine=results.machine()
     )
-
-
-def _of_lesions(
-    measure: Any, counts: Sequence[Counts], women: NDArray, lesions: NDArray[np.bool_] | None = None
-) -> dict[str, Any]:
-    film = counts[0].film
-    lesions = np.ones(len(film), bool) if lesions is None else lesions
-    behind = np.isin(np.arange(len(women)), film[lesions])
-    return measured(lambda w: np.mean([measure(c, w.astype(float), lesions) for c in counts], axis=0), women, behind)

@@ -142,12 +142,10 @@ def benchmark(
     read = [room.read(path, [film.reference for film in films]) for path in predictions]
     if mean or len(read) == 1:
         record = room.score(read, films, source=str(predictions[0]), name=name)
-        heading, tables = report.heading(record), report.tables(record)
     else:
         (one, other), (first, second) = read, map(str, predictions)
         record = room.compare(one, other, films, sources=(first, second))
-        heading, tables = report.heading_compared(record), report.tables_compared(record)
-    click.echo("\n\n".join([heading, *map(_table, tables)]))
+    click.echo("\n\n".join([report.heading(record), *map(_table, report.tables(record))]))
     if out is not None:
         click.echo(f"\n{results.save(record, out, replace=True)}")
     if figure is not None:

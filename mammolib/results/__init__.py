@@ -25,12 +25,3 @@ __all__ = [
     "paper_beside_ours", "plain_words", "recorded", "results_page", "root", "run_store", "runs_page", "save",
     "sections", "series", "shared_changes", "show", "standing", "start_of",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    """Give CLAIMS and RECORDED when they are asked for: importing this room must not need the project's folder."""
-    if name == "CLAIMS":
-        return claims()
-    if name == "RECORDED":
-        return recorded()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

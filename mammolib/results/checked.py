@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from typing import Any
 
 DIGITS = 6
 """Significant digits kept of every number in a history and in outputs."""
-
 POINTS = 2000
 """Most points a history keeps on one axis; a longer one is thinned evenly, its first and last point kept."""
 
@@ -23,54 +23,52 @@ KINDS = ("women", "crops", "splits", "seeds", "folds")
 LEAST_WOMEN = 8
 
 
+def require(good: object, where: str, value: Any, wanted: str) -> None:
+    if not good:
+        raise ValueError(f"{where}: {value!r} is not {wanted}")
+
+
 def asked(name: Any, settings: Any, data: Any, seed: Any, split: Any) -> dict[str, Any]:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r} must be letters, digits, '_', '.' and '-', beginning with a letter or digit")
-    settings = strict(mapping(settings, "settings"), "settings")
-    if not isinstance(settings.get("reduced", False), bool):
-        raise ValueError(f"settings.reduced: {settings['reduced']!r} is not true or false")
-    if not isinstance(settings.get("changed", {}), dict):
-        raise ValueError(f"settings.changed: {settings['changed']!r} is not a mapping of setting to value")
-    data = strict(mapping(data, "data"), "data")
-    if set(data) != {"name", "digest", "films"}:
-        raise ValueError(f"data: needs exactly name, digest and films, got {sorted(data)}")
-    for key, kind in (("name", str), ("digest", str), ("films", int)):
-        if not isinstance(data[key], kind) or isinstance(data[key], bool):
-            raise ValueError(f"data.{key}: {data[key]!r} is not of type {kind.__name__}")
+    """Return what was asked of a run, checked and copied."""
+    settings, data = mapping(settings, "settings"), mapping(data, "data")
+    require(isinstance(name, str) and NAME.fullmatch(name), "name", name, "one word of letters, digits, '_', '.', '-'")
+    require(type(settings.get("reduced", False)) is bool, "settings.reduced", settings.get("reduced"), "true or false")
+    require(type(settings.get("changed", {})) is dict, "settings.changed", settings.get("changed"), "a mapping")
+    types = {"name": str, "digest": str, "films": int}
+    require(set(data) == set(types), "data", sorted(data), "name, digest and films")
+    for key, kind in types.items():
+        require(type(data[key]) is kind, f"data.{key}", data[key], f"of type {kind.__name__}")
     data["name"] = re.split(r"[\\/]", data["name"].rstrip("\\/"))[-1]
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed: {seed!r} is not an integer")
-    if not isinstance(split, str) or not NAME.fullmatch(split):
-        raise ValueError(f"split: {split!r} is not one word, such as 'image', 'lesion-order', 'woman' or 'none'")
+    require(type(seed) is int, "seed", seed, "an integer")
+    words = "one word, such as 'image', 'lesion-order', 'woman' or 'none'"
+    require(isinstance(split, str) and NAME.fullmatch(split), "split", split, words)
     return {"name": name, "settings": settings, "data": data, "seed": seed, "split": split}
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a mapping, got {type(value).__name__}")
-    for key in value:
-        if not isinstance(key, str):
-            raise ValueError(f"{where}: the key {key!r} is not a string")
-    return dict(value)
+    require(isinstance(value, Mapping), where, value, "a mapping")
+    return json_value(value, where)
 
 
-def strict(value: Any, where: str) -> Any:
-    """Copy a value of JSON's types; a tuple becomes a list; anything else, NaN and infinity included, is refused."""
-    if value is None or isinstance(value, bool | str) or type(value) is int:
-        return value
-    if type(value) is float and math.isfinite(value):
-        return value
-    if isinstance(value, list | tuple):
-        return [strict(v, f"{where}[{i}]") for i, v in enumerate(value)]
+def json_value(value: Any, where: str, lost: dict[str, str] | None = None) -> Any:
+    """Copy a value of JSON's types; a tuple becomes a list; anything else, NaN and infinity included, is refused.
+
+    With `lost`, an array becomes a list, a float is rounded, and one that is not finite becomes None and stands in
+    `lost` with its reason.
+    """
+    if lost is not None:
+        value = _plain(value)
     if isinstance(value, Mapping):
-        return {k: strict(v, f"{where}.{k}") for k, v in mapping(value, where).items()}
-    raise ValueError(f"{where}: {value!r} ({type(value).__name__}) is not a JSON value")
-
-
-def _why_not_finite(value: float | None) -> str | None:
-    if value is None or math.isfinite(value):
-        return None
-    return "not a number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
+        for key in value:
+            require(isinstance(key, str), where, key, "a string, as the keys of a mapping are")
+        return {k: json_value(v, f"{where}.{k}", lost) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(v, f"{where}[{i}]", lost) for i, v in enumerate(value)]
+    if type(value) is float and lost is not None:
+        return _rounded(value, lost, where)
+    good = type(value) is int or (type(value) is float and math.isfinite(value))
+    require(good or value is None or isinstance(value, bool | str), where, value, "a JSON value")
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -80,119 +78,101 @@ def _plain(value: Any) -> Any:
 
 def _number(value: Any, where: str) -> float | int | None:
     value = _plain(value)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise ValueError(f"{where}: {value!r} is not a number")
+    require(value is None or type(value) in (int, float), where, value, "a number")
+    return value
+
+
+def _why_not_finite(value: float | None) -> str:
+    if value is None or math.isfinite(value):
+        return ""
+    return "not a number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
+
+
+def _rounded(value: float | None, lost: dict[Any, str], key: Any) -> float | int | None:
+    """Round a float to `DIGITS`; None in place of one that is not finite, whose reason goes to `lost`."""
+    if bad := _why_not_finite(value):
+        lost[key] = bad
+        return None
+    return float(f"{value:.{DIGITS}g}") if type(value) is float else value
 
 
 def metrics_of(metrics: Any) -> dict[str, dict[str, Any]]:
-    metrics = mapping(metrics, "metrics")
+    require(isinstance(metrics, Mapping), "metrics", metrics, "a mapping")
     for key in metrics:
-        if not METRIC.fullmatch(key):
-            raise ValueError(f"metrics: the name {key!r} is not of the form 'val_loss' or 'val_loss@epoch30'")
+        good = isinstance(key, str) and METRIC.fullmatch(key)
+        require(good, "metrics", key, "a name of the form 'val_loss' or 'val_loss@epoch30'")
     return {key: metric_of(value, f"metrics.{key}") for key, value in metrics.items()}
 
 
 def metric_of(given: Any, where: str) -> dict[str, Any]:
+    """Return a metric's value, interval, n and reason, and what is known of the interval; see `Record`."""
     given = dict(given) if isinstance(given, Mapping) else {"value": given}
-    unknown = sorted(set(given) - set(METRIC_KEYS))
-    if unknown or "value" not in given:
-        raise ValueError(f"{where}: needs 'value', may have {METRIC_KEYS[1:]}, got {sorted(given)}")
-    made = {key: _number(given.get(key), f"{where}.{key}") for key in METRIC_KEYS[:4]}
+    good = "value" in given and set(given) <= set(METRIC_KEYS)
+    require(good, where, sorted(given), f"'value' and any of {METRIC_KEYS[1:]}")
+    value, low, high, n = (_number(given.get(key), f"{where}.{key}") for key in METRIC_KEYS[:4])
     about = {key: given[key] for key in METRIC_KEYS[5:] if given.get(key) is not None}
     reason = given.get("reason")
-    for key in ("value", "low", "high"):
-        if bad := _why_not_finite(made[key]):
-            made[key] = None
-            reason = reason or (bad if key == "value" else f"interval {bad}")
-    if made["low"] is None or made["high"] is None:
-        made["low"] = made["high"] = None
-    elif not made["high"] - made["low"] > 1e-9:
-        raise ValueError(f"{where}: an interval from {made['low']} to {made['high']} has no width")
-    if made["n"] is not None and (not isinstance(made["n"], int) or made["n"] < 0):
-        raise ValueError(f"{where}.n: {made['n']!r} is not a count")
-    if made["value"] is None and not reason:
-        raise ValueError(f"{where}: has no value and no reason why")
-    if reason is not None and not isinstance(reason, str):
-        raise ValueError(f"{where}.reason: {reason!r} is not a string")
-    if about.get("kind", KINDS[0]) not in KINDS or not isinstance(about.get("method", ""), str):
-        raise ValueError(f"{where}: kind {about.get('kind')!r} is not one of {KINDS}, or method is not text")
+    for end, words in ((value, ""), (low, "interval "), (high, "interval ")):
+        if bad := _why_not_finite(end):
+            reason = reason or words + bad
+    value, low, high = (None if _why_not_finite(end) else end for end in (value, low, high))
+    require(n is None or (type(n) is int and n >= 0), f"{where}.n", n, "a count")
+    require(reason is None or isinstance(reason, str), f"{where}.reason", reason, "a string")
+    require(value is not None or reason, where, given.get("value"), "a value, and no reason says why")
     share = about.get("undefined", 0)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise ValueError(f"{where}.undefined: {share!r} is not a share of the resamples")
-    if made["low"] is None:
-        about = {key: value for key, value in about.items() if key == "undefined"}
-    elif about.get("kind") == "women" and (made["n"] is None or made["n"] < LEAST_WOMEN):
-        raise ValueError(f"{where}: an interval over {made['n']} women; at least {LEAST_WOMEN} are needed")
-    return {**made, "reason": reason, **about}
-
-
-def _rounded(value: Any, where: str, lost: dict[int, str], index: int = 0) -> float | int | None:
-    """Round a number to `DIGITS`; None in place of one that is not finite, whose index and reason go to `lost`."""
-    number = _number(value, where)
-    if number is None or type(number) is int:
-        return number
-    if bad := _why_not_finite(number):
-        lost[index] = bad
-        return None
-    return float(f"{number:.{DIGITS}g}")
-
-
-def _spans(lost: dict[int, str]) -> str:
-    """Say in words where a series is not finite: ``"infinite at 3, not a number at 4 to 9"``."""
-    spans: list[list] = []
-    for index, reason in sorted(lost.items()):
-        if spans and spans[-1][0] == reason and spans[-1][2] == index - 1:
-            spans[-1][2] = index
-        else:
-            spans.append([reason, index, index])
-    return ", ".join(f"{why} at {a}" + (f" to {b}" if b > a else "") for why, a, b in spans)
+    require(type(share) in (int, float) and 0 <= share <= 1, f"{where}.undefined", share, "a share of the resamples")
+    if low is None or high is None:
+        low = high = None
+        about = {"undefined": share} if "undefined" in about else {}
+    elif not high - low > 1e-9:
+        raise ValueError(f"{where}: an interval from {low} to {high} has no width")
+    require(about.get("kind", KINDS[0]) in KINDS, f"{where}.kind", about.get("kind"), f"one of {KINDS}")
+    require(isinstance(about.get("method", ""), str), f"{where}.method", about.get("method"), "a string")
+    if about.get("kind") == "women" and (n is None or n < LEAST_WOMEN):
+        raise ValueError(f"{where}: an interval over {n} women; at least {LEAST_WOMEN} are needed")
+    return {"value": value, "low": low, "high": high, "n": n, "reason": reason, **about}
 
 
 def history_of(history: Any) -> dict[str, Any]:
-    history = mapping(history, "history")
-    notes = dict(history.pop(NOT_FINITE, {}))
+    """Return a history with its axes numbered, rounded and thinned; see `Record`."""
+    require(isinstance(history, Mapping), "history", history, "a mapping")
+    notes = dict(history.get(NOT_FINITE, {}))
     made: dict[str, Any] = {}
-    for axis, given in history.items():
-        if axis not in AXES:
-            raise ValueError(f"history.{axis}: the axes are {AXES}")
-        series = {k: _plain(v) for k, v in mapping(given, f"history.{axis}").items()}
+    for axis in [a for a in history if a != NOT_FINITE]:
+        where = f"history.{axis}"
+        require(axis in AXES, where, axis, f"one of {AXES}")
+        require(isinstance(history[axis], Mapping), where, history[axis], "a mapping")
+        series = {key: _plain(values) for key, values in history[axis].items()}
         for key, values in series.items():
-            if not isinstance(values, list | tuple):
-                raise ValueError(f"history.{axis}.{key}: expected a list of numbers, got {type(values).__name__}")
+            require(isinstance(values, list | tuple), f"{where}.{key}", values, "a list of numbers")
         lengths = {key: len(values) for key, values in series.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"history.{axis}: the series differ in length: {lengths}")
+        require(len(set(lengths.values())) < 2, where, lengths, "one length for all series")
         n = max(lengths.values(), default=0)
-        series = {axis: list(range(1, n + 1)), **series}
         kept = range(n) if n <= POINTS else [round(i * (n - 1) / (POINTS - 1)) for i in range(POINTS)]
         made[axis] = {}
-        for key, values in series.items():
+        for key, values in {axis: range(1, n + 1), **series}.items():
             lost: dict[int, str] = {}
-            where = f"history.{axis}.{key}"
-            made[axis][key] = [_rounded(values[i], f"{where}[{i}]", lost, at) for at, i in enumerate(kept)]
+            numbers = [_number(values[i], f"{where}.{key}[{i}]") for i in kept]
+            made[axis][key] = [_rounded(number, lost, index) for index, number in enumerate(numbers)]
             if lost:
                 notes[f"{axis}.{key}"] = _spans(lost)
     return {**made, NOT_FINITE: notes} if notes else made
 
 
+def _spans(lost: dict[int, str]) -> str:
+    """Say in words where a series is not finite: ``"infinite at 3, not a number at 4 to 9"``."""
+    words = []
+    # indices that follow each other have the same difference to their place in the list
+    for (why, _), group in itertools.groupby(enumerate(lost), lambda at: (lost[at[1]], at[1] - at[0])):
+        indices = [index for _, index in group]
+        words.append(f"{why} at {indices[0]}" + (f" to {indices[-1]}" if len(indices) > 1 else ""))
+    return ", ".join(words)
+
+
 def outputs_of(outputs: Any) -> dict[str, Any]:
-    outputs = mapping(outputs, "outputs")
-    notes = dict(outputs.pop(NOT_FINITE, {}))
-
-    def walk(value: Any, where: str) -> Any:
-        value = _plain(value)
-        if isinstance(value, float):
-            lost: dict[int, str] = {}
-            value = _rounded(value, where, lost)
-            if lost:
-                notes[where.removeprefix("outputs.")] = lost[0]
-            return value
-        if isinstance(value, list | tuple):
-            return [walk(v, f"{where}[{i}]") for i, v in enumerate(value)]
-        if isinstance(value, Mapping):
-            return {k: walk(v, f"{where}.{k}") for k, v in mapping(value, where).items()}
-        return strict(value, where)
-
-    made = walk(outputs, "outputs")
+    """Return outputs with their floats rounded; NOT_FINITE says which were not finite, and why."""
+    require(isinstance(outputs, Mapping), "outputs", outputs, "a mapping")
+    lost: dict[str, str] = {}
+    made = json_value({k: v for k, v in outputs.items() if k != NOT_FINITE}, "outputs", lost)
+    notes = {**outputs.get(NOT_FINITE, {}), **{k.removeprefix("outputs."): why for k, why in lost.items()}}
     return {**made, NOT_FINITE: notes} if notes else made

@@ -11,7 +11,7 @@ from .claims import Claim, Value
 from .claims import claims as all_claims
 from .estimates import Estimate, estimate, form, interval_words
 from .record import Record
-from .runs import data_words, plain_words, series
+from .runs import Series, data_words, plain_words, series
 from .verdicts import UNDECIDED, Baseline, baseline_of, rank, verdict_of, with_open_point
 from .words import metric_words
 
@@ -29,39 +29,34 @@ class Row:
     """One line of the table: a claim and one series of runs, or none.
 
     Attributes:
-        claim, runs: what was compared.
-        ours, interval: our number and its interval in words.
         verdict, why: one of `VERDICTS` or `SETTING_VERDICTS`, and its reason.
+        ours, interval: our number and its interval in words.
         estimate: our number; None for a setting, or without a run.
-        baseline: what a network that has learnt nothing scores in the same runs; None if the claim has no baseline.
     """
 
     claim: Claim
-    runs: tuple[Record, ...]
-    ours: str
-    interval: str
+    runs: Series
     verdict: str
     why: str
+    ours: str = ""
+    interval: str = ""
     estimate: Estimate | None = None
     baseline: Baseline | None = None
 
     def cells(self) -> list[str]:
         """Return the line's cells in the order of `COLUMNS`."""
         c, runs = self.claim, self.runs
-        which = ", ".join(w for w in (data_words(runs[0]), plain_words(runs)) if w) if runs else ""
+        which = ", ".join(filter(None, (data_words(runs[0]), plain_words(runs)))) if runs else ""
         return [c.quantity, c.place, c.paper, self.ours, self.interval, self.verdict, self.why, which]
 
     def as_data(self) -> dict[str, Any]:
-        """Return the line for programs: id, group, claim, paper, value, low, high, margin, baseline, verdict, why, run.
-
-        ``paper`` is a number where the paper gives one; ``run`` is the first run's file name without its ending.
-        """
+        """Return the line for programs: ``paper`` a number where the paper gives one, ``run`` the first run's stem."""
         c, ours = self.claim, self.estimate
+        low, high = ours.interval if ours and ours.interval else (None, None)
         return {
             "id": c.id, "group": c.group, "claim": c.quantity, "paper": c.paper if c.number is None else c.number,
-            "value": ours.value if ours and ours.value is not None and math.isfinite(ours.value) else None,
-            "low": ours.interval.low if ours and ours.interval else None,
-            "high": ours.interval.high if ours and ours.interval else None, "margin": c.margin, "factor": c.factor,
+            "value": ours.value if ours and math.isfinite(ours.value) else None,
+            "low": low, "high": high, "margin": c.margin, "factor": c.factor,
             "baseline": self.baseline.score if self.baseline else None, "verdict": self.verdict, "why": self.why,
             "run": self.runs[0].stem if self.runs else None,
         }  # fmt: skip
@@ -76,74 +71,64 @@ def paper_beside_ours(claims: Iterable[Claim] | None, records: Iterable[Record])
 
     Args:
         claims: such as ``claims(chapter="07")``; None for all.
-        records: runs to be set beside them; others are passed over, and so are stopped ones.
+        records: runs to be set beside them; stopped ones are passed over.
 
     Returns:
-        A table indexed by the claim's id, with columns claim, section, paper, ours, interval, verdict, why, run. The
-        verdict is one of `VERDICTS`, or of `SETTING_VERDICTS` for a setting.
+        A table indexed by the claim's id, with the columns `COLUMNS`; see `Row`.
     """
     import pandas as pd
 
     rows = judge(claims, records)
-    return pd.DataFrame(
-        [row.cells() for row in rows], columns=COLUMNS, index=pd.Index([r.claim.id for r in rows], name="id")
-    )
+    index = pd.Index([row.claim.id for row in rows], name="id")
+    return pd.DataFrame([row.cells() for row in rows], columns=COLUMNS, index=index)
 
 
 def judge(claims: Iterable[Claim] | None, records: Iterable[Record], every: bool = True) -> list[Row]:
-    """Return the lines of `paper_beside_ours`, before they become text in a table.
-
-    Args:
-        claims, records: as there.
-        every: False keeps only the line that counts most for each claim.
-    """
+    """Return the lines of `paper_beside_ours` before they become text; `every` False keeps each claim's first only."""
     groups = series(records)
     rows = []
     for claim in all_claims() if claims is None else claims:
         of_name = sorted((s for s in groups if s[0].name == claim.record), key=lambda runs: rank(claim, runs))
-        holding = [s for s in of_name if _holds(claim, s)] or of_name[:1]
-        for runs in (holding if every else holding[:1]) or [()]:
-            rows.append(_row(claim, runs, groups))
+        holding = [s for s in of_name if any(_holds(r, claim) for r in s)] or of_name[:1] or [()]
+        rows += [_row(claim, runs, groups) for runs in (holding if every else holding[:1])]
     return rows
 
 
-def _holds(claim: Claim, runs: Sequence[Record]) -> bool:
-    setting = claim.kind == "setting"
-    return any(claim.metric in r.metrics or (setting and claim.metric in r.settings) for r in runs)
+def _holds(run: Record, claim: Claim) -> bool:
+    return claim.metric in run.metrics or (claim.kind == "setting" and claim.metric in run.settings)
 
 
-def _row(claim: Claim, runs: tuple[Record, ...], groups: Sequence[Sequence[Record]]) -> Row:
+def _row(claim: Claim, runs: Series, groups: Sequence[Series]) -> Row:
     if claim.kind == "context":
-        return Row(claim, (), "", "", UNDECIDED, "background; nothing in this book measures it")
+        return Row(claim, (), UNDECIDED, "background; nothing in this book measures it")
     if not runs:
-        return Row(claim, (), "", "", UNDECIDED, "no run yet")
+        return Row(claim, (), UNDECIDED, "no run yet")
     if claim.kind == "setting":
         return _setting(claim, runs)
     ours = estimate(runs, claim.metric, claim.unit)
     if ours is None:
-        return Row(claim, runs, "", "", UNDECIDED, f"the run does not hold its {metric_words(claim.metric)}")
+        return Row(claim, runs, UNDECIDED, f"the run does not hold its {metric_words(claim.metric)}")
     baseline = baseline_of(claim, runs)
     verdict, why = verdict_of(claim, ours, baseline, runs, groups)
-    if ours.value is None or math.isinf(ours.value):
-        return Row(claim, runs, ours.reason, "", verdict, why, ours, baseline)
-    number, interval = form(ours.value, claim.unit), interval_words(ours, claim.unit)
-    return Row(claim, runs, number, interval, verdict, why, ours, baseline)
+    number, interval = ours.reason, ""
+    if math.isfinite(ours.value):
+        number, interval = form(ours.value, claim.unit), interval_words(ours, claim.unit)
+    return Row(claim, runs, verdict, why, number, interval, ours, baseline)
 
 
-def _setting(claim: Claim, runs: tuple[Record, ...]) -> Row:
-    first = runs[0]
-    held = first.metrics.get(claim.metric, {}).get("value")
-    ours: Any = first.settings.get(claim.metric) if held is None else held  # what came of it counts, where known
+def _setting(claim: Claim, runs: Series) -> Row:
+    held = runs[0].metrics.get(claim.metric, {}).get("value")
+    ours = runs[0].settings.get(claim.metric) if held is None else held  # what came of it counts, where known
     if ours is None:
-        return Row(claim, runs, "", "", UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
+        return Row(claim, runs, UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
     verdict = CHOSEN if claim.value is None else AS_STATED if _same(claim.value, ours) else CHANGED
     words = ", ".join(map(str, ours)) if isinstance(ours, list) else form(ours, claim.unit)
-    return Row(claim, runs, words, "", verdict, with_open_point(claim, "a setting"))
+    return Row(claim, runs, verdict, with_open_point(claim, "a setting"), words)
 
 
 def _same(stated: Value, ours: Any) -> bool:
     if isinstance(stated, tuple):
         return isinstance(ours, list) and len(ours) == len(stated) and all(map(_same, stated, ours))
     if isinstance(stated, str):
-        return isinstance(ours, str) and ours.lower() == stated.lower()
+        return str(ours).lower() == stated.lower()
     return isinstance(ours, int | float) and math.isclose(stated, ours, rel_tol=1e-9)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PACKAGES = {
-    "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "skimage": "scikit-image", "pandas": "pandas",
-    "matplotlib": "matplotlib", "keras": "keras", "tensorflow": "tensorflow", "jax": "jax", "jaxlib": "jaxlib",
-    "torch": "torch",
-}  # fmt: skip
-"""Module -> distribution, of the packages whose version a record states where they are imported."""
+PACKAGES = ("mammolib", "numpy", "scipy", "sklearn", "skimage", "pandas", "matplotlib", "keras", "tensorflow", "jax",
+            "jaxlib", "torch")  # fmt: skip
+"""Modules whose version a record states where they are imported."""
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 
 
 def root(start: str | os.PathLike[str] | None = None) -> Path:
@@ -50,18 +47,16 @@ def machine() -> dict[str, Any]:
     """Describe this machine and the software a run uses, without naming the machine or its user.
 
     Nothing is imported for it: the backend and the versions are those of packages that are already imported.
-
-    Returns:
-        processor, matrix_units (see `matrix_units`), cores, memory_gib, gpu (name, or None), backend (or None), python,
-        system, versions, commit, date.
     """
     backend, gpu = _backend()
+    versions = {DISTRIBUTIONS.get(name, name): getattr(sys.modules[name], "__version__", "unknown")
+                for name in PACKAGES if name in sys.modules}  # fmt: skip
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine() or "unknown",
         "matrix_units": matrix_units(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory(), "gpu": gpu, "backend": backend, "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}", "versions": _versions(), "commit": commit(),
+        "system": f"{platform.system()} {platform.machine()}", "versions": versions, "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
 
@@ -71,33 +66,19 @@ def commit() -> str:
 
     A machine that was sent the files without their history can be told by the environment variable MAMMOLIB_COMMIT.
     """
-    package = Path(__file__).resolve().parent.parent
-    top = _git(package, "rev-parse", "--show-toplevel")
-    if top is None or Path(top).resolve() != package.parent:
+    project = Path(__file__).resolve().parents[2]
+    top = _git(project, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != project:
         return os.environ.get("MAMMOLIB_COMMIT", "unknown")
-    head = _git(package, "rev-parse", "--short=12", "HEAD")
-    if not head:
-        return "unknown"
-    return head + ("+dirty" if _git(package, "status", "--porcelain", "--untracked-files=no") else "")
+    return _git(project, "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+dirty") or "unknown"
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
-        if done.returncode == 0:
-            return done.stdout.strip()
-    return None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"mammolib": getattr(sys.modules.get("mammolib"), "__version__", "unknown")}
-    for module, distribution in PACKAGES.items():
-        if module in sys.modules:
-            try:
-                versions[distribution] = importlib.metadata.version(distribution)
-            except importlib.metadata.PackageNotFoundError:
-                versions[distribution] = str(getattr(sys.modules[module], "__version__", "unknown"))
-    return versions
+def _git(folder: Path, *words: str) -> str:
+    """Return what git says; "" where it fails or is missing."""
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    return ""
 
 
 def _backend() -> tuple[str | None, str | None]:
@@ -107,7 +88,7 @@ def _backend() -> tuple[str | None, str | None]:
         return None, None
     backend = keras.backend.backend()
     names = []
-    with contextlib.suppress(Exception):  # a driver that fails to answer must not cost the run its record
+    with suppress(Exception):  # a driver that fails to answer must not cost the run its record
         library = sys.modules[backend]
         if backend == "tensorflow":
             for device in library.config.list_physical_devices("GPU"):
@@ -115,11 +96,10 @@ def _backend() -> tuple[str | None, str | None]:
                 names.append(details.get("device_name", device.name))
         elif backend == "jax":
             names = [d.device_kind for d in library.devices() if d.platform != "cpu"]
-        elif backend == "torch" and library.cuda.is_available():
+        elif library.cuda.is_available():
             names = [library.cuda.get_device_name(i) for i in range(library.cuda.device_count())]
-    if not names:
-        return backend, None
-    return backend, names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
+    gpu = names[0] if names else None
+    return backend, f"{len(names)} x {gpu}" if len(names) > 1 else gpu
 
 
 def matrix_units() -> str:
@@ -134,7 +114,7 @@ def matrix_units() -> str:
 
 def _cpuinfo(field: str) -> str:
     """Return the first line of a field in Linux's description of its processors; "" where there is none."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(field):
                 return line.partition(":")[2].strip()
@@ -142,6 +122,6 @@ def _cpuinfo(field: str) -> str:
 
 
 def _memory() -> float | None:
-    with contextlib.suppress(AttributeError, ValueError, OSError):
+    with suppress(AttributeError, ValueError, OSError):
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     return None

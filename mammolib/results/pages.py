@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import html
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .claims import sections
 from .comparison import Row, judge
-from .estimates import estimate, in_words
+from .estimates import estimate, form, interval_words
 from .record import Record
 from .runs import SPLITS, data_words, plain_words, standing
-from .strips import strip
-from .tables import MARKS, headline, markdown
-from .verdicts import DIRECTION, UNDECIDED
+from .tables import FINDINGS, MARKS, headline, markdown
+from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 
 MAIN = {
     "A-map": "A detector finds lesions with an mAP of 0.842.",
@@ -30,6 +30,11 @@ HOME = {
     "04": "04-classification", "07": "07-experiment-a", "08": "08-experiment-b", "09": "09-experiment-c",
     "10": "10-experiment-d", "11": "11-experiment-e",
 }  # fmt: skip
+
+COLOURS = {REPRODUCED: "#1b9e77", DIRECTION: "#b8860b", NOT_REPRODUCED: "#d1495b"}
+WIDTH, HEIGHT = 240, 22
+LEAST, MOST = 1 / 8, 8
+"""Ends of the axis of ratios: a loss of ours over the paper's."""
 
 
 def results_page(records: Iterable[Record]) -> str:
@@ -57,18 +62,16 @@ def results_page(records: Iterable[Record]) -> str:
     ]
     for number, title in sections().items():
         rows = [r for r in best if r.claim.section == number]
-        results = [r for r in rows if r.claim.group in ("counted", "built", "trained")]
-        lesser = [r for r in rows if r.claim.group not in ("counted", "built", "trained")]
-        ids = {r.claim.id for r in results}
-        shown = {(r.claim.id, r.runs) for r in rows}
-        others = [r for r in every if r.claim.id in ids and (r.claim.id, r.runs) not in shown]
+        found = [r for r in rows if r.claim.group in FINDINGS]
+        shown = {r.claim.id: r.runs for r in found}
         page.append(f"### {number} {title}")
-        if results:
-            page.append(_folded(f"{len(results)} results", _lines(results)))
-        if others:
-            page.append(_folded("The same in other runs", _lines(others)))
-        if lesser:
-            page.append(_folded("Settings, times and background", _lines(lesser)))
+        for head, lines in (
+            (f"{len(found)} results", found),
+            ("The same in other runs", [r for r in every if r.claim.id in shown and r.runs != shown[r.claim.id]]),
+            ("Settings, times and background", [r for r in rows if r.claim.group not in FINDINGS]),
+        ):
+            if lines:
+                page.append(f"````{{admonition}} {head}\n:class: dropdown\n\n{_lines(lines)}\n````")
     page.append("Which runs these are, and on which machines they ran, is on [a page of its own](runs).")
     return "\n\n".join(page) + "\n"
 
@@ -81,21 +84,17 @@ def runs_page(records: Iterable[Record]) -> str:
         "Each run is one file in `book/results/`: what was asked, what came out, and on which machine. Its name ends "
         "in a hash of what was asked, so the same question finds the same file.",
         "## Every detector beside what has learnt nothing",
-        baselines_table(records),
+        _baselines(records),
         "## The files",
-        _runs(records) if records else "No run is recorded yet.",
+        _runs(records),
         "(which-machine)=\n## What ran on which machine",
-        machines_table(records),
+        _machines(records),
     ]
     return "\n\n".join(page) + "\n"
 
 
-def baselines_table(records: Iterable[Record]) -> str:
-    """Write in Markdown the mAP of every detector beside two baselines on the same test crops.
-
-    Args:
-        records: those of the results page.
-    """
+def _baselines(records: Iterable[Record]) -> str:
+    """Write in Markdown the mAP of every detector beside two baselines on the same test crops."""
     rows = []
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
         if r.name == "lookup":
@@ -105,23 +104,17 @@ def baselines_table(records: Iterable[Record]) -> str:
             names = [f"{n}{suffix}" for n in ("map", "lookup_map", "centre_map")]
             if r.complete and all(n in r.metrics for n in names[1:]):
                 rows.append([f"{r.name}, {plain_words([r])}{on}", *(_ap(r, n) for n in names)])
-    if not rows:
-        return "No run is recorded yet."
     text = (
         "The lookup answers with the class and the size of the training crop that has the most similar histogram of "
         "grey levels; the boxes in the middle are three, in the sizes that fit most training crops. Neither sees a "
         "shape. A detector that stays below the lookup at random has not used all that leaked; one that stays below "
         "the boxes in the middle is worth less than knowing how the crops were cut."
     )
-    return text + "\n\n" + markdown(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows)
+    return _table(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows, text)
 
 
-def machines_table(records: Iterable[Record]) -> str:
-    """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU.
-
-    Args:
-        records: those of the results page.
-    """
+def _machines(records: Iterable[Record]) -> str:
+    """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU."""
     groups: dict[tuple[str, ...], Counter[str]] = {}
     on_gpu = 0
     for r in sorted(records, key=lambda r: (r.name, r.hash)):
@@ -134,15 +127,13 @@ def machines_table(records: Iterable[Record]) -> str:
         backend = m.get("backend")
         engine = f"{backend} {m.get('versions', {}).get(backend, '')}".strip() if backend else "none: no network"
         groups.setdefault((machine, engine, r.settings.get("precision") or "–"), Counter())[r.name] += 1
-    if not groups:
-        return "No run is recorded yet."
     total = sum(names.total() for names in groups.values())
     text = f"Of {total} recorded runs, {on_gpu or 'none'} ran on a GPU. A dash: the record states no precision."
     rows = [
         [*key, ", ".join(f"{name} ({n})" if n > 1 else name for name, n in names.items())]
         for key, names in sorted(groups.items())
     ]
-    return text + "\n\n" + markdown(["Machine", "Keras on", "Precision", "Runs"], rows)
+    return _table(["Machine", "Keras on", "Precision", "Runs"], rows, text)
 
 
 def _main(row: Row, every: Sequence[Row]) -> str:
@@ -153,14 +144,14 @@ def _main(row: Row, every: Sequence[Row]) -> str:
     by_woman = min(others, key=lambda r: standing(r.runs), default=None)
     kept = f" Where women are kept apart: {by_woman.ours}." if by_woman is not None and by_woman is not row else ""
     runs = f" ({plain_words(row.runs)})" if row.runs else ""
-    page = HOME[claim.chapter]
+    home = claim.chapters[0]
     label = {DIRECTION: "in direction only", UNDECIDED: "cannot be decided"}.get(row.verdict, row.verdict)
     why = html.escape(row.why.partition("; open:")[0])
     return (
         f'<div class="main-claim"><p><b>{html.escape(MAIN[claim.id])}</b> '
-        f'<span class="verdict">{MARKS[row.verdict]} {html.escape(label)}</span></p>{strip(row)}'
+        f'<span class="verdict">{MARKS[row.verdict]} {html.escape(label)}</span></p>{_strip(row)}'
         f"<p>Ours: {html.escape(ours)}{html.escape(runs)}.{html.escape(kept)} {why[:1].upper() + why[1:]}. "
-        f'<a href="../chapters/{page}.html">Chapter {int(claim.chapter)}</a></p></div>'
+        f'<a href="../chapters/{HOME[home]}.html">Chapter {int(home)}</a></p></div>'
     )
 
 
@@ -171,25 +162,60 @@ def _figure(rows: Sequence[Row]) -> list[str]:
         if row.claim.section != section:
             section = row.claim.section
             lines.append(f'<p class="claim-group">{html.escape(section)} {html.escape(sections()[section])}</p>')
-        picture = strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
+        picture = _strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
         words = f"{MARKS[row.verdict]} {row.claim.quantity}"
         title = html.escape(f"{row.verdict}: {row.why}", quote=True)
         lines.append(f'<div class="claim-row" title="{title}"><span>{html.escape(words)}</span>{picture}</div>')
     return lines
 
 
+def _strip(row: Row) -> str:
+    """Draw a claim as inline SVG: the paper's number as a ring, our interval as a bar, the baseline as a tick.
+
+    Shares and AP lie on an axis from 0 to 1; other numbers as ratios to the paper's, on a logarithmic axis from `LEAST`
+    to `MOST`. "" where the claim or the run has no number.
+    """
+    ours, paper, shares = row.estimate, row.claim.number, row.claim.unit in ("share", "AP")
+    if ours is None or math.isnan(ours.value) or paper is None or not (shares or (paper > 0 and ours.value > 0)):
+        return ""
+    colour, middle = COLOURS.get(row.verdict, "currentColor"), HEIGHT / 2
+
+    def x(value: float) -> float:
+        if not shares:
+            ratio = min(max(value / paper, LEAST), MOST) if math.isfinite(value) and value > 0 else MOST
+            value = math.log(ratio / LEAST) / math.log(MOST / LEAST)
+        return round(6 + min(max(value, 0.0), 1.0) * (WIDTH - 12), 1)
+
+    words = f"paper {row.claim.paper}, ours {row.ours}" + (f", {row.interval}" if row.interval else "")
+    parts = [
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(words)}">'
+        f'<line x1="6" y1="{middle}" x2="{WIDTH - 6}" y2="{middle}" stroke="currentColor" opacity="0.25"/>'
+    ]
+    if row.baseline is not None:
+        b = x(row.baseline.score)
+        parts.append(f'<path d="M{b} 3V{HEIGHT - 3}" stroke="currentColor" stroke-dasharray="3 2" stroke-width="1.5"/>')
+    if ours.interval:
+        low, high = map(x, ours.interval)
+        ends = f'x="{low}" y="{middle - 3}" width="{max(high - low, 1):.1f}" height="6"'
+        parts.append(f'<rect {ends} rx="3" fill="{colour}" opacity="0.45"/>')
+    parts.append(
+        f'<path d="M{x(ours.value)} {middle - 6}V{middle + 6}" stroke="{colour}" stroke-width="3"/>'
+        f'<circle cx="{x(paper)}" cy="{middle}" r="4.5" fill="none" stroke="currentColor" stroke-width="1.8"/></svg>'
+    )
+    return "".join(parts)
+
+
 def _html_block(lines: Sequence[str]) -> str:
     return '```{raw} html\n<div class="claims">' + "\n".join(lines) + "</div>\n```"
-
-
-def _folded(title: str, text: str) -> str:
-    return f"````{{admonition}} {title}\n:class: dropdown\n\n{text}\n````"
 
 
 def _ap(record: Record, name: str) -> str:
     """Write an AP of a record with its interval; the outcome where the run was not tested."""
     held = estimate([record], name, "AP")
-    return record.outcome if held is None or held.value is None else in_words(held, "AP")
+    if held is None or math.isnan(held.value):
+        return record.outcome
+    interval = interval_words(held, "AP")
+    return form(held.value, "AP") + (f" ({interval})" if interval else "")
 
 
 def _lines(rows: Sequence[Row]) -> str:
@@ -208,9 +234,14 @@ def _lines(rows: Sequence[Row]) -> str:
 def _runs(records: Sequence[Record]) -> str:
     cells = []
     for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
-        m = r.machine
-        device = m.get("gpu") or m.get("processor") or "unknown"
-        made = [str(m[k]) for k in ("backend", "commit", "date") if m.get(k)]
-        what = [data_words(r) or "no films", plain_words([r]), r.outcome]
-        cells.append([f"`{r.file_name}`", ", ".join(w for w in what if w), device, ", ".join(made)])
-    return markdown(["Record", "Run", "Device", "Backend, commit, date"], cells)
+        device = r.machine.get("gpu") or r.machine.get("processor") or "unknown"
+        made = [str(r.machine[k]) for k in ("backend", "commit", "date") if r.machine.get(k)]
+        what = filter(None, (data_words(r) or "no films", plain_words([r]), r.outcome))
+        cells.append([f"`{r.file_name}`", ", ".join(what), device, ", ".join(made)])
+    return _table(["Record", "Run", "Device", "Backend, commit, date"], cells)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], text: str = "") -> str:
+    if not rows:
+        return "No run is recorded yet."
+    return "\n\n".join(filter(None, (text, markdown(head, rows))))

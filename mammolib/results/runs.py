@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .estimates import SEEDS
 from .record import Record
 
 Series = Sequence[Record]
@@ -16,41 +17,33 @@ FILMS = 322
 """Films of mini-MIAS; a record with fewer was made from those with lesions alone."""
 
 SPLITS = {"image": "at random", "lesion-order": "in lesion order", "woman": "by woman", "none": ""}
-SEEDS = 3
-"""Settings that finished with fewer seeds than these are not known to train; see `standing`."""
+WIDTHS = {1.0: "all", 0.5: "half", 0.25: "a quarter", 0.125: "an eighth", 0.0625: "a sixteenth"}
 
 
-WIDTHS = {1.0: "all filters", 0.5: "half of the filters", 0.25: "a quarter of the filters",
-          0.125: "an eighth of the filters", 0.0625: "a sixteenth of the filters"}  # fmt: skip
-
-
-def plain_words(runs: Sequence[Record]) -> str:
+def plain_words(runs: Series) -> str:
     """Say in words how runs that differ in their seed were made: split, filters, updates, changes, seeds; no hash."""
     if not runs:
         return ""
-    first, changed = runs[0], dict(runs[0].settings.get("changed", {}))
-    width, updates = first.settings.get("width"), first.settings.get("updates")
+    first, settings, changed = runs[0], runs[0].settings, dict(runs[0].settings.get("changed", {}))
+    width, updates = settings.get("width"), settings.get("updates")
     words = [SPLITS.get(first.split, first.split)]
     if width is not None:
-        words.append(WIDTHS.get(float(width), f"{width:g} of the filters"))
+        part = WIDTHS.get(width, f"{width:g}")
+        words.append("all filters" if part == "all" else f"{part} of the filters")
     if isinstance(updates, int):
-        words.append(f"{updates:,} updates of {first.settings.get('batch', '?')}")
-    if str(first.settings.get("start", "random")) not in ("random", "imagenet"):
+        words.append(f"{updates:,} updates of {settings.get('batch', '?')}")
+    if str(settings.get("start", "random")) not in ("random", "imagenet"):
         words.append("from a trained network")
     if changed.get("optimizer") == "adam" and "divide_by" in changed:  # the variant that trains
-        changed = {k: v for k, v in changed.items() if k not in ("optimizer", "divide_by", "precision", "batch")}
-        if "rates" in changed and width and width > 0.125:
-            del changed["rates"]  # they go with the width
-    known: dict[str, dict[object, str]] = {
-        "flip": {False: "not mirrored", True: "mirrored"}, "optimizer": {"adam": "Adam"},
-    }  # fmt: skip
-    for key, value in changed.items():
-        if key not in ("precision", "batch", "start"):
-            name = key.replace("_", " ")
-            words.append(known.get(key, {}).get(value if isinstance(value, bool | str) else None) or f"{name} {value}")
+        del changed["optimizer"], changed["divide_by"]
+        if width and width > 0.125:
+            changed.pop("rates", None)  # they go with the width
+    known = {"flip False": "not mirrored", "flip True": "mirrored", "optimizer adam": "Adam"}
+    changes = [f"{k.replace('_', ' ')} {v}" for k, v in changed.items() if k not in ("precision", "batch", "start")]
+    words += [known.get(change, change) for change in changes]
     words.append(f"seed {first.seed}" if len(runs) == 1 else f"{len(runs)} seeds")
-    ended = sorted({r.outcome for r in runs} - {"finished"})
-    return ", ".join(w for w in [*words, *ended] if w)
+    words += sorted({r.outcome for r in runs} - {"finished"})
+    return ", ".join(filter(None, words))
 
 
 def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
@@ -61,10 +54,10 @@ def shared_changes(runs: Sequence[Record]) -> dict[str, Any]:
 
 def own_changes(run: Record, among: Sequence[Record]) -> str:
     """Say in words what a run changed that not all of these runs did; "" for nothing."""
-    shared, mine = shared_changes(among), run.settings.get("changed", {})
-    own = {
-        k: "from trained weights" if k == "start" and "-" in str(v) else v for k, v in mine.items() if k not in shared
-    }
+    shared = shared_changes(among)
+    own = {k: v for k, v in run.settings.get("changed", {}).items() if k not in shared}
+    if "-" in str(own.get("start")):
+        own["start"] = "from trained weights"
     return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in own.items())
 
 
@@ -88,21 +81,12 @@ def standing(runs: Series) -> tuple:
 
     One at the paper's size comes before a reduced one, then one with the experiment's own length and rates, the paper's
     split, the largest, one that finished with `SEEDS` seeds, the one with the fewest changes.
-
-    Args:
-        runs: that differ in their seed only.
     """
-    first, order = runs[0], list(SPLITS)
-    return (
-        first.reduced,
-        first.rescheduled,
-        order.index(first.split) if first.split in order else len(order),
-        -first.size,
-        sum(r.outcome == "finished" for r in runs) < SEEDS,
-        len(first.settings.get("changed", {})),
-        -len(runs),
-        first.hash,
-    )
+    first, order, changed = runs[0], list(SPLITS), runs[0].settings.get("changed", {})
+    rescheduled = not {"epochs", "steps", "rates", "rate_epochs"}.isdisjoint(changed)  # a control, whatever its size
+    place = order.index(first.split) if first.split in order else len(order)
+    unsure = sum(r.outcome == "finished" for r in runs) < SEEDS  # not known to train
+    return first.reduced, rescheduled, place, -first.size, unsure, len(changed), -len(runs), first.hash
 
 
 def key_but(record: Record, *names: str) -> str:

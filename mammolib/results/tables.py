@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .claims import claims
-from .comparison import COLUMNS, SETTING_VERDICTS, Row
+from .comparison import SETTING_VERDICTS, Row
 from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED, UNDECIDED, VERDICTS
 
 if TYPE_CHECKING:
@@ -15,39 +17,39 @@ if TYPE_CHECKING:
 
 MARKS = dict(zip((*VERDICTS, *SETTING_VERDICTS), "✓↗✗?=≠·", strict=True))
 """A sign before each verdict, so that a table can be read at a glance and without colour."""
+FINDINGS = ("trained", "counted", "built")
+"""Groups of claims that say what came out; the others are times, settings and background."""
 MOST = 5
 """Lines of a chapter's table that stand open; the rest is folded."""
+LEFT = 'style="text-align:left;vertical-align:top"'
 
 
+@dataclass(frozen=True, repr=False)
 class Shown:
     """A table of claims that a notebook shows as HTML: what training found first, the rest folded beneath it.
 
     It takes its colours and fonts from the page, so it is as legible in dark mode, and on a telephone.
     """
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        missing = [c for c in COLUMNS if c not in table]
-        if missing:
-            raise ValueError(f"table: columns missing: {missing}; give what paper_beside_ours returns")
-        self.table = table
+    table: pd.DataFrame
 
     def __repr__(self) -> str:
-        lines = (
-            f"{MARKS.get(r.verdict, '')} {r.verdict}: {r.claim} ({r.section}): paper {r.paper}, ours {r.ours or 'none'}"
+        return "\n".join(
+            f"{MARKS[r.verdict]} {r.verdict}: {r.claim} ({r.section}): paper {r.paper}, ours {r.ours or 'none'}"
             for r in self.table.itertuples()
         )
-        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         group = {c.id: c.group for c in claims()}
-        groups = self.table.index.map(group)
-        found = self.table[groups.isin(["trained", "counted", "built"])]
-        first = found[~found.index.duplicated()]
+        finds = self.table.index.map(group).isin(FINDINGS)
+        found = self.table[finds]
+        again = found.index.duplicated()
+        first = found[~again]
         parts = [_html(first[:MOST])] if len(first) else []
         for title, rest in (
             ("more claims", first[MOST:]),
-            ("the same claims in other runs", found[found.index.duplicated()]),
-            ("times, settings and background", self.table[~groups.isin(["trained", "counted", "built"])]),
+            ("the same claims in other runs", found[again]),
+            ("times, settings and background", self.table[~finds]),
         ):
             if len(rest):
                 parts.append(f"<details><summary>{len(rest)} lines: {title}</summary>{_html(rest)}</details>")
@@ -60,21 +62,16 @@ def show(table: pd.DataFrame) -> Shown:
 
 
 def headline(rows: Iterable[Row]) -> str:
-    """Return what all claims come to in one sentence about training, and one about what was counted and built.
-
-    Args:
-        rows: one for each claim, as `judge(None, records, every=False)` gives them.
-    """
-    rows = list(rows)
-    of = {g: [r.verdict for r in rows if r.claim.group == g] for g in ("trained", "counted", "built")}
-    trained = of["trained"]
-    n = {v: trained.count(v) for v in VERDICTS}
-    checked = {g: (of[g].count(REPRODUCED), len(of[g])) for g in ("counted", "built")}
+    """Say what all claims come to; `rows`: one for each claim, as `judge(None, records, every=False)` gives them."""
+    of: dict[str, list[str]] = {group: [] for group in FINDINGS}
+    for row in rows:
+        of.setdefault(row.claim.group, []).append(row.verdict)
+    n = {verdict: of["trained"].count(verdict) for verdict in VERDICTS}
     return (
-        f"Of {len(trained)} results of training, {n[REPRODUCED]} are reproduced, {n[DIRECTION]} in direction only, "
-        f"{n[NOT_REPRODUCED]} are not, and {n[UNDECIDED]} cannot be decided. Of {checked['counted'][1]} facts counted "
-        f"in the data, {checked['counted'][0]} agree; of {checked['built'][1]} numbers of networks built to the "
-        f"paper's specification, {checked['built'][0]}."
+        f"Of {len(of['trained'])} results of training, {n[REPRODUCED]} are reproduced, {n[DIRECTION]} in direction "
+        f"only, {n[NOT_REPRODUCED]} are not, and {n[UNDECIDED]} cannot be decided. Of {len(of['counted'])} facts "
+        f"counted in the data, {of['counted'].count(REPRODUCED)} agree; of {len(of['built'])} numbers of networks "
+        f"built to the paper's specification, {of['built'].count(REPRODUCED)}."
     )
 
 
@@ -89,47 +86,34 @@ def listed(rows: Iterable[Row]) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; Markdown's own signs in a cell are kept out of the way."""
+    """Return a Markdown table; Markdown's own signs in a cell are kept out of the way, but for a name in backticks."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
 
 
-_LEFT = 'style="text-align:left;vertical-align:top"'
-
-
-def _text(text: str) -> str:
-    return html.escape(str(text))
-
-
-def _small(text: str) -> str:
-    return f'<br><span style="font-size:0.85em;opacity:0.8">{_text(text)}</span>' if text else ""
+def _cell(text: str) -> str:
+    text = text.replace("\n", " ")
+    return text if text.startswith("`") else re.sub(r"([\\|*_\[\]<$`])", r"\\\1", text)
 
 
 def _html(table: pd.DataFrame) -> str:
     """Write rows as HTML: what is claimed, the paper's number, ours, and the verdict with its reason."""
-    head = "".join(f"<th {_LEFT}>{h}</th>" for h in ("Claim", "Paper", "Ours", "Verdict"))
+
+    def small(text: str) -> str:
+        return f'<br><span style="font-size:0.85em;opacity:0.8">{html.escape(text)}</span>' if text else ""
+
+    head = "".join(f"<th {LEFT}>{h}</th>" for h in ("Claim", "Paper", "Ours", "Verdict"))
     body = []
     for row in table.itertuples():
-        verdict = f"<b>{MARKS.get(row.verdict, '')} {_text(row.verdict)}</b>"
         cells = (
-            f"{_text(row.claim)}{_small('section ' + row.section)}",
-            _text(row.paper),
-            f"{_text(row.ours or '–')}{_small(row.interval)}{_small(row.run)}",
-            f"{verdict}{_small(row.why)}",
+            html.escape(row.claim) + small(f"section {row.section}"),
+            html.escape(row.paper),
+            html.escape(row.ours or "–") + small(row.interval) + small(row.run),
+            f"<b>{MARKS[row.verdict]} {html.escape(row.verdict)}</b>" + small(row.why),
         )
-        body.append("<tr>" + "".join(f"<td {_LEFT}>{cell}</td>" for cell in cells) + "</tr>")
+        body.append("<tr>" + "".join(f"<td {LEFT}>{cell}</td>" for cell in cells) + "</tr>")
     return (
         '<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Claims of the paper and ours">'
         f'<table style="width:100%;font-size:0.9em"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
         "</table></div>"
     )
-
-
-def _cell(text: str) -> str:
-    """Keep Markdown's own signs out of a cell; a file name in backticks stays as it is."""
-    text = str(text).replace("\n", " ")
-    if text.startswith("`"):
-        return text
-    for sign in ("\\", "|", "*", "_", "[", "]", "<", "$", "`"):
-        text = text.replace(sign, f"\\{sign}")
-    return text

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .claims import Claim
-from .estimates import Estimate, Interval, estimate, form
+from .estimates import Estimate, estimate, form
 from .record import Record
 from .runs import FILMS, REAL, Series, standing
 from .words import metric_words
@@ -20,15 +20,6 @@ from .words import metric_words
 VERDICTS = ("reproduced", "direction only", "not reproduced", "cannot be decided")
 REPRODUCED, DIRECTION, NOT_REPRODUCED, UNDECIDED = VERDICTS
 """The four verdicts on what the paper found."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What a network that has learnt nothing scores: the score, and who has it, in words."""
-
-    score: float
-    words: str
-
 
 NOTHING_LEARNT = {
     "lookup_map": "a lookup by histogram, which has learnt nothing, scores",
@@ -40,60 +31,15 @@ NOTHING_LEARNT = {
 """Who has a baseline's score, by the metric that holds it; a suffix such as "_uniform" names the test set."""
 
 
-def decide(claim: Claim, stated: float, ours: Estimate, baseline: Baseline | None) -> tuple[str, str]:
-    """Judge a number of a run at the paper's size against the paper's.
+class Baseline(NamedTuple):
+    """What a network that has learnt nothing scores: the score, and who has it, in words."""
 
-    *Reproduced*: the interval holds the paper's value, is no wider than twice the margin, and lies on the better side
-    of the baseline. *Not reproduced*: the interval misses the paper's value by more than the margin, or reaches the
-    baseline. *Cannot be decided*: neither, or there is no interval; the reason says what would decide it.
-
-    Args:
-        claim: with a margin (a difference) or a factor (a ratio).
-        stated: the paper's value.
-        ours: our number with its interval.
-        baseline: what a network that has learnt nothing scores; None if nothing could be had without learning.
-
-    Returns:
-        The verdict and its reason in words.
-
-    Raises:
-        ValueError: the claim has neither margin nor factor.
-    """
-    ends = ours.interval
-    if ends is None:
-        return UNDECIDED, f"no interval ({ours.reason})"
-    if claim.baseline and baseline is None:
-        return UNDECIDED, "the run does not hold its baseline, what a network that has learnt nothing scores"
-    if baseline is not None:
-        clear = ends.low > baseline.score if claim.better == "higher" else ends.high < baseline.score
-        if not clear:
-            back = "the number comes back, but " if ends.low <= stated <= ends.high else ""
-            return NOT_REPRODUCED, f"{back}{baseline.words} {form(baseline.score, claim.unit)} there"
-    if claim.factor is not None:
-        width, missed = ends.high / ends.low if ends.low > 0 else math.inf, _ratio(stated, ends)
-        allowed, margin = claim.factor**2, claim.factor
-    elif claim.margin is not None:
-        width, missed = ends.high - ends.low, max(ends.low - stated, stated - ends.high, 0.0)
-        allowed, margin = 2 * claim.margin, claim.margin
-    else:
-        raise ValueError(f"claim {claim.id!r}: without a margin or a factor there is no verdict")
-    if missed > margin:
-        return NOT_REPRODUCED, f"the interval misses the paper's value by more than the margin ({claim.allowance})"
-    if width > allowed * (1 + 1e-9):
-        return UNDECIDED, f"the interval is wider than the margin allows ({claim.allowance}): more seeds would decide"
-    if not ends.low <= stated <= ends.high:
-        return UNDECIDED, "the interval misses the paper's value, by less than the margin: more seeds would decide"
-    return REPRODUCED, "the interval holds the paper's value and is clear of what has learnt nothing"
-
-
-def _ratio(stated: float, ends: Interval) -> float:
-    """Return the ratio between the paper's value and the nearest end of the interval; 1 if the interval holds it."""
-    if ends.low <= stated <= ends.high:
-        return 1.0
-    return stated / ends.high if stated > ends.high > 0 else ends.low / stated if stated > 0 else math.inf
+    score: float
+    words: str
 
 
 def rank(claim: Claim, runs: Series) -> tuple:
+    """Return what a claim's series of runs are sorted by: evidence first, then as `standing` has it."""
     return bool(no_evidence(claim, runs[0])), *standing(runs)
 
 
@@ -124,124 +70,157 @@ def baseline_of(claim: Claim, runs: Series) -> Baseline | None:
 
 
 def verdict_of(
-    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Sequence[Record]]
+    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Series]
 ) -> tuple[str, str]:
+    """Return the verdict that runs bring on a claim, and its reason; `groups` hold what its relations name."""
     if missing := no_evidence(claim, runs[0]):
         return UNDECIDED, missing
+    verdict, *why = _verdict(claim, ours, baseline, runs, groups)
+    return verdict, with_open_point(claim, *why)
+
+
+def with_open_point(claim: Claim, *why: str) -> str:
+    return "; ".join([w for w in why if w] + ([f"open: {claim.open}"] if claim.open else []))
+
+
+def _verdict(
+    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Series]
+) -> tuple[str, ...]:
+    """Return the verdict, then its reasons."""
+    stated, certain = claim.number, claim.group in ("counted", "built")
     if claim.undecided:
-        return UNDECIDED, with_open_point(claim, "")
-    if ours.value is None:
-        return UNDECIDED, with_open_point(claim, f"no value: {ours.reason}")
-    stated = claim.number
-    if claim.group in ("counted", "built") and claim.kind != "relation":
-        return _verified(claim, stated, ours.value, ours.values)
-    holds, apart, said = _relations(claim, ours.value, ours.interval, runs, groups)
-    if claim.group in ("counted", "built"):
-        return (UNDECIDED if holds is None else REPRODUCED if holds else NOT_REPRODUCED), with_open_point(claim, said)
+        return (UNDECIDED,)
+    if math.isnan(ours.value):
+        return UNDECIDED, f"no value: {ours.reason}"
+    if certain and claim.kind != "relation":
+        return (UNDECIDED,) if stated is None else _verified(claim, stated, ours)
+    holds, apart, said = _relations(claim, ours, runs, groups)
+    if certain:
+        return UNDECIDED if holds is None else REPRODUCED if holds else NOT_REPRODUCED, said
     pointed = DIRECTION if holds else UNDECIDED
     if runs[0].reduced:
         if not claim.fair or holds is None:
-            return UNDECIDED, with_open_point(claim, "narrower or shorter than the paper's run", said)
-        return pointed, with_open_point(claim, "narrower or shorter, so a direction at most", said)
-    if claim.group == "timed" or claim.kind == "relation":
-        if claim.kind == "relation" and claim.group != "timed" and apart is not None:
-            return (REPRODUCED if apart else NOT_REPRODUCED), with_open_point(claim, said)
-        return pointed, with_open_point(claim, said or "a time of the paper's machine")
+            return UNDECIDED, "narrower or shorter than the paper's run", said
+        return pointed, "narrower or shorter, so a direction at most", said
+    if claim.group == "timed":
+        return pointed, said or "a time of the paper's machine"
+    if claim.kind == "relation":
+        return pointed if apart is None else REPRODUCED if apart else NOT_REPRODUCED, said
     if stated is None:
-        return UNDECIDED, with_open_point(claim, "")
+        return (UNDECIDED,)
     if claim.kind in ("at least", "at most"):
-        return _bounded(claim, stated, ours.value, ours)
+        return _bounded(claim, stated, ours)
     verdict, why = decide(claim, stated, ours, baseline)
-    if holds and verdict == UNDECIDED:
-        return DIRECTION, with_open_point(claim, why, said)
-    return verdict, with_open_point(claim, why, said)
+    return DIRECTION if holds and verdict == UNDECIDED else verdict, why, said
 
 
-def _verified(claim: Claim, stated: float | None, value: float, values: Sequence[float]) -> tuple[str, str]:
-    """Compare what was counted, or a network that was built: no chance is in it, so it agrees or not."""
-    if stated is None:
-        return UNDECIDED, with_open_point(claim, "")
-    if claim.kind == "count":
-        good, words = all(v == stated for v in values), "equal"
-        words = words if good else f"differs by {value - stated:+,g}"
-    elif claim.kind in ("at least", "at most"):
-        good = value >= stated if claim.kind == "at least" else value < stated
-        words = f"read as {'at least' if claim.kind == 'at least' else 'less than'} {stated:g}"
-    else:
-        near = abs(value - stated) <= claim.margin + 1e-12 if claim.margin is not None else False
-        ratio = claim.factor is not None and value > 0 and 1 / claim.factor <= value / stated <= claim.factor
-        good, words = near or ratio, f"within {claim.allowance} of the paper's value"
-        words = words if good else f"not {words}"
-    return (REPRODUCED if good else NOT_REPRODUCED), with_open_point(claim, words)
+def decide(claim: Claim, stated: float, ours: Estimate, baseline: Baseline | None) -> tuple[str, str]:
+    """Judge a number of a run at the paper's size against the paper's; return the verdict and its reason in words.
 
-
-def _bounded(claim: Claim, stated: float, value: float, ours: Estimate) -> tuple[str, str]:
-    """Compare with a bound: "at least" this much, or less ("at most")."""
-    least = claim.kind == "at least"
-    words = f"read as {'at least' if least else 'less than'} {stated:g}"
+    *Reproduced*: the interval holds the paper's value, is no wider than twice the margin, and lies on the better side
+    of the baseline. *Not reproduced*: the interval misses the paper's value by more than the margin, or reaches the
+    baseline. *Cannot be decided*: neither, or there is no interval; the reason says what would decide it.
+    """
     if ours.interval is None:
-        holds = value >= stated if least else value < stated
-        return (DIRECTION if holds else UNDECIDED), with_open_point(claim, words, f"no interval ({ours.reason})")
-    if ours.interval.low >= stated:
-        return (REPRODUCED if least else NOT_REPRODUCED), with_open_point(claim, words)
-    if ours.interval.high < stated:
-        return (NOT_REPRODUCED if least else REPRODUCED), with_open_point(claim, words)
-    return UNDECIDED, with_open_point(claim, words, "the bound lies in the interval: more seeds would decide")
+        return UNDECIDED, f"no interval ({ours.reason})"
+    low, high = ours.interval
+    held = low <= stated <= high
+    if claim.baseline and baseline is None:
+        return UNDECIDED, "the run does not hold its baseline, what a network that has learnt nothing scores"
+    if baseline is not None and not (low > baseline.score if claim.better == "higher" else high < baseline.score):
+        back = "the number comes back, but " if held else ""
+        return NOT_REPRODUCED, f"{back}{baseline.words} {form(baseline.score, claim.unit)} there"
+    if claim.factor is not None:
+        width, missed, margin = high / low if low > 0 else math.inf, max(low / stated, stated / high), claim.factor
+        allowed = margin**2
+    else:
+        width, missed, margin = high - low, max(low - stated, stated - high), claim.margin or 0.0
+        allowed = 2 * margin
+    if missed > margin:
+        return NOT_REPRODUCED, f"the interval misses the paper's value by more than the margin ({claim.allowance})"
+    if width > allowed * (1 + 1e-9):
+        return UNDECIDED, f"the interval is wider than the margin allows ({claim.allowance}): more seeds would decide"
+    if not held:
+        return UNDECIDED, "the interval misses the paper's value, by less than the margin: more seeds would decide"
+    return REPRODUCED, "the interval holds the paper's value and is clear of what has learnt nothing"
+
+
+def _verified(claim: Claim, stated: float, ours: Estimate) -> tuple[str, ...]:
+    """Compare what was counted, or a network that was built: no chance is in it, so it agrees or not."""
+    if claim.kind == "count":
+        good = all(v == stated for v in ours.values)
+        words = "equal" if good else f"differs by {ours.value - stated:+,g}"
+    elif claim.kind in ("at least", "at most"):
+        good, words = _keeps(claim, stated, ours.value)
+    else:
+        near = claim.margin is not None and abs(ours.value - stated) <= claim.margin + 1e-12
+        good = near or (claim.factor is not None and 1 / claim.factor <= ours.value / stated <= claim.factor)
+        words = f"{'' if good else 'not '}within {claim.allowance} of the paper's value"
+    return REPRODUCED if good else NOT_REPRODUCED, words
+
+
+def _keeps(claim: Claim, bound: float, value: float) -> tuple[bool, str]:
+    """Say whether a value keeps the paper's bound, and in words how the bound is read."""
+    if claim.kind == "at least":
+        return value >= bound, f"read as at least {bound:g}"
+    return value < bound, f"read as less than {bound:g}"
+
+
+def _bounded(claim: Claim, stated: float, ours: Estimate) -> tuple[str, ...]:
+    """Compare the result of a training with a bound: both ends of the interval keep it, or neither."""
+    keeps, words = _keeps(claim, stated, ours.value)
+    if ours.interval is None:
+        return DIRECTION if keeps else UNDECIDED, words, f"no interval ({ours.reason})"
+    (low, _), (high, _) = (_keeps(claim, stated, end) for end in ours.interval)
+    if low != high:
+        return UNDECIDED, words, "the bound lies in the interval: more seeds would decide"
+    return REPRODUCED if low else NOT_REPRODUCED, words
 
 
 def _relations(
-    claim: Claim, value: float, ends: Interval | None, runs: Series, groups: Sequence[Series]
+    claim: Claim, ours: Estimate, runs: Series, groups: Sequence[Series]
 ) -> tuple[bool | None, bool | None, str]:
-    """Check all relations of a claim: do they hold (None: one is unknown), and do the intervals say so.
+    """Return whether all relations of a claim hold (None: one is unknown), what the intervals say, and both in words.
 
-    Returns:
-        Whether all hold; True where all intervals lie apart as in the paper, False where one lies apart the other way,
-        None otherwise; and both in words.
+    Intervals say True where all lie apart as in the paper, False where one lies apart the other way, else None.
     """
-    checked = [_relation(claim, value, ends, relation, runs, groups) for relation in claim.relations]
+    checked = [_relation(claim, ours, relation, runs, groups) for relation in claim.relations]
     said = "; ".join(words for _, _, words in checked)
-    if not checked or any(h is None for h, _, _ in checked):
+    if not checked or any(holds is None for holds, _, _ in checked):
         return None, None, said
-    if any(not h and a for h, a, _ in checked):
+    if any(apart and not holds for holds, apart, _ in checked):
         return False, False, said
-    return all(h for h, _, _ in checked), (True if all(h and a for h, a, _ in checked) else None), said
+    return all(holds for holds, _, _ in checked), all(holds and apart for holds, apart, _ in checked) or None, said
 
 
 def _relation(
-    claim: Claim,
-    value: float,
-    ends: Interval | None,
-    relation: tuple[str, str, str],
-    runs: Series,
-    groups: Sequence[Series],
+    claim: Claim, ours: Estimate, relation: tuple[str, str, str], runs: Series, groups: Sequence[Series]
 ) -> tuple[bool | None, bool, str]:
-    """Check one relation between like runs: does it hold (None: unknown), are the intervals apart, and in words.
-
-    Intervals that overlap leave a relation unknown: the difference may be chance.
-    """
+    """Return whether a relation holds between like runs (None: unknown), whether the intervals are apart, and words."""
     sign, record, metric = relation
-    name = metric_words(metric) if record == claim.record else f"{record}'s {metric_words(metric)}"
-    first = runs[0]
-    others = [s for s in groups if s[0].name == record and _alike(claim, first, s[0])]
-    others.sort(key=lambda s: (_unlike(first, s[0]), *rank(claim, s)))
-    for other_runs in [runs] if record == claim.record else others:
-        other = estimate(other_runs, metric, claim.unit)
-        if other is not None and other.value is not None:
-            break
+    if record == claim.record:
+        name, others = metric_words(metric), [runs]
     else:
+        name = f"{record}'s {metric_words(metric)}"
+        others = [s for s in groups if s[0].name == record and _alike(claim, runs[0], s[0])]
+        others.sort(key=lambda s: (_unlike(runs[0], s[0]), *rank(claim, s)))
+    known = [e for other in others if (e := estimate(other, metric, claim.unit)) and not math.isnan(e.value)]
+    if not known:
         return None, False, f"no like run to hold {name} against"
-    holds = value < other.value if sign == "<" else value > other.value
-    want = "below" if sign == "<" else "above"
+    other, want = known[0], "below" if sign == "<" else "above"
+    holds = ours.value < other.value if sign == "<" else ours.value > other.value
     words = f"{'as' if holds else 'not as'} in the paper {want} {name} ({form(other.value, claim.unit)})"
     if claim.needs == "nothing":
         return holds, True, words
-    if ends is None or other.interval is None:
+    if ours.interval is None or other.interval is None:
         return holds, False, words
-    apart = ends.high < other.interval.low or other.interval.high < ends.low
-    return (holds if apart else None), apart, words + ("" if apart else ", but the intervals overlap")
+    if ours.interval.high < other.interval.low or other.interval.high < ours.interval.low:
+        return holds, True, words
+    return None, False, f"{words}, but the intervals overlap"  # the difference may be chance
 
 
 def _alike(claim: Claim, one: Record, other: Record) -> bool:
+    """Whether two runs may be compared: of one split and size, on the same data."""
     if claim.needs == "nothing":
         return True
     same = one.data["digest"] == other.data["digest"]
@@ -255,9 +234,5 @@ def _unlike(one: Record, other: Record) -> int:
 
     The batch does not count: Experiments A, C and D have batches of their own, and reduced runs shrink all of them.
     """
-    changed = [{k: v for k, v in r.settings.get("changed", {}).items() if k != "batch"} for r in (one, other)]
-    return sum(changed[0].get(k) != changed[1].get(k) for k in changed[0].keys() | changed[1].keys())
-
-
-def with_open_point(claim: Claim, *why: str) -> str:
-    return "; ".join([w for w in why if w] + ([f"open: {claim.open}"] if claim.open else []))
+    a, b = one.settings.get("changed", {}), other.settings.get("changed", {})
+    return sum(a.get(k) != b.get(k) for k in (a.keys() | b.keys()) - {"batch"})

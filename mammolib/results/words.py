@@ -31,13 +31,9 @@ LABELS = {
     "train_loss": "training loss",
     "train_accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
-    "test_accuracy": "test accuracy",
     "majority_accuracy": "always the largest class",
     "majority_share": "share of the largest class in training",
     "above_majority": "accuracy above the largest class's",
-    "balanced_accuracy": "balanced accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
     "sensitivity_chosen": "sensitivity at the validation's threshold",
     "specificity_chosen": "specificity at the validation's threshold",
     "auc": "area under the ROC curve",
@@ -46,7 +42,6 @@ LABELS = {
     "typical_auc": "AUC, mean of all settings",
     "val_auc": "area under the ROC curve in validation",
     "brier": "Brier score",
-    "calibration_error": "calibration error",
     "froc_score": "FROC score",
     "sensitivity_at_1": "lesions found at one false mark a film",
     "sensitivity_at_4": "lesions found at four false marks a film",
@@ -56,26 +51,24 @@ LABELS = {
     "seconds_per_epoch": "seconds an epoch",
     "seconds_per_pass": "seconds a pass",
     "images_per_second": "images a second",
-    "parameters": "parameters",
 }
 """Metric -> its name in words; a metric that is not here is shown with blanks for its underscores."""
 
 
 def metric_words(name: str) -> str:
-    """Return a metric's name in words: that of `val_loss`, after epoch 30, is "validation loss after epoch 30".
+    """Return a metric's name in words.
 
     Example:
-        >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last")
-        ('AP, benign, uniform cuts', 'validation loss at the end')
+        >>> metric_words("ap_benign_uniform"), metric_words("val_loss@last"), metric_words("val_loss@epoch30")
+        ('AP, benign, uniform cuts', 'validation loss at the end', 'validation loss after epoch 30')
     """
-    base, _, moment = name.partition("@")
-    where = next((w for w in ("centred", "uniform") if base.endswith(f"_{w}")), "")
-    plain = base.removesuffix(f"_{where}") if where else base
-    words = LABELS.get(plain, plain.replace("_", " "))
-    words += {"centred": ", centred crops", "uniform": ", uniform cuts", "": ""}[where]
-    if moment == "last":
-        return f"{words} at the end"
-    return words + re.sub(r"([a-z]+)(\d+)", r" after \1 \2", moment)
+    plain, _, moment = name.partition("@")
+    where = ""
+    for suffix, words in (("_centred", ", centred crops"), ("_uniform", ", uniform cuts")):
+        if plain.endswith(suffix):
+            plain, where = plain.removesuffix(suffix), words
+    when = " at the end" if moment == "last" else re.sub(r"([a-z]+)(\d+)", r" after \1 \2", moment)
+    return LABELS.get(plain, plain.replace("_", " ")) + where + when
 
 
 def number_words(held: Mapping[str, Any] | None) -> str:
