@@ -15,20 +15,13 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic(path: str | os.PathLike[str], what: str = "not written") -> Iterator[BinaryIO]:
-    """Open a file to be written; under its name it appears only when all is on the disk.
+    """Open a file for bytes that appears under its name only when all is on the disk; makes its folder.
 
-    What stood there before stays until then. The folder is made if it is missing. What a killed process left half
-    written of the same file is removed.
-
-    Args:
-        path: the file.
-        what: how an error begins.
-
-    Yields:
-        The file, open for bytes, in the same folder under a hidden name.
+    What stood there before stays until then. What a killed process left half written of the same file is removed.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full; names `path`, and nothing is left of the attempt.
+        OSError: the folder cannot be written to, or the disk is full; begins with `what`, names `path`, and nothing is
+            left of the attempt.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -77,12 +70,11 @@ def sweep(folder: Path, name: str) -> None:
 
 def alive(process: int) -> bool:
     """Whether a process runs; only POSIX systems can be asked, on others every process is taken to run."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs, under another user
-        pass
+    if os.name == "posix":
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # it runs, under another user
+            pass
     return True

@@ -18,46 +18,22 @@ from numpy.typing import ArrayLike, NDArray
 CLASSES = ("benign", "malignant")
 """The two lesion classes. Label 0 is background, so ``CLASSES[label - 1]`` names a label."""
 
-MOST = int(np.iinfo(np.int64).max)
-"""The largest number of an image or a label."""
-
 
 def xyxy_to_cxcywh(xyxy: ArrayLike) -> NDArray[np.floating]:
-    """Turn corners into centre and size.
-
-    Args:
-        xyxy: (..., 4) boxes as left, top, right, bottom.
-
-    Returns:
-        (..., 4) boxes as centre x, centre y, width, height, in the same unit.
-    """
+    """Turn (..., 4) boxes from corners into centre x, centre y, width and height, in the same unit."""
     b = as_boxes(xyxy, "xyxy", ordered=False)
     return np.concatenate([(b[..., :2] + b[..., 2:]) / 2, b[..., 2:] - b[..., :2]], axis=-1)
 
 
 def cxcywh_to_xyxy(cxcywh: ArrayLike) -> NDArray[np.floating]:
-    """Turn centre and size into corners; the inverse of `xyxy_to_cxcywh`.
-
-    Args:
-        cxcywh: (..., 4) boxes as centre x, centre y, width, height.
-
-    Returns:
-        (..., 4) boxes as left, top, right, bottom, in the same unit.
-    """
+    """Turn (..., 4) boxes from centre and size into corners; the inverse of `xyxy_to_cxcywh`."""
     b = as_boxes(cxcywh, "cxcywh", ordered=False)
     half = b[..., 2:] / 2
     return np.concatenate([b[..., :2] - half, b[..., :2] + half], axis=-1)
 
 
 def circle_to_box(row: ArrayLike, column: ArrayLike, radius: ArrayLike) -> NDArray[np.floating]:
-    """Return the square around a circle.
-
-    Args:
-        row, column: centre of the circle, counted in pixels from the top-left corner; scalars or arrays of one shape.
-        radius: radius in pixels, the same shape; positive.
-
-    Returns:
-        (..., 4) `xyxy` boxes of side 2 x radius.
+    """Return the (..., 4) `xyxy` squares around circles of this centre and radius, in pixels.
 
     Raises:
         ValueError: a radius is not positive.
@@ -78,14 +54,9 @@ def clip(xyxy: ArrayLike, width: float, height: float) -> NDArray[np.floating]:
 
 
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
-    """Return the intersection over union of every box of `a` with every box of `b`.
+    """Return the (N, M) intersections over union of N boxes with M boxes, `xyxy` in one unit.
 
-    Args:
-        a: (N, 4) `xyxy` boxes.
-        b: (M, 4) `xyxy` boxes in the same unit.
-
-    Returns:
-        (N, M) values in [0, 1]. Two boxes of no area have IoU 0.
+    Two boxes of no area have IoU 0.
 
     Example:
         >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(4)
@@ -109,16 +80,12 @@ def intersection(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
-def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True) -> NDArray[np.floating]:
-    """Return `boxes` as a float array of shape (..., 4), or say which row is wrong.
-
-    Args:
-        boxes: anything NumPy turns into an array; an empty list becomes shape (0, 4).
-        name: what the error calls it.
-        ordered: also demand left <= right and top <= bottom.
+def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True, flat: bool = False) -> NDArray[np.floating]:
+    """Return `boxes` as floats of shape (..., 4), or (N, 4) if `flat`; an empty list becomes (0, 4).
 
     Raises:
-        ValueError: wrong shape, a value that is not finite, or corners in the wrong order; names argument, row, value.
+        ValueError: wrong shape, a value that is not finite, or, if they must be `ordered`, corners in the wrong order;
+            begins with `name` and the row.
     """
     try:
         b = np.asarray(boxes, dtype=float)
@@ -126,8 +93,8 @@ def as_boxes(boxes: ArrayLike, name: str, ordered: bool = True) -> NDArray[np.fl
         raise ValueError(f"{name}: boxes must be numbers of shape (..., 4): {err}") from None
     if b.size == 0 and b.ndim <= 2:
         return b.reshape(0, 4)
-    if b.ndim == 0 or b.shape[-1] != 4:
-        raise ValueError(f"{name}: boxes must have shape (..., 4), got {b.shape}")
+    if b.ndim == 0 or b.shape[-1] != 4 or (flat and b.ndim != 2):
+        raise ValueError(f"{name}: boxes must have shape ({'N' if flat else '...'}, 4), got {b.shape}")
     bad = ~np.isfinite(b).all(axis=-1)
     what = "holds a value that is not finite"
     if ordered and not bad.any():
@@ -147,7 +114,7 @@ class Truths:
         image: (N,) int, the image each lesion is on, 0 to n_images - 1, in any order.
         label: (N,) int, 1 to len(classes).
         box: (N, 4) float, `xyxy` in pixels.
-        n_images: how many images there are, those without a lesion included.
+        n_images: images, those without a lesion included.
         difficult: (N,) bool, lesions that count neither for nor against a detector; default none.
         classes: names of the labels 1, 2, ...
 
@@ -163,28 +130,21 @@ class Truths:
     classes: tuple[str, ...] = CLASSES
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "classes", tuple(self.classes))
-        set_(self, "box", _flat_boxes(self.box, "truths.box"))
-        n = len(self.box)
-        set_(self, "image", _integers(self.image, n, "truths.image", 0, self.n_images - 1))
-        set_(self, "label", _integers(self.label, n, "truths.label", 1, len(self.classes)))
+        box = as_boxes(self.box, "truths.box", flat=True)
+        n, classes = len(box), tuple(self.classes)
+        image = _integers(self.image, n, "truths.image", 0, self.n_images - 1)
+        label = _integers(self.label, n, "truths.label", 1, len(classes))
         difficult = np.asarray(self.difficult) if len(self.difficult) else np.zeros(n, bool)
         if difficult.shape != (n,) or difficult.dtype != bool:
             raise ValueError(f"truths.difficult: expected {n} booleans, got {difficult.dtype} {difficult.shape}")
-        set_(self, "difficult", difficult)
+        vars(self).update(image=image, label=label, box=box, difficult=difficult, classes=classes)
 
     def __len__(self) -> int:
         return len(self.box)
 
     def of_images(self, images: ArrayLike) -> Truths:
-        """Return the truths of some images (each named once), renumbered in the order given."""
-        images = np.asarray(images, dtype=int).reshape(-1)
-        if len(np.unique(images)) != len(images):
-            raise ValueError("images: an image is named twice")
-        if len(images) and (images.min() < 0 or images.max() >= self.n_images):
-            limits = f"0 to {self.n_images - 1}, got {images.min()} to {images.max()}"
-            raise ValueError(f"images: numbers must lie in {limits}")
+        """Return the truths of some images, each named once, renumbered in the order given."""
+        images = image_numbers(images, self.n_images)
         place = np.full(self.n_images, -1)
         place[images] = np.arange(len(images))
         new = place[self.image]
@@ -212,18 +172,16 @@ class Detections:
     box: NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 4)))
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "box", _flat_boxes(self.box, "detections.box"))
-        n = len(self.box)
-        set_(self, "image", _integers(self.image, n, "detections.image", 0))
-        set_(self, "label", _integers(self.label, n, "detections.label", 1))
-        confidence = np.asarray(self.confidence, float)
+        box = as_boxes(self.box, "detections.box", flat=True)
+        n, confidence = len(box), np.asarray(self.confidence, float)
+        image = _integers(self.image, n, "detections.image", 0)
+        label = _integers(self.label, n, "detections.label", 1)
         if confidence.shape != (n,):
             raise ValueError(f"detections.confidence: expected {n} numbers, got shape {confidence.shape}")
         bad = np.flatnonzero(~((confidence >= 0) & (confidence <= 1)))
         if len(bad):
             raise ValueError(f"detections.confidence, row {bad[0]}: {confidence[bad[0]]} is not in [0, 1]")
-        set_(self, "confidence", confidence)
+        vars(self).update(image=image, label=label, confidence=confidence, box=box)
 
     def __len__(self) -> int:
         return len(self.box)
@@ -233,14 +191,17 @@ class Detections:
         return Detections(self.image[rows], self.label[rows], self.confidence[rows], self.box[rows])
 
 
-def _flat_boxes(boxes: ArrayLike, name: str) -> NDArray[np.floating]:
-    b = as_boxes(boxes, name)
-    if b.ndim != 2:
-        raise ValueError(f"{name}: boxes must have shape (N, 4), got {b.shape}")
-    return b
+def image_numbers(images: ArrayLike, n_images: int) -> NDArray[np.integer]:
+    """Return numbers of images, 0 to n_images - 1, each named once; a ValueError says which are not."""
+    images = np.asarray(images, dtype=int).reshape(-1)
+    if len(images) and (images.min() < 0 or images.max() >= n_images):
+        raise ValueError(f"images: numbers must lie in 0 to {n_images - 1}, got {images.min()} to {images.max()}")
+    if len(np.unique(images)) != len(images):
+        raise ValueError("images: an image is named twice")
+    return images
 
 
-def _integers(values: ArrayLike, n: int, name: str, low: int, high: int = MOST) -> NDArray[np.integer]:
+def _integers(values: ArrayLike, n: int, name: str, low: int, high: int = 2**63 - 1) -> NDArray[np.integer]:
     v = np.asarray(values)
     if v.size == 0 and n == 0:
         return np.zeros(0, int)
@@ -286,14 +247,10 @@ class Symmetry:
         return self._of_array(np.array(self.matrix).T)
 
     def image(self, pixels: NDArray) -> NDArray:
-        """Move the pixels of (H, W, ...) `pixels`; a view, no copy. Height and width may differ.
-
-        The new image holds at (x, y) what the old one held where the inverse sends (x, y).
-        """
+        """Move the pixels of (H, W, ...) `pixels`; a view, no copy. H and W may differ."""
         (a, b), (c, d) = self.inverse().matrix
         if a == 0:  # the old x is given by the new y: rows and columns change places
-            pixels = np.swapaxes(pixels, 0, 1)
-            return pixels[::b, ::c]
+            return np.swapaxes(pixels, 0, 1)[::b, ::c]
         return pixels[::d, ::a]
 
     def boxes(self, xyxy: ArrayLike, width: float, height: float) -> NDArray[np.floating]:
@@ -301,9 +258,8 @@ class Symmetry:
         b = as_boxes(xyxy, "xyxy")
         m = np.array(self.matrix, float)
         old, new = np.array([width, height]) / 2, np.abs(m) @ [width, height] / 2
-        corner = (b[..., :2] - old) @ m.T + new
-        opposite = (b[..., 2:] - old) @ m.T + new
-        return np.concatenate([np.minimum(corner, opposite), np.maximum(corner, opposite)], axis=-1)
+        corners = (b[..., :2] - old) @ m.T + new, (b[..., 2:] - old) @ m.T + new
+        return np.concatenate([np.minimum(*corners), np.maximum(*corners)], axis=-1)
 
 
 DIHEDRAL = tuple(Symmetry.of(turns, flip) for flip in (False, True) for turns in range(4))

@@ -6,6 +6,7 @@ black, and takes no part in the scale of a picture deeper than eight bits.
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-PILLOW = ("PPM", "PNG", "JPEG", "TIFF", "BMP")
-"""What Pillow calls the formats that are read."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,7 @@ class Grey:
         if values.dtype == np.uint8:
             return values
         known = self.values[self.valid]
-        if not known.size:
-            return np.zeros(values.shape, np.uint8)
-        low, high = self.window or np.percentile(known, (0.5, 99.5))
+        low, high = self.window or (np.percentile(known, (0.5, 99.5)) if known.size else (0, 0))
         scale = 255 / (high - low) if high > low else 0.0
         grey = np.clip((values.astype(float) - low) * scale + 0.5, 0, 255).astype(np.uint8)
         return np.where(self.valid, grey, 0).astype(np.uint8)
@@ -67,31 +63,32 @@ def read_grey(path: str | Path) -> Grey:
         raise FileNotFoundError(f"{path}: there is no such file")
     with path.open("rb") as file:
         head = file.read(132)
-    if not head:
-        raise ValueError(f"{path}: cannot be read as a picture (the file is empty)")
     bare = head[:2] in (b"\x08\x00", b"\x02\x00", b"\x00\x08", b"\x00\x02")  # the first tag of a bare data set
-    if head[128:] == b"DICM" or bare or path.suffix.lower() in (".dcm", ".dicom"):
-        return _read_dicom(path)
-    return _read_pillow(path, head)
+    dicom = head[128:] == b"DICM" or bare or (head and path.suffix.lower() in (".dcm", ".dicom"))
+    if dicom and not importlib.util.find_spec("pydicom"):
+        raise ImportError("DICOM pictures need pydicom: pip install 'mammolib[dicom]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged values that are not needed, or are looked at below
+        try:
+            return _read_dicom(path) if dicom else _read_pillow(path, head)
+        except Exception as err:  # decoders and Pillow's plugins have their own errors for a damaged file
+            raise ValueError(f"{path}: cannot be read as {'DICOM' if dicom else 'a picture'} ({_line(err)})") from None
 
 
 def _read_pillow(path: Path, head: bytes) -> Grey:
     from PIL import Image
 
-    try:
-        if head.startswith(b"\x89PNG") and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06"):
-            raise ValueError("16 bits in several channels; save it as grey of 16 bits")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # of damaged tags that are not needed
-            with Image.open(path, formats=PILLOW) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1:
-                    raise ValueError(f"it holds {frames} pictures; give one")
-                image.load()
-                return _of_pillow(image)
-    except Exception as err:  # Pillow's plugins have their own errors for a damaged file
-        raise ValueError(f"{path}: cannot be read as a picture ({_line(err)})") from None
+    if not head:
+        raise ValueError("the file is empty")
+    if head.startswith(b"\x89PNG") and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06"):
+        raise ValueError("16 bits in several channels; save it as grey of 16 bits")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with Image.open(path, formats=("PPM", "PNG", "JPEG", "TIFF", "BMP")) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise ValueError(f"it holds {frames} pictures; give one")
+        image.load()
+        return _of_pillow(image)
 
 
 def _of_pillow(image: Any) -> Grey:
@@ -118,21 +115,10 @@ def _of_pillow(image: Any) -> Grey:
 
 
 def _read_dicom(path: Path) -> Grey:
-    try:
-        import pydicom
-    except ImportError:
-        raise ImportError("DICOM pictures need pydicom: pip install 'mammolib[dicom]'") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that are not as they should be: they are looked at here
-        try:
-            return _of_dicom(pydicom.dcmread(path, force=True))
-        except Exception as err:  # decoders and damaged attributes raise many kinds
-            raise ValueError(f"{path}: cannot be read as DICOM ({_line(err)})") from None
-
-
-def _of_dicom(data: Any) -> Grey:
+    from pydicom import dcmread
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+    data = dcmread(path, force=True)
     if not data.preamble and "SOPClassUID" not in data and "Rows" not in data:
         raise ValueError("it names neither a kind of object nor rows of pixels")
     if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
@@ -143,33 +129,32 @@ def _of_dicom(data: Any) -> Grey:
     _delete_what_says_nothing(data)
     stored = _stored_values(data)
     valid = np.isfinite(stored) & ~_padding(data, stored)
-    values = apply_modality_lut(np.where(valid, stored, 0), data)
-    window = None
-    if "VOILUTSequence" in data and "WindowWidth" not in data:
-        window = (0.0, 2.0 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1)
-        values = apply_voi_lut(values.astype(int), data)
-    elif "WindowWidth" in data:
+    values, window = apply_modality_lut(np.where(valid, stored, 0), data), None
+    if "WindowWidth" in data:
         ends = np.array([[np.finfo(np.float32).min, np.finfo(np.float32).max]])
         low, high = apply_voi_lut(ends, data, prefer_lut=False)[0]
         window = (float(low), float(high))
         values = apply_voi_lut(values.astype(float), data, prefer_lut=False)
+    elif "VOILUTSequence" in data:
+        window = (0.0, 2.0 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1)
+        values = apply_voi_lut(values.astype(int), data)
     elif int(_value(data, "BitsStored") or 16) <= 8 and values.min() >= 0 and values.max() <= 255:
         values = values.astype(np.uint8)
-    grey = Grey(values, valid, window, spacing=_spacing(data))
-    if kind == "MONOCHROME2":
-        return grey
-    return Grey(255 - grey.bytes(), valid, spacing=grey.spacing)
+    spacings = [np.atleast_1d(_value(data, name) or []) for name in ("PixelSpacing", "ImagerPixelSpacing")]
+    spacing = next(((float(s[0]), float(s[1])) for s in spacings if len(s) == 2 and min(map(float, s)) > 0), None)
+    grey = Grey(values, valid, window, spacing=spacing)
+    return grey if kind == "MONOCHROME2" else Grey(255 - grey.bytes(), valid, spacing=spacing)
 
 
 def _stored_values(data: Any) -> NDArray:
     """Return the (H, W) values as they are stored; of a bare data set, its own encoding is taken."""
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    from pydicom import uid
 
     if not getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None):
         implicit, little = data.original_encoding
         data.ensure_file_meta()
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
     try:
         stored = data.pixel_array
     except Exception as err:
@@ -208,22 +193,13 @@ def _value(data: Any, name: str) -> Any:
 
 def _padding(data: Any, stored: NDArray) -> NDArray[np.bool_]:
     """Return where the stored values are padding: one value, or a range of them (DICOM part 3, C.7.5.1.1.2)."""
-    first = _value(data, "PixelPaddingValue")
+    first, last = (_value(data, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if first is None:
         return np.zeros(stored.shape, bool)
-    last = _value(data, "PixelPaddingRangeLimit")
     ends = [int(first), int(first if last is None else last)]
     if stored.dtype.kind == "i":  # a signed value may be written as an unsigned one
         ends = [end - 2**16 if end >= 2**15 else end for end in ends]
     return (stored >= min(ends)) & (stored <= max(ends))
-
-
-def _spacing(data: Any) -> tuple[float, float] | None:
-    for name in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = np.atleast_1d(_value(data, name) or []).astype(float)
-        if len(value) == 2 and value.min() > 0:
-            return float(value[0]), float(value[1])
-    return None
 
 
 def _line(err: Exception) -> str:
