@@ -23,12 +23,10 @@ PAPER_SIZES = (600, 100, 116)
 
 @dataclass(frozen=True)
 class Split:
-    """Which images train, which validate, which test.
+    """Which images train, which validate, which test: (k,) int, no image on two sides and no side empty.
 
-    Attributes:
-        training, validation, test: (k,) int, numbers of images; no image is on two sides and no side is empty.
-        kind: how the split was made: "image", "last-tenth", "lesion-order", "lesion", "film", "woman" or "woman, fold 1
-            of 10".
+    `kind` says how the split was made: "image", "last-tenth", "lesion-order", "lesion", "film", "woman" or
+    "woman, fold 1 of 10".
 
     Raises:
         ValueError: an empty side, a negative number, or an image named twice; names the side and the image.
@@ -48,9 +46,8 @@ class Split:
                 raise ValueError(f"split by {self.kind}: the {side} set is empty")
             if rows.min() < 0:
                 raise ValueError(f"split by {self.kind}: the {side} set names image {rows.min()}")
-            object.__setattr__(self, side, rows.astype(int))
-        every = np.concatenate([getattr(self, side) for side in SIDES])
-        images, count = np.unique(every, return_counts=True)
+            vars(self)[side] = rows.astype(int)
+        images, count = np.unique(np.concatenate([self.training, self.validation, self.test]), return_counts=True)
         if (count > 1).any():
             raise ValueError(f"split by {self.kind}: image {images[count > 1][0]} is named twice")
 
@@ -70,22 +67,13 @@ class Split:
         for side in (a, b):
             if side not in SIDES:
                 raise ValueError(f"side: must be one of {', '.join(SIDES)}, got {side!r}")
-            if getattr(self, side).max() >= len(groups):
-                raise ValueError(
-                    f"groups: {len(groups)} given, but the {side} set names image {getattr(self, side).max()}"
-                )
+            last = getattr(self, side).max()
+            if last >= len(groups):
+                raise ValueError(f"groups: {len(groups)} given, but the {side} set names image {last}")
         return np.intersect1d(groups[getattr(self, a)], groups[getattr(self, b)])
 
     def check(self, groups: ArrayLike, name: str = "group") -> Split:
-        """Return the split itself if no group is on two sides, and name one that is otherwise.
-
-        Args:
-            groups: (N,) group of every image.
-            name: what the error calls a group: "woman", "lesion".
-
-        Raises:
-            ValueError: a group has images on two sides.
-        """
+        """Return the split itself; a ValueError names a group, called `name`, that has images on two sides."""
         for a, b in combinations(SIDES, 2):
             shared = self.shared(groups, a, b)
             if len(shared):
@@ -93,18 +81,9 @@ class Split:
                 raise ValueError(f"split by {self.kind}: {name} {shared[0]}{more} is both in {a} and in {b}")
         return self
 
-    def check_classes(self, strata: ArrayLike) -> Split:
-        """Return the split itself if every class is on every side, and name one that is missing otherwise."""
-        strata = np.asarray(strata)
-        for side in SIDES:
-            missing = np.setdiff1d(strata, strata[getattr(self, side)])
-            if len(missing):
-                raise ValueError(f"split by {self.kind}: class {missing[0]} has no image in the {side} set; enlarge it")
-        return self
-
 
 def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0) -> Split:
-    """Split at random, image by image: the paper's sizes, and perhaps its way. This split leaks.
+    """Split n images at random, one by one: the paper's sizes, and perhaps its way. This split leaks.
 
     Args:
         n: number of images.
@@ -115,24 +94,19 @@ def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0) -> Spl
         ValueError: sizes that do not add up to `n`, or an empty side.
     """
     order = np.random.default_rng(seed).permutation(n)
-    training, validation, test = np.split(order, np.cumsum(_whole_sizes(sizes, n))[:-1])
-    return Split(np.sort(training), np.sort(validation), np.sort(test), "image")
+    return Split(*map(np.sort, np.split(order, _edges(sizes, n))), "image")
 
 
 def last_tenth(n: int, seed: int = 0) -> Split:
     """Split as the paper does for classification (section 4.1): a tenth tests, the last tenth of the rest validates.
 
     1567 patches give 1269, 141 and 157, the paper's numbers. Patches of one film come to lie on all sides: it leaks.
-
-    Args:
-        n: number of patches.
-        seed: of the shuffle before the cut, which the paper does not describe.
+    The paper does not describe the shuffle before the cut.
     """
     tested = round(n / 10)
     validated = round((n - tested) / 10)
     order = np.random.default_rng(seed).permutation(n)
-    training, validation, test = np.split(order, [n - tested - validated, n - tested])
-    return Split(training, validation, test, "last-tenth")
+    return Split(*np.split(order, [n - tested - validated, n - tested]), "last-tenth")
 
 
 def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Split:
@@ -140,14 +114,11 @@ def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Spl
 
     600 = 75 x 8 images are the first 75 lesions. The paper's 100 = 12.5 x 8 and 116 = 14.5 x 8 would cut one lesion in
     half; here every lesion stays whole. One that an edge would cut goes where more of it lies, and on a tie to the
-    later side: the paper's sizes become 600, 96 and 120.
+    later side: the paper's sizes become 600, 96 and 120. Two lesions may be of one woman, in her two films.
 
     Args:
         lesion: (N,) number of the lesion on every image, in any order; views of a lesion share a number.
-        sizes: images that train, validate and test; or three shares that add up to 1.
-
-    Note:
-        Two lesions may be of one woman, in her two films. Only `by_woman` keeps women apart.
+        sizes: as in `by_image`.
 
     Raises:
         ValueError: an image without a lesion, sizes that do not add up, or an empty side.
@@ -158,10 +129,8 @@ def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Spl
         raise ValueError(f"lesion, row {without[0]}: the image shows no lesion; this split is for those that do")
     order = np.argsort(lesion, kind="stable")
     ends = np.flatnonzero(np.diff(lesion[order], prepend=-1, append=-1))  # where a lesion begins or the last one ends
-    edges = np.cumsum(_whole_sizes(sizes, len(lesion)))[:-1]
-    nearest = [ends[np.abs(ends - edge).argmin()] for edge in edges]  # the lower one on a tie
-    training, validation, test = np.split(order, nearest)
-    return Split(training, validation, test, "lesion-order").check(lesion, "lesion")
+    nearest = [ends[np.abs(ends - edge).argmin()] for edge in _edges(sizes, len(lesion))]  # the lower one on a tie
+    return Split(*np.split(order, nearest), "lesion-order").check(lesion, "lesion")
 
 
 def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Split:
@@ -177,29 +146,17 @@ def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7,
     Raises:
         ValueError: arrays of two lengths, sizes that do not add up, an empty side, or a class absent from a side.
     """
-    women, strata = _groups(women, strata)
     return by_group(women, strata, sizes, seed, "woman")
 
 
 def by_group(
     groups: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0, kind: str = "group"
 ) -> Split:
-    """Split so that all images of a group, such as a lesion or a film, are on one side. What is larger may leak.
-
-    Args:
-        groups: (N,) group of every image.
-        strata, sizes, seed: as in `by_woman`.
-        kind: the group's name, such as "lesion".
-
-    Raises:
-        ValueError: as in `by_woman`.
-    """
+    """Split as `by_woman` does, by groups of another kind, such as "lesion" or "film". What is larger may leak."""
     groups, strata = _groups(groups, strata)
-    _whole_sizes(sizes, len(groups))  # checked, but not rounded: groups are whole anyway
+    _edges(sizes, len(groups))  # checked, but not used: groups are whole anyway
     side = _deal(groups, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
-    training, validation, test = (np.flatnonzero(side == s) for s in range(3))
-    split = Split(training, validation, test, kind)
-    return split.check(groups, kind).check_classes(strata)
+    return _clean(Split(*(np.flatnonzero(side == s) for s in range(3)), kind), groups, strata, kind)
 
 
 def folds_by_woman(women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int = 0) -> list[Split]:
@@ -229,17 +186,24 @@ def folds_by_woman(women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int =
         few = len(np.unique(women[strata == value]))
         if few < k:
             raise ValueError(f"k: class {value} has {few} women, too few for {k} folds")
-    folds = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    splits = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the least frequent class is checked above, by women
-        parts = list(folds.split(strata, strata, women))
+        parts = list(StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(strata, strata, women))
+    splits = []
     for i, (rest, test) in enumerate(parts):
-        rng = np.random.default_rng([seed, i])
-        side = _deal(women[rest], strata[rest], np.array([0.9, 0.1]), rng)
+        side = _deal(women[rest], strata[rest], np.array([0.9, 0.1]), np.random.default_rng([seed, i]))
         split = Split(rest[side == 0], rest[side == 1], test, f"woman, fold {i + 1} of {k}")
-        splits.append(split.check(women, "woman").check_classes(strata))
+        splits.append(_clean(split, women, strata, "woman"))
     return splits
+
+
+def _clean(split: Split, groups: NDArray, strata: NDArray, kind: str) -> Split:
+    """Return a split in which no group is on two sides and every class on all of them; refuse another."""
+    for side in SIDES:
+        missing = np.setdiff1d(strata, strata[getattr(split, side)])
+        if len(missing):
+            raise ValueError(f"split by {split.kind}: class {missing[0]} has no image in the {side} set; enlarge it")
+    return split.check(groups, kind)
 
 
 def _deal(women: NDArray, strata: NDArray, shares: NDArray, rng: np.random.Generator) -> NDArray[np.integer]:
@@ -276,17 +240,14 @@ def _groups(women: ArrayLike, strata: ArrayLike) -> tuple[NDArray, NDArray]:
     return women, strata
 
 
-def _whole_sizes(sizes: Sequence[float], n: int) -> list[int]:
-    """Turn three sizes or three shares into whole numbers of images that add up to n."""
+def _edges(sizes: Sequence[float], n: int) -> list[int]:
+    """Return where validation and test begin among n images, for three sizes or three shares."""
     if len(sizes) != 3 or not all(s > 0 for s in sizes):
-        raise ValueError(
-            f"sizes: expected three positive numbers for training, validation and test, got {tuple(sizes)}"
-        )
+        raise ValueError(f"sizes: expected three positive numbers for {', '.join(SIDES)}, got {tuple(sizes)}")
     if all(isinstance(s, int | np.integer) for s in sizes):
         if sum(sizes) != n:
             raise ValueError(f"sizes: {' + '.join(map(str, sizes))} = {sum(sizes)}, but there are {n} images")
-        return [int(s) for s in sizes]
+        return [int(sizes[0]), int(sizes[0] + sizes[1])]
     if not math.isclose(sum(sizes), 1):
         raise ValueError(f"sizes: the shares {', '.join(map(str, sizes))} add up to {sum(sizes):g}, not to 1")
-    edges = [round(n * e) for e in (sizes[0], sizes[0] + sizes[1])]
-    return [edges[0], edges[1] - edges[0], n - edges[1]]
+    return [round(n * sizes[0]), round(n * (sizes[0] + sizes[1]))]
