@@ -94,7 +94,8 @@ def by_image(n: int, sizes: Sequence[float] = PAPER_SIZES, seed: int = 0) -> Spl
         ValueError: sizes that do not add up to `n`, or an empty side.
     """
     order = np.random.default_rng(seed).permutation(n)
-    return Split(*map(np.sort, np.split(order, _edges(sizes, n))), "image")
+    training, validation, test = map(np.sort, np.split(order, _edges(sizes, n)))
+    return Split(training, validation, test, "image")
 
 
 def last_tenth(n: int, seed: int = 0) -> Split:
@@ -106,7 +107,8 @@ def last_tenth(n: int, seed: int = 0) -> Split:
     tested = round(n / 10)
     validated = round((n - tested) / 10)
     order = np.random.default_rng(seed).permutation(n)
-    return Split(*np.split(order, [n - tested - validated, n - tested]), "last-tenth")
+    training, validation, test = np.split(order, [n - tested - validated, n - tested])
+    return Split(training, validation, test, "last-tenth")
 
 
 def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Split:
@@ -130,7 +132,8 @@ def lesion_order(lesion: ArrayLike, sizes: Sequence[float] = PAPER_SIZES) -> Spl
     order = np.argsort(lesion, kind="stable")
     ends = np.flatnonzero(np.diff(lesion[order], prepend=-1, append=-1))  # where a lesion begins or the last one ends
     nearest = [ends[np.abs(ends - edge).argmin()] for edge in _edges(sizes, len(lesion))]  # the lower one on a tie
-    return Split(*np.split(order, nearest), "lesion-order").check(lesion, "lesion")
+    training, validation, test = np.split(order, nearest)
+    return Split(training, validation, test, "lesion-order").check(lesion, "lesion")
 
 
 def by_woman(women: ArrayLike, strata: ArrayLike, sizes: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> Split:
@@ -156,7 +159,8 @@ def by_group(
     groups, strata = _groups(groups, strata)
     _edges(sizes, len(groups))  # checked, but not used: groups are whole anyway
     side = _deal(groups, strata, np.array(sizes) / sum(sizes), np.random.default_rng(seed))
-    return _clean(Split(*(np.flatnonzero(side == s) for s in range(3)), kind), groups, strata, kind)
+    training, validation, test = (np.flatnonzero(side == s) for s in range(3))
+    return _clean(Split(training, validation, test, kind), groups, strata, kind)
 
 
 def folds_by_woman(women: ArrayLike, strata: ArrayLike, k: int = 10, seed: int = 0) -> list[Split]:
