@@ -26,15 +26,9 @@ MAX_DARK = 0.2
 
 
 def grid(pixels: NDArray, size: int = 128, stride: int = 64) -> NDArray:
-    """Return every patch of the image at a stride, as a view: no pixel is copied.
+    """Return the patches of an (H, W) image at a stride, as a read-only (R, C, size, size) view.
 
-    Args:
-        pixels: (H, W) image.
-        size: side of a patch in pixels.
-        stride: step from one patch to the next, in rows and in columns.
-
-    Returns:
-        (R, C, size, size) read-only view; 15 x 15 = 225 patches for a film of 1024 x 1024 (section 2 of the paper).
+    A film of 1024 x 1024 has 15 x 15 = 225 (section 2 of the paper).
 
     Raises:
         ValueError: the image is not two-dimensional or smaller than a patch.
@@ -66,15 +60,10 @@ def crop(pixels: NDArray, row: float, column: float, size: int = 256) -> NDArray
 
     Args:
         pixels: (H, W) image.
-        row, column: centre of the crop in pixels from the top-left corner; it comes to lie at (size / 2, size / 2).
-            A centre that is not a whole number is rounded down.
+        row, column: the point, in pixels from the top-left corner, rounded down; it comes to lie at
+            (size / 2, size / 2) of the (size, size) copy.
         size: side of the crop in pixels.
-
-    Returns:
-        (size, size) copy of rows `row - size / 2` to `row + size / 2`, exclusive, and columns likewise.
     """
-    if pixels.ndim != 2:
-        raise ValueError(f"pixels: expected a greyscale image, got shape {pixels.shape}")
     top, left = corner(row, column, size)
     out = np.zeros((size, size), pixels.dtype)
     rows = slice(max(top, 0), max(min(top + size, pixels.shape[0]), 0))
@@ -100,7 +89,7 @@ def survivors(films: Iterable[Film], dark: ArrayLike = DARK, at_most: ArrayLike 
     Every film is read once, and the patches are never formed: they are sums of the same small blocks.
 
     Args:
-        films: films to count on.
+        films: F films.
         dark: one or D grey levels; pixels up to the level are dark.
         at_most: one or A shares in [0, 1]; a patch survives if its share of dark pixels is at most this.
 
@@ -125,7 +114,6 @@ def survivors(films: Iterable[Film], dark: ArrayLike = DARK, at_most: ArrayLike 
 
 def dark_grid(pixels: NDArray, dark: int, size: int = 128, stride: int = 64) -> NDArray[np.floating]:
     """Return `dark_fraction(grid(pixels, size, stride), dark)`, from the sums of blocks that the patches share."""
-    _check_grid(pixels.shape, size, stride)
     block = math.gcd(size, stride)
     height, width = (extent // block for extent in pixels.shape)
     is_dark = (pixels[: height * block, : width * block] <= int(dark)).view(np.uint8)
