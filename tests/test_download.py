@@ -18,7 +18,7 @@ import pytest
 from mias_layout import EXPECTED, FILES, WHOLE, fails, full, tar_of, whole
 
 from mammolib import mias
-from mammolib.mias import download
+from mammolib.mias import copies
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -58,12 +58,15 @@ def sends(content: bytes, claims: int | str | None = None, encoding: str = "", s
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """A function that starts a server with these answers, from which the films of three files are fetched."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(copies, "manifest", lambda: EXPECTED)
     servers: list[Server] = []
 
     def start(*answers: Callable) -> Server:
         servers.append(Server(*answers))
+        monkeypatch.setattr(copies, "URL", servers[-1].url)
         return servers[-1]
 
     yield start
@@ -72,20 +75,14 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
         server.server_close()
 
 
+@pytest.mark.parametrize("encoding", ["", "x-gzip"])  # some servers unzip under way
 def test_the_download_arrives_with_a_bar_and_leaves_no_archive(
-    tmp_path: Path, serve: Callable, capfd: pytest.CaptureFixture
+    tmp_path: Path, serve: Callable, capfd: pytest.CaptureFixture, encoding: str
 ) -> None:
-    server = serve(sends(WHOLE))
-    target = mias.fetch(to=tmp_path / "to", url=server.url, expected=EXPECTED)
+    server = serve(sends(WHOLE, encoding=encoding))
+    target = mias.fetch(to=tmp_path / "to")
     assert whole(target) and os.listdir(tmp_path) == ["to"] and server.asked == 1
     assert "100%" in capfd.readouterr().err
-    mias.fetch(to=tmp_path / "quiet", url=server.url, expected=EXPECTED, progress=False)
-    assert capfd.readouterr().err == ""
-
-
-def test_a_server_that_unzips_under_way(tmp_path: Path, serve: Callable) -> None:
-    server = serve(sends(WHOLE, encoding="x-gzip"))
-    assert whole(mias.fetch(to=tmp_path / "to", url=server.url, expected=EXPECTED, progress=False))
 
 
 CHANGED = tar_of(FILES | {"mdb002.pgm": FILES["mdb002.pgm"][:-1] + b"\0"})
@@ -105,13 +102,12 @@ def test_a_broken_download_is_begun_again_and_given_up_in_the_end(
 ) -> None:
     broken, message = BROKEN[fault]
     server = serve(broken)
-    given_up = (server.url, message, "gave up after 3 downloads", "--from")
-    fails(OSError, tmp_path, *given_up, to=tmp_path / "to", url=server.url)
-    assert server.asked == download.ATTEMPTS
+    fails(OSError, tmp_path, server.url, message, "gave up after 3 downloads", "--from", to=tmp_path / "to")
+    assert server.asked == copies.ATTEMPTS
     caplog.clear()
     server = serve(broken, sends(WHOLE))
     with caplog.at_level(logging.WARNING, "mammolib"):
-        target = mias.fetch(to=tmp_path / "to", url=server.url, expected=EXPECTED, progress=False)
+        target = mias.fetch(to=tmp_path / "to")
     assert whole(target) and os.listdir(tmp_path) == ["to"] and server.asked == 2
     (record,) = caplog.records
     assert message in record.getMessage() and "starting the download again (2 of 3)" in record.getMessage()
@@ -121,7 +117,7 @@ def test_no_server(tmp_path: Path, serve: Callable) -> None:
     server = serve(sends(b""))
     server.shutdown()
     server.server_close()
-    fails(OSError, tmp_path, "Connection refused", "--from", to=tmp_path / "to", url=server.url)
+    fails(OSError, tmp_path, "Connection refused", "--from", to=tmp_path / "to")
 
 
 def test_a_disk_that_fills_while_downloading_is_not_tried_again(
@@ -129,7 +125,7 @@ def test_a_disk_that_fills_while_downloading_is_not_tried_again(
 ) -> None:
     server = serve(sends(WHOLE))
     monkeypatch.setattr("tarfile.TarFile.extract", full)
-    fails(OSError, tmp_path, "No space left on device", to=tmp_path / "to", url=server.url)
+    fails(OSError, tmp_path, "No space left on device", to=tmp_path / "to")
     assert server.asked == 1
 
 
@@ -146,8 +142,9 @@ def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Calla
         release.wait(30)
 
     server = serve(stalls)
-    code = f"from mammolib import mias; mias.fetch(to={str(tmp_path / 'to')!r}, url={server.url!r}, progress=False)"
-    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"  # else it may be ignored
+    code = f"copies.URL = {server.url!r}; copies.fetch(to={str(tmp_path / 'to')!r})"
+    code = f"signal.signal(signal.SIGINT, signal.default_int_handler); {code}"  # else it may be ignored
+    code = f"import signal; from mammolib.mias import copies; {code}"
     run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     try:
         assert asked.wait(30) and os.listdir(tmp_path) != []

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mammolib.files import alive, atomic
+from mammolib.files import alive, atomic, draft_folder
 
 
 def test_a_file_appears_whole_and_its_folder_is_made(tmp_path):
@@ -48,9 +48,16 @@ def test_the_first_error_is_told_where_cleaning_up_fails_too(tmp_path, monkeypat
 def test_what_a_killed_process_left_is_swept_away_and_a_running_ones_is_not(tmp_path):
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
-    gone, running = tmp_path / f".b.bin.{done.pid}", tmp_path / f".b.bin.{os.getppid()}"
-    for left_over in (gone, running):
-        left_over.write_bytes(b"half")
+    left = [tmp_path / f".b.{process}-0a1b" for process in (done.pid, os.getppid())]
+    for folder in left:
+        folder.mkdir()
+        (folder / "film").write_bytes(b"half")
+    with draft_folder(tmp_path / "b") as draft:
+        assert draft.is_dir()
+    assert left[1].exists() and not draft.exists() and (not left[0].exists() or alive(done.pid))
+    left = [tmp_path / f".b.bin.{process}" for process in (done.pid, os.getppid())]
+    for file in left:
+        file.write_bytes(b"half")
     with atomic(tmp_path / "b.bin") as file:
         file.write(b"new")
-    assert running.exists() and (not gone.exists() or alive(done.pid))
+    assert left[1].exists() and (not left[0].exists() or alive(done.pid))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mammolib import mias
 from mammolib.images import read_grey
+from mammolib.mias.films import read_pixels
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -181,7 +182,7 @@ def test_sixteen_bits_in_several_channels_are_refused(tmp_path, colour, channels
     path = png(tmp_path / "mdb001.png", 3, 1, 16, colour, [row])
     refused(path, "16 bits in several channels")
     with pytest.raises(ValueError, match="16 bits in several channels"):
-        mias.read_pixels(path)
+        read_pixels(path)
 
 
 def test_what_is_transparent_is_black_for_every_reader(tmp_path):
@@ -195,7 +196,7 @@ def test_what_is_transparent_is_black_for_every_reader(tmp_path):
     palette.save(tmp_path / "mdb003.png", transparency=0)
     Image.fromarray(grey).save(tmp_path / "mdb004.png", transparency=255)
     for name in ("mdb001.png", "mdb002.png", "mdb003.png", "mdb004.png"):
-        for pixels in (read_grey(tmp_path / name).bytes(), mias.read_pixels(tmp_path / name)):
+        for pixels in (read_grey(tmp_path / name).bytes(), read_pixels(tmp_path / name)):
             assert pixels[0, 0] == 0 and pixels[500, 500] == 90, name
 
 
@@ -229,7 +230,7 @@ def test_a_long_comment_and_formats_that_are_not_promised(tmp_path):
     pixels = np.full((1024, 1024), 7, np.uint8)
     path = tmp_path / "mdb001.pgm"
     path.write_bytes(b"P5\n#" + b"x" * 5000 + b"\n1024 1024\n255\n" + pixels.tobytes())
-    np.testing.assert_array_equal(mias.read_pixels(path), pixels)
+    np.testing.assert_array_equal(read_pixels(path), pixels)
     Image.fromarray(pixels).save(tmp_path / "a.gif")
     refused(tmp_path / "a.gif", "cannot be read as a picture")
     Image.fromarray(pixels).save(tmp_path / "two.tif", save_all=True, append_images=[Image.fromarray(pixels)])

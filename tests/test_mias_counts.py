@@ -6,11 +6,12 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from mias_layout import BAD_PGM, GREY, REAL, ROWS, info, one_line, pgm, real, write_folder
+from mias_layout import BAD_PGM, GREY, ROWS, info, one_line, pgm, write_folder
 from skimage import io
 
 from mammolib import mias
 from mammolib.bench import data as bench_data
+from mammolib.mias import copies
 
 
 @pytest.fixture
@@ -63,13 +64,10 @@ def test_the_audit_of_normal_films_alone_has_no_radii(folder: Path) -> None:
         mias.origin_check(normal)
 
 
-def test_a_crop_that_just_fits_does_not_leave(folder: Path) -> None:
-    for y, leaves in ((127, False), (126, True), (895, False), (896, True)):
-        info(folder, f"mdb001 G ASYM B 512 {y} 20\n" + "".join(f"mdb00{n} G NORM\n" for n in range(2, 9)))
-        assert bool(mias.audit(mias.load(folder))["films_crop_leaves"]) == leaves, y
-
-
-def test_a_radius_of_half_a_crop_is_not_above_it(folder: Path) -> None:
+def test_the_audit_at_its_edges(folder: Path) -> None:
+    """A crop of 256 fits to the pixel or leaves; a radius of half a crop is not above it."""
+    info(folder, "".join(f"mdb00{n} G ASYM B 512 {y} 20\n" for n, y in enumerate([127, 126, 895, 896] * 2, 1)))
+    assert mias.audit(mias.load(folder))["films_crop_leaves"] == ["mdb002", "mdb004", "mdb006", "mdb008"]
     info(folder, "".join(f"mdb00{n} G ASYM B 512 512 {126 + n}\n" for n in range(1, 9)))
     above = mias.audit(mias.load(folder))["films_radius_above_half_crop"]
     assert above == [f"mdb00{n}" for n in range(3, 9)]  # from radius 129
@@ -96,14 +94,15 @@ def test_dark_boxes_are_those_with_more_dark_than_asked(folder: Path) -> None:
 # Verification
 
 
-def test_check_names_what_is_missing_damaged_or_unknown(folder: Path) -> None:
+def test_check_names_what_is_missing_damaged_or_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    assert mias.check(folder, expected) == []
+    monkeypatch.setattr(copies, "manifest", lambda: expected)
+    assert mias.check(folder) == []
     (folder / "Licence.txt").write_text("terms")
     (folder / ".hidden").write_text("of the system")
     (folder / "mdb002.pgm").unlink()
     io.imsave(folder / "mdb002.png", GREY, check_contrast=False)  # the same film in another format
-    assert mias.check(folder, expected) == []
+    assert mias.check(folder) == []
 
     (folder / "mdb001.pgm").unlink()
     (folder / "mdb003.pgm").write_bytes(pgm(GREY[::-1]))
@@ -111,7 +110,7 @@ def test_check_names_what_is_missing_damaged_or_unknown(folder: Path) -> None:
     io.imsave(folder / "mdb002.png", GREY[:64, :64], check_contrast=False)
     (folder / "Info.txt").write_text("changed")
     (folder / "mdb999.pgm").write_bytes(b"")
-    problems = mias.check(folder, expected)
+    problems = mias.check(folder)
     assert [(problem.name, problem.kind) for problem in problems] == [
         ("Info.txt", "damaged"),
         ("mdb001.pgm", "missing"),
@@ -123,17 +122,14 @@ def test_check_names_what_is_missing_damaged_or_unknown(folder: Path) -> None:
     assert "shape (64, 64)" in problems[2].what
     assert "truncated" in str(problems[4]) and str(problems[4]).startswith("mdb004.pgm: damaged: ")
     assert all("\n" not in str(problem) for problem in problems)
-
-
-def test_check_of_no_folder(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder"):
         mias.check(folder / "nowhere")
 
 
 def test_the_manifest_names_322_films_and_info() -> None:
     names = [f"mdb{number:03}.pgm" for number in range(1, 323)]
-    assert sorted(mias.manifest()) == ["Info.txt", *names]
-    assert all(len(digest) == 64 and int(digest, 16) for digest in mias.manifest().values())
+    assert sorted(copies.manifest()) == ["Info.txt", *names]
+    assert all(len(digest) == 64 and int(digest, 16) for digest in copies.manifest().values())
 
 
 def test_find_takes_the_folder_given_then_the_variable_then_the_cache(
@@ -141,8 +137,7 @@ def test_find_takes_the_folder_given_then_the_variable_then_the_cache(
 ) -> None:
     monkeypatch.delenv(mias.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    cached = mias.default_folder()
-    assert tmp_path in cached.parents
+    cached = tmp_path / "cache" / "mammolib" / "mini-MIAS"
     with pytest.raises(FileNotFoundError) as err:
         mias.find()
     one_line(err, str(cached), "mammolib data fetch")
@@ -161,14 +156,8 @@ def test_find_takes_the_folder_given_then_the_variable_then_the_cache(
 # The real films: every number of the data table that the annotations decide
 
 
-@pytest.fixture(scope="session")
-def films() -> list[mias.Film]:
-    return mias.load(mias.find(REAL))
-
-
-@real
-def test_the_real_audit_is_the_one_the_book_quotes(films: list[mias.Film]) -> None:
-    assert mias.audit(films) == {
+def test_the_real_audit_is_the_one_the_book_quotes(real_films: list[mias.Film]) -> None:
+    assert mias.audit(real_films) == {
         "films": 322,
         "women": 161,
         "rows": 330,
@@ -198,26 +187,21 @@ def test_the_real_audit_is_the_one_the_book_quotes(films: list[mias.Film]) -> No
         "films_crop_leaves": ["mdb021", "mdb214", "mdb270", "mdb274"],
         "women_of_two_tissues": [],
     }
-    assert sum(mias.PAPER_KEPT.values()) == 311 == len(mias.usable_films(films))
-    assert {len(film.lesions) for film in films} == {0, 1, 2, 3} and len(films[225].lesions) == 3
+    assert {len(film.lesions) for film in real_films} == {0, 1, 2, 3} and len(real_films[225].lesions) == 3
 
 
-@real
-def test_ignoring_the_origin_leaves_an_eighth_of_the_real_boxes(films: list[mias.Film]) -> None:
-    assert mias.origin_check(films) == 0.125
+def test_boxes_of_the_real_films(real_films: list[mias.Film]) -> None:
+    """Where the origin is ignored, an eighth of them is left; by the background rule, five are suspicious."""
+    assert mias.origin_check(real_films) == 0.125
+    assert mias.dark_boxes(real_films) == ["mdb072", "mdb110", "mdb126", "mdb212", "mdb290"]
+    assert mias.dark_share(real_films[211], real_films[211].lesions[0]) == 1
 
 
-@real
-def test_five_real_boxes_are_suspicious_by_the_background_rule(films: list[mias.Film]) -> None:
-    assert mias.dark_boxes(films) == ["mdb072", "mdb110", "mdb126", "mdb212", "mdb290"]
-    assert mias.dark_share(films[211], films[211].lesions[0]) == 1
-
-
-@real
-def test_the_real_films_are_as_distributed_and_fast(films: list[mias.Film]) -> None:
-    assert mias.check(films[0].path.parent) == []
-    assert {film.pixels().shape for film in films} == {(1024, 1024)}
-    answer = bench_data.BENCHMARKS[0].run(str(films[0].path.parent))
+def test_the_real_films_are_as_distributed_and_fast(real_films: list[mias.Film]) -> None:
+    folder = real_films[0].path.parent
+    assert mias.check(folder) == []
+    assert {film.pixels().shape for film in real_films} == {(1024, 1024)}
+    answer = bench_data.BENCHMARKS[0].run(str(folder))
     assert "problems" not in answer and float(answer.split()[0]) < 6
 
 

@@ -1,4 +1,4 @@
-"""mammolib.mias.packing: what travels to a machine that cannot fetch the films, and how it is known again there."""
+"""mammolib.mias.pack: what travels to a machine that cannot fetch the films, and how it is known again there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mammolib import mias
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "films").mkdir()
     return write_folder(tmp_path / "films")
 
 
@@ -24,14 +23,14 @@ def unpack(archive: Path, to: Path) -> Path:
 
 
 def test_the_films_with_lesions_are_a_data_folder_of_their_own(folder, tmp_path):
-    (folder / mias.LICENCE).write_text("terms")
+    (folder / "Licence.txt").write_text("terms")
     assert mias.pack(folder, tmp_path / "a.tar.bz2") == 6
     there = unpack(tmp_path / "a.tar.bz2", tmp_path / "there")
     whole, part = mias.load(folder), mias.load(there)
     assert [f.reference for f in part] == ["mdb001", "mdb004", "mdb005", "mdb006", "mdb007", "mdb008"]
     assert [f.lesions for f in part] == [f.lesions for f in whole if f.lesions]
     assert mias.digest(part) == mias.digest([f for f in whole if f.lesions])
-    assert (there / mias.LICENCE).read_text() == "terms"
+    assert (there / "Licence.txt").read_text() == "terms"
     kept = (there / "Info.txt").read_text()
     assert "2nd column" in kept and "more prose" in kept and "mdb002" not in kept, "only the rows of others go"
 
@@ -47,19 +46,16 @@ def test_the_normal_films_make_it_whole_again(folder, tmp_path):
         mias.load(alone)
 
 
-def test_the_same_films_give_the_same_archive(folder, tmp_path):
+def test_the_same_films_give_the_same_archive_and_nothing_half_written_is_left(folder, tmp_path, monkeypatch):
     for name in ("a", "b"):
         mias.pack(folder, tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_nothing_half_written_is_left(folder, tmp_path, monkeypatch):
-    (tmp_path / "a").write_text("before")
+    before = (tmp_path / "a").read_bytes()
+    assert (tmp_path / "b").read_bytes() == before
     monkeypatch.setattr(tarfile.TarFile, "addfile", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mias.pack(folder, tmp_path / "a")
-    assert (tmp_path / "a").read_text() == "before"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "films"]
+    assert (tmp_path / "a").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "films"]
 
 
 def test_what_cannot_be_packed_is_refused(folder, tmp_path):

@@ -9,17 +9,11 @@ from typing import Any
 import numpy as np
 
 from mammolib.geometry import circle_to_box, paired_iou
-from mammolib.mias.films import CROP, KINDS, SIDE, TISSUES, Film, Lesion, single_lesion_films, usable_films
-
-PAPER_KEPT = {"normal": 209, "benign": 56, "malignant": 46}
-"""The films the paper says it kept (section 2): 311, as many as `audit` finds, but two benign ones count as normal."""
+from mammolib.mias.films import CROP, KINDS, SIDE, TISSUES, Film, Lesion, single_lesion_films
 
 
 def audit(films: Iterable[Film]) -> dict[str, Any]:
-    """Count what follows from the annotations; no pixel is read.
-
-    Args:
-        films: as `load` returns them.
+    """Count what follows from the annotations of the films that `load` returns; no pixel is read.
 
     Returns:
         By name, in the order a reader asks:
@@ -38,20 +32,20 @@ def audit(films: Iterable[Film]) -> dict[str, Any]:
     films = list(films)
     rows = [(film, lesion) for film in films for lesion in film.lesions]
     located = [(film, lesion) for film, lesion in rows if lesion.located]
-    severity = Counter(lesion.severity for _, lesion in rows)
-    severity_located = Counter(lesion.severity for _, lesion in located)
-    kept = Counter(film.severity for film in usable_films(films))
+    severity, severity_located = (Counter(lesion.severity for _, lesion in of) for of in (rows, located))
+    kept = Counter(film.severity for film in films if film.kept)
     single = single_lesion_films(films)
     tissues: dict[int, set[str]] = {}
     for film in films:
         tissues.setdefault(film.woman, set()).add(film.tissue)
     radii = np.array([lesion.circle[2] for _, lesion in located], float)
+    measures = {"min": np.min, "max": np.max, "mean": np.mean, "median": np.median}
     return {
         "films": len(films),
         "women": len(tissues),
         "rows": sum(len(film.lesions) or 1 for film in films),
         "kept": kept.total(),
-        **{f"kept_{name}": kept[name] for name in PAPER_KEPT},
+        **{f"kept_{name}": kept[name] for name in ("normal", "benign", "malignant")},
         "rows_without_centre": len(rows) - len(located),
         "films_without_centre": _references(film for film, lesion in rows if not lesion.located),
         "films_with_several_rows": _references(film for film in films if len(film.lesions) > 1),
@@ -64,10 +58,7 @@ def audit(films: Iterable[Film]) -> dict[str, Any]:
         "located_malignant": severity_located["M"],
         "located_by_tissue": {code: sum(film.tissue == code for film, _ in located) for code in TISSUES},
         "located_by_kind": {code: sum(lesion.kind == code for _, lesion in located) for code in KINDS},
-        "radius_min": float(radii.min()) if len(radii) else None,
-        "radius_max": float(radii.max()) if len(radii) else None,
-        "radius_mean": float(radii.mean()) if len(radii) else None,
-        "radius_median": float(np.median(radii)) if len(radii) else None,
+        **{f"radius_{name}": float(measure(radii)) if len(radii) else None for name, measure in measures.items()},
         "films_radius_above_half_crop": _references(film for film, lesion in located if lesion.circle[2] > CROP / 2),
         "single_lesions": len(single),
         "single_lesion_women": len({film.woman for film in single}),
@@ -80,9 +71,6 @@ def origin_check(films: Iterable[Film]) -> float:
     """Return the share of single-lesion boxes that keep an IoU of 0.5 when the origin of Info.txt is ignored.
 
     Info.txt counts y from the bottom-left corner; who overlooks that mirrors every box top to bottom.
-
-    Args:
-        films: as `load` returns them; at least one with a single located lesion.
 
     Raises:
         ValueError: no film has a single located lesion.
@@ -110,9 +98,6 @@ def dark_boxes(films: Iterable[Film]) -> list[str]:
 
     The limit is the background rule that the paper has for patches (section 2), applied to the boxes: more than 20 %
     of the pixels at 10 or below. It finds five films of mini-MIAS; of these, one box is more than half dark.
-
-    Args:
-        films: as `load` returns them; their pixels are read.
     """
     return _references(film for film in films for one in film.lesions if one.located and dark_share(film, one) > 0.2)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,8 @@ class Lesion:
         if not radius > 0:
             raise ValueError(f"radius {radius} is not positive")
         if not (min(row, column) - radius >= 0 and max(row, column) + radius <= SIDE):
-            raise ValueError(
-                f"the circle at x {column}, y {SIDE - 1 - row} with radius {radius} "
-                f"leaves the film of {SIDE} x {SIDE} pixels"
-            )
+            circle = f"the circle at x {column}, y {SIDE - 1 - row} with radius {radius}"
+            raise ValueError(f"{circle} leaves the film of {SIDE} x {SIDE} pixels")
 
     @property
     def located(self) -> bool:
@@ -99,15 +97,10 @@ class Lesion:
 
     @property
     def circle(self) -> tuple[float, float, float]:
-        """Row, column and radius, in pixels.
-
-        Raises:
-            ValueError: the lesion is not located.
-        """
+        """Row, column and radius, in pixels; a ValueError if the lesion is not located."""
         if self.row is None or self.column is None or self.radius is None:
-            raise ValueError(
-                f"this lesion ({self.kind} {self.severity}) has no centre, so it has no box: ask .located first"
-            )
+            what = f"{self.kind} {self.severity}"
+            raise ValueError(f"this lesion ({what}) has no centre, so it has no box: ask .located first")
         return self.row, self.column, self.radius
 
     @property
@@ -117,9 +110,8 @@ class Lesion:
 
     def crop_leaves_film(self, size: int = CROP) -> bool:
         """Whether the crop of this side centred on the lesion reaches beyond the film."""
-        row, column, _ = self.circle
-        low, high = math.floor(min(row, column)) - size // 2, math.floor(max(row, column)) - size // 2 + size
-        return low < 0 or high > SIDE
+        low, high = (math.floor(end(self.circle[:2])) - size // 2 for end in (min, max))
+        return low < 0 or high + size > SIDE
 
     @property
     def label(self) -> int:
@@ -129,14 +121,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Film:
-    """One film: what Info.txt says of it and where its pixels are.
-
-    Attributes:
-        reference: such as "mdb001".
-        tissue: a key of `TISSUES`.
-        lesions: its annotation rows, in the order of Info.txt; none if the film is normal.
-        path: the image.
-    """
+    """One film, such as "mdb001": a key of `TISSUES`, its lesions in the order of Info.txt, and its image."""
 
     reference: str
     tissue: str
@@ -150,7 +135,7 @@ class Film:
 
     @property
     def woman(self) -> int:
-        """The woman the film is of: films 1 and 2 are of woman 1, films 3 and 4 of woman 2, and so on."""
+        """The woman: films 1 and 2 are of woman 1, films 3 and 4 of woman 2, and so on."""
         return (self.number + 1) // 2
 
     @property
@@ -177,13 +162,7 @@ class Film:
 
 
 def read_info(path: str | Path) -> list[tuple[str, str, tuple[Lesion, ...]]]:
-    """Read the annotation rows of an Info.txt; the prose around them is skipped.
-
-    Args:
-        path: the file.
-
-    Returns:
-        (reference, tissue, lesions) for every film, by number.
+    """Read the rows of an Info.txt as (reference, tissue, lesions) of every film, by number; its prose is skipped.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -195,7 +174,8 @@ def read_info(path: str | Path) -> list[tuple[str, str, tuple[Lesion, ...]]]:
     films: dict[str, tuple[str, list[Lesion | None]]] = {}
     for number, line in enumerate(path.read_text(encoding="latin-1").split("\n"), 1):
         fields = line.split()
-        if not _is_row(fields):
+        named = len(fields) > 2 and fields[1] in TISSUES and fields[2] in (*KINDS, "NORM")  # the reference is misspelt
+        if not named and not (fields and fields[0].startswith("mdb")):
             continue
         try:
             reference, tissue, lesion = _row(fields)
@@ -218,13 +198,10 @@ def read_info(path: str | Path) -> list[tuple[str, str, tuple[Lesion, ...]]]:
 
 
 def load(folder: str | Path) -> list[Film]:
-    """Read a data folder in the mini-MIAS layout.
+    """Read a data folder in the mini-MIAS layout: Info.txt and one image a film, in one of `FORMATS`.
 
-    Info.txt is read whole; of the images only header and length are looked at, so a film that is empty, cut short or
-    of a wrong size is found now and not an hour into a run. Pixels are read when `Film.pixels` asks for them.
-
-    Args:
-        folder: holds Info.txt and one image a film, as PGM, PNG or another of `FORMATS`.
+    Of the images only header and length are looked at, so a film that is empty, cut short or of a wrong size is found
+    now and not an hour into a run. Pixels are read when `Film.pixels` asks for them.
 
     Returns:
         The films, by number.
@@ -232,33 +209,6 @@ def load(folder: str | Path) -> list[Film]:
     Raises:
         FileNotFoundError: no folder, no Info.txt, or a film that Info.txt lists has no image.
         ValueError: a bad row or image, an image that Info.txt does not list, or two images of one film.
-    """
-    folder = Path(folder)
-    images = find_images(folder)
-    listed = read_info(info_file(folder))
-    missing = [reference for reference, _, _ in listed if reference not in images]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder}: Info.txt lists {missing[0]}{_and_more(missing)}, but there is no image {missing[0]}.pgm "
-            f"(or .png, .tif ...); `mammolib data check` says all that is missing"
-        )
-    unknown = sorted(images.keys() - {reference for reference, _, _ in listed})
-    if unknown:
-        raise ValueError(
-            f"{images[unknown[0]]}: Info.txt does not list {unknown[0]}{_and_more(unknown)}; add its row or remove it"
-        )
-    films = [Film(reference, tissue, lesions, images[reference]) for reference, tissue, lesions in listed]
-    for film in films:
-        _check_header(film.path)
-    return films
-
-
-def find_images(folder: str | Path) -> dict[str, Path]:
-    """Return the image of every film in a folder, by reference.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: a film has two images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -270,23 +220,31 @@ def find_images(folder: str | Path) -> dict[str, Path]:
             other = images.setdefault(reference, path)
             if other != path:
                 raise ValueError(f"{folder}: {reference} is there twice, as {other.name} and {path.name}; keep one")
-    return images
+    listed = read_info(info_file(folder))
+    missing = [reference for reference, _, _ in listed if reference not in images]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder}: Info.txt lists {_and_more(missing)}, but there is no image {missing[0]}.pgm "
+            f"(or .png, .tif ...); `mammolib data check` says all that is missing"
+        )
+    unknown = sorted(images.keys() - {reference for reference, _, _ in listed})
+    if unknown:
+        what = f"Info.txt does not list {_and_more(unknown)}; add its row or remove it"
+        raise ValueError(f"{images[unknown[0]]}: {what}")
+    films = [Film(reference, tissue, lesions, images[reference]) for reference, tissue, lesions in listed]
+    for film in films:
+        _check_header(film.path)
+    return films
 
 
-def info_file(folder: str | Path) -> Path:
+def info_file(folder: Path) -> Path:
     """Return the path of a folder's Info.txt, however its name is capitalised."""
-    folder = Path(folder)
     named = sorted(p for p in folder.iterdir() if p.name.lower() == "info.txt") if folder.is_dir() else []
     return named[0] if named else folder / "Info.txt"
 
 
 def read_pixels(path: str | Path) -> NDArray[np.uint8]:
-    """Read one image of 1024 x 1024 grey pixels of 8 bits, as `images.read_grey` does.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is empty, cut short, of another size or depth, coloured, or no image; names the film.
-    """
+    """Read one image of 1024 x 1024 grey pixels of 8 bits; refuse another as `images.read_grey` does."""
     grey = read_grey(path)
     if grey.values.dtype != np.uint8:
         raise ValueError(f"{path}: deeper than 8 bits; convert the film to 8 bits")
@@ -300,11 +258,6 @@ def read_pixels(path: str | Path) -> NDArray[np.uint8]:
 def single_lesion_films(films: Iterable[Film]) -> list[Film]:
     """Return the films with exactly one row that has a centre: 104 in mini-MIAS."""
     return [film for film in films if film.lesions and film.kept]
-
-
-def usable_films(films: Iterable[Film]) -> list[Film]:
-    """Return the films the paper's rule keeps, normal ones included: 311 in mini-MIAS."""
-    return [film for film in films if film.kept]
 
 
 def film_truths(films: Sequence[Film]) -> Truths:
@@ -325,13 +278,6 @@ def film_truths(films: Sequence[Film]) -> Truths:
         box=np.array([lesion.box for lesion in lesions]).reshape(-1, 4),
         n_images=len(films),
     )
-
-
-def _is_row(fields: list[str]) -> bool:
-    """Whether a line is a row and no prose: by its reference or, should that be misspelt, by tissue and class."""
-    if len(fields) >= 3 and fields[1] in TISSUES and fields[2] in (*KINDS, "NORM"):
-        return True
-    return bool(fields) and fields[0].startswith("mdb")
 
 
 def _row(fields: list[str]) -> tuple[str, str, Lesion | None]:
@@ -355,13 +301,13 @@ def _row(fields: list[str]) -> tuple[str, str, Lesion | None]:
     return reference, tissue, Lesion(kind, severity, SIDE - 1 - y, x, radius)
 
 
-def _one_of(what: str, value: str, known: dict[str, str] | tuple[str, ...]) -> None:
+def _one_of(what: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ValueError(f"{what} {value!r} is unknown; there are {', '.join(known)}")
 
 
 def _and_more(names: list[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
 def _check_header(path: Path) -> None:

@@ -6,11 +6,6 @@ scanner add; `plan` decides who has what, and `writing` puts it on disk so that 
 difference.
 """
 
-from mammolib.phantom.films import SIDES, Mark, PhantomFilm, film
-from mammolib.phantom.plan import Card, Case, case
-from mammolib.phantom.writing import VERSION, ensure, info_rows, is_whole, write
+from mammolib.phantom.writing import ensure, write
 
-__all__ = [
-    "SIDES", "VERSION", "Card", "Case", "Mark", "PhantomFilm", "case", "ensure", "film", "info_rows", "is_whole",
-    "write",
-]  # fmt: skip
+__all__ = ["ensure", "write"]

@@ -6,7 +6,7 @@ towards the skin, where the breast gets thinner. `tone` turns it into grey level
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -17,8 +17,6 @@ from mammolib.phantom.fields import Plane, blur, double, enlarge, power_noise, s
 SIZE = 1024
 _COARSE = 16  # pixels of the film per sample of the plane of distances
 _WIDTHS = ((396, 18), (500, 27), (540, 8), (640, 36), (700, 4), (990, 7))  # of films, and how many of 100 have it
-
-
 _DENSITY = {"F": (0.18, 0.08, 0.2), "G": (0.44, 0.1, 0.2), "D": (0.74, 0.11, 0.2)}  # glands, their unrest, fibres
 
 
@@ -27,7 +25,6 @@ class Woman:
     """What both breasts of a woman have in common; pixels in the canonical frame.
 
     Attributes:
-        tissue: "F", "G" or "D".
         width: columns of the film.
         outline: (10, 2) knots of the skin line as row, column, from the armpit to below the breast.
         nipple: row and column.
@@ -84,18 +81,12 @@ class Woman:
         length = reach * {"F": u(0.2, 0.38), "G": u(0.34, 0.46), "D": u(0.36, 0.47)}[tissue]
         height = SIZE * {"F": u(0.1, 0.17), "G": u(0.14, 0.22), "D": u(0.17, 0.25)}[tissue]
         centre = (nipple[0] - SIZE * u(-0.01, 0.07), reach - length - reach * u(0.05, 0.13))
-        return cls(
-            tissue,
-            width,
-            outline,
-            nipple,
-            u(135, 225) * (0.82 if tissue == "D" else 1.0),
-            muscle,
-            (*centre, length, height, u(-0.1, 0.6)),
-            float(np.clip(rng.normal(0.99, 0.12), 0.76, 1.25)),
-            (u(0.05, 0.1), u(0.6, 1.2), u(0.7, 1.35), u(0.7, 1.35)),
-            power_noise(rng, 64, b=3.2, lowest=2),
-        )
+        rim = u(135, 225) * (0.82 if tissue == "D" else 1.0)
+        gland = (*centre, length, height, u(-0.1, 0.6))
+        exposure = float(np.clip(rng.normal(0.99, 0.12), 0.76, 1.25))
+        style = (u(0.05, 0.1), u(0.6, 1.2), u(0.7, 1.35), u(0.7, 1.35))
+        macro = power_noise(rng, 64, b=3.2, lowest=2)
+        return cls(tissue, width, outline, nipple, rim, muscle, gland, exposure, style, macro)
 
     def other_breast(self, rng: Generator) -> Woman:
         """Return one of her two breasts: alike, not the same."""
@@ -104,30 +95,35 @@ class Woman:
         outline = self.outline * [1, reach] + np.cumsum(n(0, 3.0, self.outline.shape), axis=0)
         top, side, bulge, density = self.muscle
         row, column, length, height, tilt = self.gland
-        return Woman(
-            self.tissue,
-            self.width,
-            outline,
-            (outline[5, 0], outline[5, 1]),
-            self.rim * n(1, 0.04),
-            (min(top * n(1, 0.1), outline[1, 1] - 35), side * n(1, 0.08), bulge + n(0, 0.06), density + n(0, 0.04)),
-            (row + n(0, 12), column * reach + n(0, 6), length * n(1, 0.05), height * n(1, 0.06), tilt + n(0, 0.08)),
-            self.exposure * n(1, 0.02),
-            self.style,
-            np.float32(0.75) * self.macro + np.float32(0.66) * power_noise(rng, 64, b=3.2, lowest=2),
+        return replace(
+            self,
+            outline=outline,
+            nipple=(outline[5, 0], outline[5, 1]),
+            rim=self.rim * n(1, 0.04),
+            muscle=(
+                min(top * n(1, 0.1), outline[1, 1] - 35),
+                side * n(1, 0.08),
+                bulge + n(0, 0.06),
+                density + n(0, 0.04),
+            ),
+            gland=(
+                row + n(0, 12),
+                column * reach + n(0, 6),
+                length * n(1, 0.05),
+                height * n(1, 0.06),
+                tilt + n(0, 0.08),
+            ),
+            exposure=self.exposure * n(1, 0.02),
+            macro=0.75 * self.macro + 0.66 * power_noise(rng, 64, b=3.2, lowest=2),
         )
 
 
 @dataclass(frozen=True)
 class Breast:
-    """One breast, worked out: planes of (1024, width) float32 and of half that size.
+    """One breast, worked out: its (1024, width) attenuation, 1 for fat at full thickness, and planes half as large.
 
-    Attributes:
-        attenuation: full size; 1 is fat at full thickness, 0 air.
-        depth: half size; distance from the skin in pixels of the film, negative outside.
-        thickness: half size; 0 to 1.
-        gland: half size; share of glandular tissue, 0 to 1.
-        muscle: half size; share of pectoral muscle, 0 to 1.
+    `depth` is the distance from the skin in pixels of the film, negative outside; `thickness` and the shares of
+    glandular tissue and pectoral muscle go from 0 to 1.
     """
 
     attenuation: Plane
@@ -148,26 +144,26 @@ def breast(woman: Woman, rng: Generator) -> Breast:
 
     near = ((y - woman.nipple[0]) ** 2).astype(np.float32) + ((x - woman.nipple[1]) ** 2).astype(np.float32)
     depth += 11 / (1 + near / 150) ** 2  # the nipple stands out of the skin
-    rim = woman.rim * (1 + np.float32(0.1) * macro)
+    rim = woman.rim * (1 + 0.1 * macro)
     inside = np.clip(depth / rim, 0, 1)
-    thickness = np.float32(0.11) + np.float32(0.445) * inside * (3 - inside * inside)
+    thickness = 0.11 + 0.445 * inside * (3 - inside * inside)
     thickness *= smoothstep(depth, -4, 3)
 
     muscle, within = _muscle(woman, y, x, macro)
     gland, streak, fibres = _tissue(woman, rng, y, x, macro, fine)
     lobules = enlarge(power_noise(rng, 64, b=5.0, lowest=6), 3, rows, columns)  # of fat, dark amid the glands
-    gland *= 1 - np.float32(0.75) * smoothstep(lobules + np.float32(0.15) * streak, 0.5, 1.7)
-    gland *= smoothstep(depth, 12, 70) * (1 - np.float32(0.85) * muscle)
+    gland *= 1 - 0.75 * smoothstep(lobules + 0.15 * streak, 0.5, 1.7)
+    gland *= smoothstep(depth, 12, 70) * (1 - 0.85 * muscle)
     level, contrast, strands = _DENSITY[woman.tissue]
     contrast, strands = contrast * woman.style[2], strands * woman.style[3]
-    bundle = np.float32(0.9) * streak + np.float32(0.22) * fine + np.float32(0.4) * macro
-    inner = 1 + np.float32(0.03) * macro + np.float32(0.016) * fine + np.float32(0.022) * streak
+    bundle = 0.9 * streak + 0.22 * fine + 0.4 * macro
+    inner = 1 + 0.03 * macro + 0.016 * fine + 0.022 * streak
     inner += gland * (level + np.float32(contrast) * bundle)
-    inner += fibres * (strands * (np.float32(0.5) + gland) * (1 - np.float32(0.8) * muscle))
-    inner += muscle * (woman.muscle[3] * (np.float32(0.74) + np.float32(0.26) * within + np.float32(0.03) * streak))
+    inner += fibres * (strands * (0.5 + gland) * (1 - 0.8 * muscle))
+    inner += muscle * (woman.muscle[3] * (0.74 + 0.26 * within + 0.03 * streak))
     inner += 0.25 / (1 + near / 500) ** 2
     skin = smoothstep(depth, -4, 3) * (1 - smoothstep(depth, 5, 14))
-    half = thickness * inner + np.float32(0.045) * skin
+    half = thickness * inner + 0.045 * skin
     attenuation = double(np.ascontiguousarray(half), SIZE, woman.width)
     attenuation += _vessels(woman, rng) * double(thickness, SIZE, woman.width)
     attenuation *= np.float32(woman.exposure)
@@ -178,7 +174,7 @@ def tone(attenuation: Plane) -> Plane:
     """Return grey levels from 0 to 255: slow in thin and in thick places, as the blackening of a film is."""
     s = np.maximum(attenuation, 0)
     s *= s
-    below = s + np.float32(0.80)
+    below = s + 0.80
     s *= 255
     s /= below
     return s
@@ -220,7 +216,7 @@ def _muscle(woman: Woman, y: Plane, x: Plane, macro: Plane) -> tuple[Plane, Plan
     top, side, bulge, _ = woman.muscle
     along, down = x / np.float32(top), y / np.float32(side)
     inward = 1 - along - down + np.float32(bulge) * along * down * 2
-    inward = inward * np.float32(top * side / np.sqrt(top**2 + side**2)) + np.float32(1.5) * macro
+    inward = inward * np.float32(top * side / np.sqrt(top**2 + side**2)) + 1.5 * macro
     return smoothstep(inward, -8, 12), smoothstep(inward, 0, 130)
 
 
@@ -237,11 +233,11 @@ def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine
     lift = 330.0 if rng.random() < 0.5 else -330.0
     streak, coarse = _fan(woman, first, y, x, 0.0, 260.0, macro, fine)
     other, net = _fan(woman, second, y, x, lift, 420.0, macro, fine)
-    coarse = np.maximum(1 - np.float32(6.0) * np.abs(coarse), 0)
-    net = np.maximum(1 - np.float32(3.4) * np.abs(net), 0)
-    fibres = np.float32(0.75) * coarse * coarse * np.clip(np.float32(0.5) + np.float32(0.7) * other, 0, 1.7)
-    fibres += net * net * np.clip(np.float32(0.45) + np.float32(0.4) * streak, 0, 1.2)
-    streak = np.float32(0.72) * streak + np.float32(0.6) * other
+    coarse = np.maximum(1 - 6.0 * np.abs(coarse), 0)
+    net = np.maximum(1 - 3.4 * np.abs(net), 0)
+    fibres = 0.75 * coarse * coarse * np.clip(0.5 + 0.7 * other, 0, 1.7)
+    fibres += net * net * np.clip(0.45 + 0.4 * streak, 0, 1.2)
+    streak = 0.72 * streak + 0.6 * other
 
     row, column, length, height, tilt = woman.gland
     c, s = float(np.round(np.cos(tilt), 9)), float(np.round(np.sin(tilt), 9))
@@ -249,8 +245,8 @@ def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine
     along, across = (c * dx + s * dy) / np.float32(length), (c * dy - s * dx) / np.float32(height)
     shape = 1 - np.sqrt(along * along + across * across)
     frayed, way, _, _ = woman.style
-    ragged = shape + np.float32(0.26) * macro + np.float32(frayed) * (streak + np.float32(0.35) * fine)
-    ragged += np.float32(0.08) * fibres
+    ragged = shape + 0.26 * macro + np.float32(frayed) * (streak + 0.35 * fine)
+    ragged += 0.08 * fibres
     return smoothstep(ragged, -0.75 * way, 0.15 + 0.85 * way), streak, fibres
 
 
@@ -260,8 +256,8 @@ def _fan(
     """Read two fields so that their rows run towards a point `above` and `ahead` of the nipple."""
     ay, ax = y - np.float32(woman.nipple[0] - above), np.float32(woman.nipple[1] + ahead) - x
     away = np.sqrt(ay * ay + ax * ax)
-    across = ay / (away + np.float32(60)) * np.float32(0.5 * (ahead + 250)) + np.float32(2.5) * macro
-    read = sample(fields, across + 1024, np.float32(0.47) * away + np.float32(3) * macro + np.float32(0.4) * fine + 64)
+    across = ay / (away + 60) * np.float32(0.5 * (ahead + 250)) + 2.5 * macro
+    read = sample(fields, across + 1024, 0.47 * away + 3 * macro + 0.4 * fine + 64)
     return read[..., 0], read[..., 1]
 
 
@@ -286,6 +282,6 @@ def _vessels(woman: Woman, rng: Generator) -> Plane:
     thick = slice(ducts, ducts + veins)
     thin = np.r_[0:ducts, ducts + veins : n]
     wide = strokes((height // 2, width // 2), rows[thick] / 2, columns[thick] / 2, ink[thick] / 2)
-    plane = double(blur(wide, 2), height, width) * np.float32(0.26)
-    plane += blur(strokes((height, width), rows[thin], columns[thin], ink[thin])) * np.float32(0.34)
+    plane = double(blur(wide, 2), height, width) * 0.26
+    plane += blur(strokes((height, width), rows[thin], columns[thin], ink[thin])) * 0.34
     return plane

@@ -32,17 +32,10 @@ def _amplitudes(size: int, b: float, aspect: float, lowest: float) -> Plane:
 
 
 def power_noise(rng: Generator, size: int, b: float = 3.0, aspect: float = 1.0, lowest: float = 1.0) -> Plane:
-    """Return noise whose power falls as 1 / f^b: mean 0, standard deviation about 1, periodic.
+    """Return a (size, size) plane of noise whose power falls as 1 / f^b: mean 0, deviation about 1, periodic.
 
-    Args:
-        rng: source of randomness.
-        size: rows and columns.
-        b: exponent of the spectrum; about 3 for a breast.
-        aspect: above 1, structures are this much longer along x and shorter along y.
-        lowest: frequency, in cycles per plane, below which the spectrum is flat.
-
-    Returns:
-        (size, size) float32.
+    For a breast, b is about 3. Below `lowest` cycles per plane the spectrum is flat. Where `aspect` is above 1,
+    structures are this much longer along x and shorter along y.
     """
     spectrum = rng.standard_normal((size, size // 2 + 1, 2), dtype=np.float32)
     spectrum *= _amplitudes(size, b, aspect, lowest)[..., None]
@@ -61,11 +54,11 @@ def double(a: Plane, rows: int | None = None, columns: int | None = None) -> Pla
         even, odd = out[0::2], out[1::2]
         np.add(a[:-1], a[1:], out=odd[:-1])
         odd[-1] = 2 * a[-1]
-        odd *= np.float32(0.5)
+        odd *= 0.5
         np.add(odd[:-1], odd[1:], out=even[1:])  # (a[i - 1] + 2 a[i] + a[i + 1]) / 2
         even[0] = 2 * a[0]
-        even *= np.float32(0.25)
-        even += np.float32(0.5) * a
+        even *= 0.25
+        even += 0.5 * a
         a = np.swapaxes(out[: length or 2 * n], 0, axis)
     return a
 
@@ -81,7 +74,7 @@ def blur(a: Plane, times: int = 1) -> Plane:
     """Blur a plane in place with (1, 2, 1) / 4 along both axes; variance times / 2 pixels."""
     for _ in range(times):
         for v in (a, a.T):
-            v[1:-1] = np.float32(0.25) * (v[:-2] + v[2:]) + np.float32(0.5) * v[1:-1]
+            v[1:-1] = 0.25 * (v[:-2] + v[2:]) + 0.5 * v[1:-1]
     return a
 
 
@@ -92,15 +85,9 @@ def smoothstep(a: Plane, low: float, high: float) -> Plane:
 
 
 def sample(field: Plane, row: Plane, column: Plane, wrap: bool = True) -> Plane:
-    """Read a field at fractional places, linearly between its samples.
+    """Read a field, or (height, width, several fields), at fractional places, linearly between its samples.
 
-    Args:
-        field: (height, width) or (height, width, several fields).
-        row, column: places, planes of one shape.
-        wrap: outside the field repeats; otherwise its border is held. A field that repeats is read from -height up.
-
-    Returns:
-        float32, the shape of `row` (and the number of fields).
+    Outside, the field repeats if it is to `wrap` (it is read from -height up); otherwise its border is held.
     """
     height, width = field.shape[:2]
     if not wrap:
@@ -124,17 +111,10 @@ def sample(field: Plane, row: Plane, column: Plane, wrap: bool = True) -> Plane:
 def walks(
     rng: Generator, row: NDArray, column: NDArray, heading: NDArray, length: NDArray, bend: float, steps: int
 ) -> tuple[NDArray, NDArray]:
-    """Return smooth random curves.
+    """Return the rows and columns, each (n, steps), of n smooth random curves, on a lattice of 1/64 pixel.
 
-    Args:
-        rng: source of randomness.
-        row, column, heading, length: (n,) where each curve starts, its direction in radians (0 along x, positive
-            down) and its length in pixels.
-        bend: standard deviation of the change of direction along the whole curve, in radians.
-        steps: points a curve.
-
-    Returns:
-        rows and columns, each (n, steps), on a lattice of 1/64 pixel.
+    A curve starts at `row` and `column` and goes `length` pixels in a direction in radians (0 along x, positive down),
+    which changes along the whole curve by `bend` radians (standard deviation).
     """
     kicks = rng.standard_normal((len(row), steps))
     turn = np.cumsum(np.cumsum(kicks, axis=1), axis=1) * (bend * (3 / steps**3) ** 0.5)
@@ -147,15 +127,7 @@ def walks(
 
 
 def strokes(shape: tuple[int, int], row: NDArray, column: NDArray, ink: NDArray) -> Plane:
-    """Drop ink at fractional places of an empty plane, shared among the four nearest pixels.
-
-    Args:
-        shape: rows and columns of the plane.
-        row, column, ink: arrays of one shape; what lies outside the plane is left out.
-
-    Returns:
-        float32 plane.
-    """
+    """Drop ink at fractional places of an empty plane, shared among the four nearest pixels; none outside it."""
     height, width = shape
     row, column, ink = np.ravel(row), np.ravel(column), np.ravel(ink)
     keep = (row >= 0) & (row < height - 1) & (column >= 0) & (column < width - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator, SeedSequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mammolib.phantom import lesions
 from mammolib.phantom.anatomy import SIZE, Breast, Woman, breast, tone
 from mammolib.phantom.fields import Plane, blur, double, power_noise, sample, strokes, walks
-from mammolib.phantom.plan import Case, case
+from mammolib.phantom.plan import case
 
 SIDES = ("right", "left")
 """Sides in the order of the films of a woman: odd numbers show the right breast, even ones the left."""
@@ -35,121 +35,64 @@ _LETTERS = {
 }
 
 
-@dataclass(frozen=True)
-class Mark:
-    """One row of Info.txt after the tissue: what the reader of the film noted down.
-
-    Attributes:
-        kind: CALC, CIRC, SPIC, MISC, ARCH or ASYM.
-        severity: "B" or "M".
-        row, column, radius: the circle, in pixels counted from the top-left corner; None when no place is given.
-        widespread: the row says `*NOTE 3*` in place of the circle.
-    """
-
-    kind: str
-    severity: str
-    row: int | None = None
-    column: int | None = None
-    radius: int | None = None
-    widespread: bool = False
-
-
-@dataclass(frozen=True)
-class PhantomFilm:
-    """One synthetic film.
-
-    Attributes:
-        reference: "mdb001" for the right breast of woman 1, "mdb002" for her left one, and so on.
-        tissue: "F", "G" or "D".
-        pixels: (1024, 1024) uint8.
-        marks: its rows in Info.txt; empty for a normal film.
-    """
+class PhantomFilm(NamedTuple):
+    """One synthetic film: (1024, 1024) uint8 pixels, and its rows of Info.txt."""
 
     reference: str
-    tissue: str
     pixels: NDArray[np.uint8]
-    marks: tuple[Mark, ...]
+    rows: list[str]
 
 
 def film(seed: int, woman: int, side: str) -> PhantomFilm:
-    """Draw one film; it does not depend on how many women a data set has.
-
-    Args:
-        seed: 0 or more.
-        woman: 1, 2, ...
-        side: "right" or "left".
-
-    Returns:
-        The film with its annotations.
-
-    Raises:
-        ValueError: a bad argument; names it and its value.
-    """
-    seed, woman = whole("seed", seed, 0), whole("woman", woman, 1)
-    if side not in SIDES:
-        raise ValueError(f"side: must be 'right' or 'left', got {side!r}")
-    about: Case = case(seed, woman)
-    cards = about.right if side == "right" else about.left
+    """Draw one film of woman 1, 2, ...; it does not depend on how many women a data set has."""
+    about = case(seed, woman)
+    number = SIDES.index(side)
+    reference = f"mdb{2 * woman - 1 + number:03d}"
     shared = np.random.default_rng(SeedSequence([seed, 1, woman, 0]))
-    rng = np.random.default_rng(SeedSequence([seed, 1, woman, 1 + SIDES.index(side)]))
+    rng = np.random.default_rng(SeedSequence([seed, 1, woman, 1 + number]))
     mine = Woman.draw(shared, about.tissue).other_breast(rng)
     tissue = breast(mine, rng)
     padding = (SIZE - mine.width) // 2
     spots: list[lesions.Spot] = []
-    marks = []
-    for card in cards:
+    rows = []
+    for card in about.right if side == "right" else about.left:
         spot = lesions.place(rng, card, tissue, padding, spots)
         lesions.paint(rng, card, tissue, spot)
         spots.append(spot)
         if card.quirk in ("astray", "speck"):
             spot = lesions.misplace(rng, card, tissue, padding, spot)
-        if card.quirk in ("unplaced", "spread"):
-            marks.append(Mark(card.kind, card.severity, widespread=card.quirk == "spread"))
-            continue
         column = spot.column + padding if side == "left" else SIZE - 1 - spot.column - padding
-        marks.append(Mark(card.kind, card.severity, spot.row, column, spot.radius))
+        circle = f" {column} {SIZE - 1 - spot.row} {spot.radius}"  # Info.txt counts y from the bottom
+        where = {"unplaced": "", "spread": " *NOTE 3*"}.get(card.quirk, circle)
+        rows.append(f"{reference} {about.tissue} {card.kind} {card.severity}{where}")
     pixels = np.zeros((SIZE, SIZE), np.uint8)
     pixels[:, padding : padding + mine.width] = _expose(rng, mine, tissue, side)
-    return PhantomFilm(f"mdb{2 * woman - 1 + SIDES.index(side):03d}", about.tissue, pixels, tuple(marks))
-
-
-def whole(name: str, value: object, least: int) -> int:
-    """Return an integer argument, or say which one is wrong."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}: must be a whole number, at least {least}, got {value!r}")
-    return int(value)
+    return PhantomFilm(reference, pixels, rows or [f"{reference} {about.tissue} NORM "])
 
 
 def _expose(rng: Generator, woman: Woman, tissue: Breast, side: str) -> NDArray[np.uint8]:
     """Return the (1024, width) grey levels of the film, chest wall left for the left breast and right for the right."""
     shape = (SIZE, woman.width)
-    _dust(rng, tissue)
+    n = int(rng.poisson(3))  # harmless grains and bits of dust, which every film has
+    row, column = rng.uniform(8, SIZE - 8, n), rng.uniform(8, woman.width - 8, n)
+    size, level = rng.uniform(0.3, 0.9, n), rng.uniform(0.3, 0.7, n)
+    lesions.specks(tissue.attenuation, row, column, size, level, np.zeros(n, bool))
     grey = tone(tissue.attenuation)
     fog = np.float32(rng.choice([0.6, 1.5, 3, 5, 7], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
-    lit = np.minimum(grey * np.float32(1 / 90), 1)
+    lit = np.minimum(grey * (1 / 90), 1)
     texture = power_noise(rng, 512, b=2.3, lowest=60)
     for r in range(0, SIZE, 512):  # finer than one sees: that it repeats does not show
         for c in range(0, woman.width, 512):
             tile = (slice(r, r + 512), slice(c, c + 512))
-            grey[tile] += np.float32(1.35) * lit[tile] * texture[:, : woman.width - c]
+            grey[tile] += 1.35 * lit[tile] * texture[:, : woman.width - c]
     grain = rng.standard_normal(shape, dtype=np.float32)
-    grey += fog + grain * (np.float32(0.35) + np.float32(0.45) * lit)
+    grey += fog + grain * (0.35 + 0.45 * lit)
     if side == "right":
         grey = np.ascontiguousarray(grey[:, ::-1])
-    outside = tissue.depth < -14
-    _tag(rng, grey, outside, side)
+    _tag(rng, grey, tissue.depth < -14, side)
     _edges(rng, grey, side)
     _scratches(rng, grey)
-    return np.floor(np.clip(grey, 0, 255) + np.float32(0.5)).astype(np.uint8)
-
-
-def _dust(rng: Generator, tissue: Breast) -> None:
-    """Put what every film has, harmless grains and bits of dust, into the attenuation."""
-    n = int(rng.poisson(3))
-    height, width = tissue.attenuation.shape
-    row, column = rng.uniform(8, height - 8, n), rng.uniform(8, width - 8, n)
-    size, level = rng.uniform(0.3, 0.9, n), rng.uniform(0.3, 0.7, n)
-    lesions.specks(tissue.attenuation, row, column, size, level, np.zeros(n, bool))
+    return np.floor(np.clip(grey, 0, 255) + 0.5).astype(np.uint8)
 
 
 def _tag(rng: Generator, grey: Plane, outside: NDArray[np.bool_], side: str) -> None:
@@ -188,11 +131,11 @@ def _write(word: str, y: Plane, x: Plane, height: float) -> Plane:
     rows = [".".join(_LETTERS[letter][r] for letter in word) for r in range(7)]
     bitmap = np.array([[c == "#" for c in row] for row in rows], np.float32)
     bitmap = double(double(np.pad(bitmap, 2)))  # rounds the corners
-    r = 4 * (y / np.float32(cell) + np.float32(1.5))
+    r = 4 * (y / np.float32(cell) + 1.5)
     c = 4 * (x / np.float32(0.8 * cell) + np.float32(bitmap.shape[1] / 8 - 0.5))
     r, c = np.broadcast_arrays(r, c)
     read = sample(bitmap, r, c, wrap=False)
-    return np.clip(read * 4 - np.float32(1.4), 0, 1)
+    return np.clip(read * 4 - 1.4, 0, 1)
 
 
 def _edges(rng: Generator, grey: Plane, side: str) -> None:
@@ -206,10 +149,10 @@ def _edges(rng: Generator, grey: Plane, side: str) -> None:
         grey += (248 - grey) * np.clip(rim / 2 + 0.5, 0, 1).astype(np.float32)
     if band < 0.07:
         grey[:tall] = blur(96 + 14 * rng.standard_normal((tall, width), dtype=np.float32))
-        grey[tall : tall + 2] *= np.float32(0.3)
+        grey[tall : tall + 2] *= 0.3
     if line < 0.3:
         row, start, end = height - rng.integers(8, 40), *np.sort(rng.integers(0, width, 2))
-        grey[row, start:end] *= np.float32(0.25)
+        grey[row, start:end] *= 0.25
 
 
 def _scratches(rng: Generator, grey: Plane) -> None:
@@ -220,7 +163,7 @@ def _scratches(rng: Generator, grey: Plane) -> None:
     scratch, hair = rng.random(2)
     if scratch < 0.06:
         column, start, end = rng.integers(20, width - 20), *np.sort(rng.integers(0, height, 2))
-        grey[start:end, column] *= np.float32(0.8)
+        grey[start:end, column] *= 0.8
     if hair < 0.12:
         where = rng.uniform(60, min(height, width) - 60, (2, 1))
         rows, columns = walks(rng, where[0], where[1], rng.uniform(0, 6, 1), rng.uniform(20, 60, 1), 2.5, 90)

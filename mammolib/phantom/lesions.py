@@ -7,6 +7,7 @@ round calcifications against many fine and branching ones, faint against dense c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -28,8 +29,7 @@ _RADII = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a lesion lies in the canonical film: row, column and radius in whole pixels."""
 
     row: int
@@ -38,17 +38,9 @@ class Spot:
 
 
 def place(rng: Generator, card: Card, breast: Breast, padding: int, taken: list[Spot]) -> Spot:
-    """Find a place for a lesion.
+    """Return a circle within the matrix, its centre well inside the breast and clear of the places that are taken.
 
-    Args:
-        rng: source of randomness.
-        card: what lesion.
-        breast: where.
-        padding: black columns on each side of the film: tells when a 256 x 256 crop would leave the matrix.
-        taken: places of the other lesions of the film.
-
-    Returns:
-        A circle that lies within the matrix, its centre well inside the breast.
+    The film has `padding` black columns on each side: they tell when a 256 x 256 crop would leave the matrix.
     """
     median, spread = _RADII[card.kind, card.severity]
     radius = median * float(np.exp(rng.normal(0, spread)))
@@ -80,8 +72,7 @@ def misplace(rng: Generator, card: Card, breast: Breast, padding: int, spot: Spo
     height, width = breast.depth.shape
     radius = 3 if card.quirk == "speck" else min(spot.radius, 40)
     r, c = rng.integers(height // 3, height - 24, 600), rng.integers(width // 8, width - 4, 600)
-    depth = breast.depth[r, c]
-    at = int(np.abs(depth + 0.75 * radius + 12).argmin())
+    at = int(np.abs(breast.depth[r, c] + 0.75 * radius + 12).argmin())
     return _spot(int(2 * r[at]), int(2 * c[at]), radius, padding)
 
 
@@ -102,11 +93,10 @@ def paint(rng: Generator, card: Card, breast: Breast, spot: Spot) -> None:
     window = plane[r0:r1, c0:c1]
     half = breast.thickness[min(spot.row // 2, SIZE // 2 - 1), spot.column // 2]
     strength = np.float32(DENSITY * max(0.35, float(half)))
-    patch = Patch(rng, y, x, float(spot.radius), window, card.severity == "M")
     if card.quirk == "spread":
         _scatter(rng, breast)
     else:
-        window += strength * _PAINTERS[card.kind](patch)
+        window += strength * _PAINTERS[card.kind](Patch(rng, y, x, float(spot.radius), window, card.severity == "M"))
 
 
 @dataclass(frozen=True)
@@ -114,11 +104,8 @@ class Patch:
     """The surroundings of a lesion.
 
     Attributes:
-        rng: source of randomness.
-        y, x: (h, 1) and (1, w) offsets from the centre.
-        radius: of the annotated circle.
+        y, x: (h, 1) and (1, w) offsets from the centre of the annotated circle.
         window: (h, w) what is there already; architectural distortion bends it in place.
-        malignant: which of the two looks.
     """
 
     rng: Generator
@@ -133,13 +120,7 @@ class Patch:
         return float(self.rng.uniform(*(malignant if self.malignant else benign)))
 
     def inwards(self, size: float, rough: float, stretch: float) -> Plane:
-        """Return 1 at the centre, 0 on the rim of an irregular blob and less outside.
-
-        Args:
-            size: mean radius of the blob.
-            rough: how irregular the rim is, 0 for an ellipse.
-            stretch: length over width.
-        """
+        """Return 1 at the centre, 0 on the rim of a blob of mean radius `size`, less outside; `rough` 0: an ellipse."""
         tilt = self.rng.uniform(0, np.pi)
         y, x = self.y.astype(float), self.x.astype(float)
         along, across = np.cos(tilt) * x + np.sin(tilt) * y, np.cos(tilt) * y - np.sin(tilt) * x
@@ -162,12 +143,7 @@ class Patch:
     def rays(self, n: int, start: float, end: tuple[float, float], bend: float, width: int = 1) -> Plane:
         """Return n strands that leave the centre, dense at the root and fading out.
 
-        Args:
-            n: how many.
-            start: distance of the roots from the centre.
-            end: range of the distance of the tips.
-            bend: how much they curve, in radians.
-            width: steps of blur.
+        Their roots lie about `start` from the centre, their tips in the range `end`; they curve by `bend` radians.
         """
         rng, steps = self.rng, 120
         angle = rng.uniform(0, 2 * np.pi, n)
@@ -183,80 +159,67 @@ class Patch:
 def _mass(inwards: Plane, soft: float) -> Plane:
     """Return a projected ball: a rim as soft as asked, thickest in the middle."""
     core = np.sqrt(np.clip(inwards * (2 - inwards), 0, 1))
-    return smoothstep(inwards, -soft, soft) * (np.float32(0.55) + np.float32(0.45) * core)
+    return smoothstep(inwards, -soft, soft) * (0.55 + 0.45 * core)
 
 
 def _circumscribed(p: Patch) -> Plane:
     blob = p.inwards(0.88 * p.radius, p.pick((0.0, 0.03), (0.07, 0.11)), p.pick((1.0, 1.35), (1.0, 1.3)))
-    blob += np.float32(p.pick((0.02, 0.045), (0.07, 0.11))) * p.cloud(2.6)
+    blob += p.pick((0.02, 0.045), (0.07, 0.11)) * p.cloud(2.6)
     soft = p.pick((0.1, 0.2), (0.2, 0.34))
     mass = _mass(blob, soft) * p.pick((0.22, 0.36), (0.46, 0.66))
     if not p.malignant:  # the rim of compressed fat that well-defined masses show
-        mass -= np.float32(0.03) * smoothstep(blob, -0.22, -0.08) * (1 - smoothstep(blob, -0.08, 0.02))
+        mass -= 0.03 * smoothstep(blob, -0.22, -0.08) * (1 - smoothstep(blob, -0.08, 0.02))
     else:
-        mass += p.rays(14, 0.7 * p.radius, (0.9 * p.radius, 1.25 * p.radius), 0.5) * np.float32(0.16)
-    return mass * (1 + np.float32(0.16) * p.cloud(2.6))
+        mass += p.rays(14, 0.7 * p.radius, (0.9 * p.radius, 1.25 * p.radius), 0.5) * 0.16
+    return mass * (1 + 0.16 * p.cloud(2.6))
 
 
 def _spiculated(p: Patch) -> Plane:
     size = p.radius * p.pick((0.28, 0.36), (0.36, 0.48))
     blob = p.inwards(size, p.pick((0.05, 0.08), (0.08, 0.13)), p.pick((1, 1.6), (1, 1.4)))
-    blob += np.float32(0.12) * p.cloud(2.6)
+    blob += 0.12 * p.cloud(2.6)
     core = _mass(blob, 0.4) * p.pick((0.12, 0.22), (0.46, 0.68))
     if not p.malignant:  # a radial scar is pale inside
-        core -= np.float32(0.1) * smoothstep(blob, 0.1, 0.7)
-    haze = smoothstep(1 - np.sqrt(p.y**2 + p.x**2) / np.float32(1.05 * p.radius), 0, 1) * np.float32(
-        p.pick((0.05, 0.1), (0.1, 0.18))
-    )
+        core -= 0.1 * smoothstep(blob, 0.1, 0.7)
+    haze = smoothstep(1 - np.sqrt(p.y**2 + p.x**2) / (1.05 * p.radius), 0, 1) * p.pick((0.05, 0.1), (0.1, 0.18))
     n = int(p.pick((14, 22), (24, 40)))
-    lines = p.rays(n, 0.5 * size, (0.6 * p.radius, 1.2 * p.radius), 0.35) * np.float32(
-        p.pick((0.16, 0.24), (0.24, 0.36))
-    )
-    lines += p.rays(n // 3, 0.4 * size, (0.5 * p.radius, p.radius), 0.3, 4) * np.float32(
-        p.pick((0.2, 0.35), (0.5, 0.8))
-    )
-    return core * (1 + np.float32(0.12) * p.cloud()) + haze + lines
+    lines = p.rays(n, 0.5 * size, (0.6 * p.radius, 1.2 * p.radius), 0.35) * p.pick((0.16, 0.24), (0.24, 0.36))
+    lines += p.rays(n // 3, 0.4 * size, (0.5 * p.radius, p.radius), 0.3, 4) * p.pick((0.2, 0.35), (0.5, 0.8))
+    return core * (1 + 0.12 * p.cloud()) + haze + lines
 
 
 def _ill_defined(p: Patch) -> Plane:
     blob = p.inwards(
         p.radius * p.pick((0.72, 0.8), (0.66, 0.76)), p.pick((0.03, 0.06), (0.1, 0.17)), p.pick((1.2, 1.7), (1, 1.5))
     )
-    blob += np.float32(p.pick((0.05, 0.1), (0.12, 0.2))) * p.cloud(2.6)
+    blob += p.pick((0.05, 0.1), (0.12, 0.2)) * p.cloud(2.6)
     mass = _mass(blob, 0.5) * p.pick((0.2, 0.32), (0.44, 0.62))
     if p.malignant:
-        mass += p.rays(20, 0.5 * p.radius, (0.75 * p.radius, 1.15 * p.radius), 0.5) * np.float32(0.2)
-    return mass * (1 + np.float32(0.14) * p.cloud())
+        mass += p.rays(20, 0.5 * p.radius, (0.75 * p.radius, 1.15 * p.radius), 0.5) * 0.2
+    return mass * (1 + 0.14 * p.cloud())
 
 
 def _distorted(p: Patch) -> Plane:
     """Pull the tissue towards a point, as a scar does, without a mass."""
-    height, width = p.window.shape
-    distance = np.sqrt(p.y**2 + p.x**2) / np.float32(p.radius)
-    pull = 1 + np.float32(p.pick((0.5, 0.7), (0.8, 1.3))) / (1 + 3 * distance * distance) * smoothstep(
-        1.45 - distance, 0, 0.8
-    )
+    distance = np.sqrt(p.y**2 + p.x**2) / p.radius
+    pull = 1 + p.pick((0.5, 0.7), (0.8, 1.3)) / (1 + 3 * distance * distance) * smoothstep(1.45 - distance, 0, 0.8)
     p.window[:] = sample(p.window, p.y * pull - p.y[0, 0], p.x * pull - p.x[0, 0], wrap=False)
     n = int(p.pick((12, 18), (22, 34)))
-    lines = p.rays(n, 0.06 * p.radius, (0.6 * p.radius, 1.2 * p.radius), 0.4) * np.float32(
-        p.pick((0.14, 0.2), (0.18, 0.26))
-    )
-    lines += p.rays(n // 2, 0.05 * p.radius, (0.5 * p.radius, p.radius), 0.4, 5) * np.float32(
-        p.pick((0.3, 0.5), (0.6, 0.9))
-    )
-    patch = smoothstep(p.inwards(0.6 * p.radius, 0.12, 1.4), -0.5, 0.9) * np.float32(p.pick((0.05, 0.12), (0.2, 0.32)))
-    return lines + patch * (1 + np.float32(0.25) * p.cloud())
+    lines = p.rays(n, 0.06 * p.radius, (0.6 * p.radius, 1.2 * p.radius), 0.4) * p.pick((0.14, 0.2), (0.18, 0.26))
+    lines += p.rays(n // 2, 0.05 * p.radius, (0.5 * p.radius, p.radius), 0.4, 5) * p.pick((0.3, 0.5), (0.6, 0.9))
+    patch = smoothstep(p.inwards(0.6 * p.radius, 0.12, 1.4), -0.5, 0.9) * p.pick((0.05, 0.12), (0.2, 0.32))
+    return lines + patch * (1 + 0.25 * p.cloud())
 
 
 def _asymmetric(p: Patch) -> Plane:
     """Add glandular density that the other breast does not have."""
     blob = p.inwards(0.85 * p.radius, p.pick((0.06, 0.1), (0.1, 0.16)), p.pick((1.1, 1.7), (1, 1.4)))
     texture = p.cloud(3.2)
-    dense = smoothstep(blob + np.float32(0.2) * texture, -0.45, 0.6) * np.float32(p.pick((0.2, 0.3), (0.42, 0.58)))
-    dense *= np.float32(0.9) + np.float32(0.3) * texture
+    dense = smoothstep(blob + 0.2 * texture, -0.45, 0.6) * p.pick((0.2, 0.3), (0.42, 0.58))
+    dense *= 0.9 + 0.3 * texture
     n = int(p.pick((4, 8), (18, 28)))
-    return dense + p.rays(n, 0.3 * p.radius, (0.7 * p.radius, 1.15 * p.radius), 0.8) * np.float32(
-        p.pick((0.08, 0.13), (0.18, 0.26))
+    return dense + p.rays(n, 0.3 * p.radius, (0.7 * p.radius, 1.15 * p.radius), 0.8) * p.pick(
+        (0.08, 0.13), (0.18, 0.26)
     )
 
 
@@ -281,11 +244,7 @@ def _calcified(p: Patch) -> Plane:
             rng.uniform(0, 2 * np.pi, k), rng.uniform(4, 10, k), 1.2, 24,
         )  # fmt: skip
         out += blur(strokes(out.shape, rows, columns, np.full(rows.shape, 0.5)))
-        out += (
-            smoothstep(p.inwards(0.8 * p.radius, 0.15, 1.3), -0.4, 0.8)
-            * np.float32(0.14)
-            * (1 + np.float32(0.3) * p.cloud())
-        )
+        out += smoothstep(p.inwards(0.8 * p.radius, 0.15, 1.3), -0.4, 0.8) * 0.14 * (1 + 0.3 * p.cloud())
     return out
 
 

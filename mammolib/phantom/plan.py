@@ -7,8 +7,8 @@ thing the audit is meant to find.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator, SeedSequence
@@ -17,17 +17,12 @@ BLOCK = 40
 AFFECTED = 28  # of the 40 women; one of them on both sides
 
 
-@dataclass(frozen=True)
-class Card:
-    """One lesion before it has a place.
+class Card(NamedTuple):
+    """One lesion before it has a place: a kind and a severity of `mias`, and how its row departs from the ordinary.
 
-    Attributes:
-        kind: CALC, CIRC, SPIC, MISC, ARCH or ASYM.
-        severity: "B" or "M".
-        quirk: "" or how its row departs from the ordinary:
-            "unplaced" (the row stops after the severity), "spread" (calcifications all over, `*NOTE 3*`),
-            "large" (radius above 128), "edge" (a 256 crop leaves the film), "astray" (the row points at the dark
-            background), "speck" (radius 3, on the dark background).
+    The quirks: "unplaced" (the row stops after the severity), "spread" (calcifications all over, `*NOTE 3*`), "large"
+    (radius above 128), "edge" (a 256 crop leaves the film), "astray" (the row points at the dark background), "speck"
+    (radius 3, on the dark background).
     """
 
     kind: str
@@ -35,18 +30,12 @@ class Card:
     quirk: str = ""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One woman: her tissue and the lesions of her two films.
-
-    Attributes:
-        tissue: "F", "G" or "D", the same on both sides.
-        left, right: cards of each film; empty for a normal one.
-    """
+class Case(NamedTuple):
+    """One woman: her tissue, "F", "G" or "D", and the cards of each of her two films; none for a normal one."""
 
     tissue: str
-    left: tuple[Card, ...] = ()
-    right: tuple[Card, ...] = ()
+    left: tuple[Card, ...]
+    right: tuple[Card, ...]
 
 
 # (kind, severity, how many films), then the films with something to find; together 29
@@ -72,7 +61,7 @@ def case(seed: int, woman: int) -> Case:
 
 
 @lru_cache(maxsize=64)
-def _block(seed: int, block: int) -> tuple[Case, ...]:
+def _block(seed: int, block: int) -> list[Case]:
     rng = np.random.default_rng(SeedSequence([seed, 0, block]))
     deck = [(Card(kind, severity),) for kind, severity, n in _PLAIN for _ in range(n)] + list(_ODD)
     benign, malignant = (_shuffled(rng, [c for c in deck if c[0].severity == s]) for s in "BM")
@@ -81,13 +70,11 @@ def _block(seed: int, block: int) -> tuple[Case, ...]:
     hands = [[c] for c in deck[:AFFECTED]]
     hands[both].append(deck[AFFECTED])
     hands = _evenly(rng, hands, [[]] * (BLOCK - AFFECTED))
-    tissues = [t for _ in range(BLOCK // 3) for t in _shuffled(rng, list("FGD"))]
-    tissues += _shuffled(rng, list("FGD"))[: BLOCK - len(tissues)]
-    cases = []
-    for tissue, hand in zip(tissues, hands, strict=True):
-        sides = _shuffled(rng, [*hand, *[()] * (2 - len(hand))])
-        cases.append(Case(tissue, *sides))
-    return tuple(cases)
+    tissues = [t for _ in range(-(-BLOCK // 3)) for t in _shuffled(rng, list("FGD"))][:BLOCK]
+    return [
+        Case(tissue, *_shuffled(rng, [*hand, *[()] * (2 - len(hand))]))
+        for tissue, hand in zip(tissues, hands, strict=True)
+    ]
 
 
 def _shuffled(rng: Generator, items: list) -> list:

@@ -7,9 +7,11 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from mammolib.files import draft_folder
 from mammolib.phantom.anatomy import SIZE
-from mammolib.phantom.films import SIDES, PhantomFilm, film, whole
+from mammolib.phantom.films import SIDES, film
 
 VERSION = 2
 """Goes up whenever the same seed gives other films."""
@@ -80,7 +82,7 @@ Society, whose database has a licence of its own.
 
 
 def write(folder: str | os.PathLike[str], women: int = 80, seed: int = 0) -> Path:
-    """Write the films of a screening round, Info.txt and Licence.txt.
+    """Write the films of a screening round, Info.txt and Licence.txt; return the folder.
 
     Everything is written into a hidden folder beside `folder`, which takes its name when it is complete. An error or
     Ctrl-C leaves nothing behind. A complete set of the same settings that is already there is left as it is.
@@ -90,21 +92,21 @@ def write(folder: str | os.PathLike[str], women: int = 80, seed: int = 0) -> Pat
         women: how many, 1 to 499; two films each.
         seed: 0 or more. The first women of a larger set are those of a smaller one.
 
-    Returns:
-        The folder.
-
     Raises:
         ValueError: a bad argument; names it and its value.
         FileExistsError: something else is in the folder.
         OSError: it cannot be written; says why.
     """
     folder = Path(folder)
-    women, seed = whole("women", women, 1), whole("seed", seed, 0)
+    for name, value, least in (("women", women, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name}: must be a whole number, at least {least}, got {value!r}")
     if women > MOST_WOMEN:
         raise ValueError(f"women: must be at most {MOST_WOMEN}, got {women}")
     if is_whole(folder, women, seed):
         return folder
-    _refuse(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: exists and is not this phantom set; name another folder or remove it")
     try:
         with draft_folder(folder) as draft:
             _fill(draft, women, seed)
@@ -132,9 +134,8 @@ def ensure(cache: str | os.PathLike[str], women: int, seed: int) -> Path:
     return write(folder, women, seed)
 
 
-def is_whole(folder: str | os.PathLike[str], women: int, seed: int) -> bool:
+def is_whole(folder: Path, women: int, seed: int) -> bool:
     """Whether a folder holds the whole set of these settings: the right Info.txt and every film at full length."""
-    folder = Path(folder)
     try:
         if _settings(women, seed) not in (folder / "Info.txt").read_text(encoding="ascii").splitlines():
             return False
@@ -145,45 +146,23 @@ def is_whole(folder: str | os.PathLike[str], women: int, seed: int) -> bool:
         return False
 
 
-def info_rows(film: PhantomFilm) -> list[str]:
-    """Return a film's rows of Info.txt, y counted from the bottom as there."""
-    start = f"{film.reference} {film.tissue}"
-    if not film.marks:
-        return [f"{start} NORM "]
-    rows = []
-    for mark in film.marks:
-        row = f"{start} {mark.kind} {mark.severity}"
-        if mark.row is not None:
-            row += f" {mark.column} {SIZE - 1 - mark.row} {mark.radius}"
-        elif mark.widespread:
-            row += " *NOTE 3*"
-        rows.append(row)
-    return rows
-
-
 def _settings(women: int, seed: int) -> str:
     return f"Generator version {VERSION}, {women} women, seed {seed}."
-
-
-def _refuse(folder: Path) -> None:
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: exists and is not this phantom set; name another folder or remove it")
 
 
 def _fill(draft: Path, women: int, seed: int) -> None:
     from joblib import cpu_count
 
     def draw(woman_and_side: tuple[int, str]) -> list[str]:
-        drawn = film(seed, *woman_and_side)
+        drawn = film(int(seed), *woman_and_side)
         (draft / f"{drawn.reference}.pgm").write_bytes(_HEADER + drawn.pixels.tobytes())
-        return info_rows(drawn)
+        return drawn.rows
 
     pool = ThreadPoolExecutor(cpu_count())  # threads: NumPy and the FFT let go of the interpreter
     try:
         rows = list(pool.map(draw, [(woman, side) for woman in range(1, women + 1) for side in SIDES]))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    lines = [row for of_film in rows for row in of_film]
-    info = _PREAMBLE.format(settings=_settings(women, seed)) + "\n".join(lines) + "\n"
+    lines = [*_PREAMBLE.format(settings=_settings(women, seed)).splitlines(), *(row for two in rows for row in two)]
     (draft / "Licence.txt").write_text(_LICENCE, encoding="ascii")
-    (draft / "Info.txt").write_text(info, encoding="ascii")
+    (draft / "Info.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
