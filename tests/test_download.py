@@ -154,5 +154,5 @@ def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Calla
     finally:
         release.set()
         run.kill()
-    assert run.returncode != 0 and errors.rstrip().endswith("KeyboardInterrupt")
+    assert run.returncode != 0 and "KeyboardInterrupt" in errors
     assert os.listdir(tmp_path) == []

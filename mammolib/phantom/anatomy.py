@@ -6,7 +6,7 @@ towards the skin, where the breast gets thinner. `tone` turns it into grey level
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -95,27 +95,13 @@ class Woman:
         outline = self.outline * [1, reach] + np.cumsum(n(0, 3.0, self.outline.shape), axis=0)
         top, side, bulge, density = self.muscle
         row, column, length, height, tilt = self.gland
-        return replace(
-            self,
-            outline=outline,
-            nipple=(outline[5, 0], outline[5, 1]),
-            rim=self.rim * n(1, 0.04),
-            muscle=(
-                min(top * n(1, 0.1), outline[1, 1] - 35),
-                side * n(1, 0.08),
-                bulge + n(0, 0.06),
-                density + n(0, 0.04),
-            ),
-            gland=(
-                row + n(0, 12),
-                column * reach + n(0, 6),
-                length * n(1, 0.05),
-                height * n(1, 0.06),
-                tilt + n(0, 0.08),
-            ),
-            exposure=self.exposure * n(1, 0.02),
-            macro=0.75 * self.macro + 0.66 * power_noise(rng, 64, b=3.2, lowest=2),
-        )
+        rim = self.rim * n(1, 0.04)
+        muscle = (min(top * n(1, 0.1), outline[1, 1] - 35), side * n(1, 0.08), bulge + n(0, 0.06), density + n(0, 0.04))
+        gland = (row + n(0, 12), column * reach + n(0, 6), length * n(1, 0.05), height * n(1, 0.06), tilt + n(0, 0.08))
+        exposure = self.exposure * n(1, 0.02)
+        macro = 0.75 * self.macro + 0.66 * power_noise(rng, 64, b=3.2, lowest=2)
+        nipple = (outline[5, 0], outline[5, 1])
+        return Woman(self.tissue, self.width, outline, nipple, rim, muscle, gland, exposure, self.style, macro)
 
 
 @dataclass(frozen=True)
@@ -158,7 +144,7 @@ def breast(woman: Woman, rng: Generator) -> Breast:
     contrast, strands = contrast * woman.style[2], strands * woman.style[3]
     bundle = 0.9 * streak + 0.22 * fine + 0.4 * macro
     inner = 1 + 0.03 * macro + 0.016 * fine + 0.022 * streak
-    inner += gland * (level + np.float32(contrast) * bundle)
+    inner += gland * (level + contrast * bundle)
     inner += fibres * (strands * (0.5 + gland) * (1 - 0.8 * muscle))
     inner += muscle * (woman.muscle[3] * (0.74 + 0.26 * within + 0.03 * streak))
     inner += 0.25 / (1 + near / 500) ** 2
@@ -166,7 +152,7 @@ def breast(woman: Woman, rng: Generator) -> Breast:
     half = thickness * inner + 0.045 * skin
     attenuation = double(np.ascontiguousarray(half), SIZE, woman.width)
     attenuation += _vessels(woman, rng) * double(thickness, SIZE, woman.width)
-    attenuation *= np.float32(woman.exposure)
+    attenuation *= woman.exposure
     return Breast(attenuation, depth, thickness, gland, muscle)
 
 
@@ -215,7 +201,7 @@ def _muscle(woman: Woman, y: Plane, x: Plane, macro: Plane) -> tuple[Plane, Plan
     """Return the pectoral muscle (0 to 1, soft edge) and how deep inside it a place is (0 to 1)."""
     top, side, bulge, _ = woman.muscle
     along, down = x / np.float32(top), y / np.float32(side)
-    inward = 1 - along - down + np.float32(bulge) * along * down * 2
+    inward = 1 - along - down + bulge * along * down * 2
     inward = inward * np.float32(top * side / np.sqrt(top**2 + side**2)) + 1.5 * macro
     return smoothstep(inward, -8, 12), smoothstep(inward, 0, 130)
 
@@ -241,11 +227,11 @@ def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine
 
     row, column, length, height, tilt = woman.gland
     c, s = float(np.round(np.cos(tilt), 9)), float(np.round(np.sin(tilt), 9))
-    dy, dx = y - np.float32(row), x - np.float32(column)
-    along, across = (c * dx + s * dy) / np.float32(length), (c * dy - s * dx) / np.float32(height)
+    dy, dx = y - row, x - column
+    along, across = (c * dx + s * dy) / length, (c * dy - s * dx) / height
     shape = 1 - np.sqrt(along * along + across * across)
     frayed, way, _, _ = woman.style
-    ragged = shape + 0.26 * macro + np.float32(frayed) * (streak + 0.35 * fine)
+    ragged = shape + 0.26 * macro + frayed * (streak + 0.35 * fine)
     ragged += 0.08 * fibres
     return smoothstep(ragged, -0.75 * way, 0.15 + 0.85 * way), streak, fibres
 
@@ -256,7 +242,7 @@ def _fan(
     """Read two fields so that their rows run towards a point `above` and `ahead` of the nipple."""
     ay, ax = y - np.float32(woman.nipple[0] - above), np.float32(woman.nipple[1] + ahead) - x
     away = np.sqrt(ay * ay + ax * ax)
-    across = ay / (away + 60) * np.float32(0.5 * (ahead + 250)) + 2.5 * macro
+    across = ay / (away + 60) * (0.5 * (ahead + 250)) + 2.5 * macro
     read = sample(fields, across + 1024, 0.47 * away + 3 * macro + 0.4 * fine + 64)
     return read[..., 0], read[..., 1]
 

@@ -111,18 +111,18 @@ def _tag(rng: Generator, grey: Plane, outside: NDArray[np.bool_], side: str) -> 
     y0, x0 = max(int(top) - 12, 0), max(int(middle - width / 2) - 14, 0)
     y1, x1 = int(top + height) + 80, int(middle + width / 2) + 14
     window = grey[y0:y1, x0:x1]
-    y = np.arange(y0, y0 + window.shape[0], dtype=np.float32)[:, None] - np.float32(top)
-    x = np.arange(x0, x0 + window.shape[1], dtype=np.float32)[None, :] - np.float32(middle)
-    y, x = y + np.float32(tilt) * x, x - np.float32(tilt) * y
+    y = np.arange(y0, y0 + window.shape[0], dtype=np.float32)[:, None] - top
+    x = np.arange(x0, x0 + window.shape[1], dtype=np.float32)[None, :] - middle
+    y, x = y + tilt * x, x - tilt * y
     soft = np.clip(np.minimum(np.minimum(y, height - y), width / 2 - np.abs(x)) / 3 + 0.5, 0, 1).astype(np.float32)
     ink = np.zeros_like(soft)
     text = [("R" if side == "right" else "L", 0.16, 0.44), ("ML" if kind < 0.8 else "MLO", 0.56, 0.84)]
     for word, start, end in text:
-        ink += _write(word, y - np.float32(start * height), x, (end - start) * height)
-    number = _write(digits, y - np.float32(height + 16), x, 40.0)
+        ink += _write(word, y - (start * height), x, (end - start) * height)
+    number = _write(digits, y - (height + 16), x, 40.0)
     window *= 1 - soft
-    window += soft * (np.float32(level) - np.float32(level - 25) * np.clip(ink, 0, 1))
-    window += np.float32(faint) * number * (1 - soft)
+    window += soft * (level - (level - 25) * np.clip(ink, 0, 1))
+    window += faint * number * (1 - soft)
 
 
 def _write(word: str, y: Plane, x: Plane, height: float) -> Plane:
@@ -131,8 +131,8 @@ def _write(word: str, y: Plane, x: Plane, height: float) -> Plane:
     rows = [".".join(_LETTERS[letter][r] for letter in word) for r in range(7)]
     bitmap = np.array([[c == "#" for c in row] for row in rows], np.float32)
     bitmap = double(double(np.pad(bitmap, 2)))  # rounds the corners
-    r = 4 * (y / np.float32(cell) + 1.5)
-    c = 4 * (x / np.float32(0.8 * cell) + np.float32(bitmap.shape[1] / 8 - 0.5))
+    r = 4 * (y / cell + 1.5)
+    c = 4 * (x / (0.8 * cell) + (bitmap.shape[1] / 8 - 0.5))
     r, c = np.broadcast_arrays(r, c)
     read = sample(bitmap, r, c, wrap=False)
     return np.clip(read * 4 - 1.4, 0, 1)
