@@ -40,26 +40,16 @@ def box_of(image: np.ndarray) -> list[int]:
 
 
 # --- The dihedral group -----------------------------------------------------------------------------------------------
-def test_there_are_eight_different_elements():
-    assert len(set(DIHEDRAL)) == 8
-
-
-def test_the_group_is_closed_associative_and_every_element_has_an_inverse():
+def test_eight_elements_are_a_group_that_does_not_commute():
     identity = Symmetry.of()
-    for a, b in itertools.product(DIHEDRAL, DIHEDRAL):
-        assert a @ b in DIHEDRAL
-        assert (a @ b).inverse() == b.inverse() @ a.inverse()
+    assert len(set(DIHEDRAL)) == 8
     for a, b, c in itertools.product(DIHEDRAL, repeat=3):
-        assert (a @ b) @ c == a @ (b @ c)
-    for a in DIHEDRAL:
+        assert a @ b in DIHEDRAL and (a @ b) @ c == a @ (b @ c)
+        assert (a @ b).inverse() == b.inverse() @ a.inverse()
         assert a @ identity == identity @ a == a
         assert a @ a.inverse() == a.inverse() @ a == identity
-
-
-def test_the_group_does_not_commute():
     turn, flip = Symmetry.of(1), Symmetry.of(0, flip=True)
-    assert turn @ flip != flip @ turn
-    assert turn @ flip == flip @ turn.inverse()
+    assert turn @ flip != flip @ turn and turn @ flip == flip @ turn.inverse()
 
 
 def test_the_order_is_the_papers_turns_then_the_same_turns_flipped():
@@ -70,10 +60,13 @@ def test_the_order_is_the_papers_turns_then_the_same_turns_flipped():
 
 
 @given(elements, elements, sides, sides)
-def test_acting_twice_is_acting_by_the_product(first: Symmetry, then: Symmetry, height: int, width: int):
-    image = np.arange(height * width).reshape(height, width)
+def test_acting_twice_is_acting_by_the_product_and_copies_nothing(
+    first: Symmetry, then: Symmetry, height: int, width: int
+):
+    image = np.arange(height * width * 2).reshape(height, width, 2)
     np.testing.assert_array_equal(then.image(first.image(image)), (then @ first).image(image))
     np.testing.assert_array_equal(first.inverse().image(first.image(image)), image)
+    assert np.shares_memory(first.image(image), image)
 
 
 @given(elements, image_and_box())
@@ -84,18 +77,6 @@ def test_boxes_follow_pixels(element: Symmetry, both: tuple[np.ndarray, list[int
     np.testing.assert_array_equal(moved, box_of(element.image(image)))
     new_height, new_width = element.image(image).shape
     np.testing.assert_array_equal(element.inverse().boxes(moved, new_width, new_height), box)
-
-
-def test_moving_an_image_copies_nothing_and_carries_channels():
-    image = np.zeros((3, 5, 2))
-    for element in DIHEDRAL:
-        moved = element.image(image)
-        assert np.shares_memory(moved, image) and moved.shape in {(3, 5, 2), (5, 3, 2)}
-
-
-def test_a_box_in_the_middle_of_a_square_stays():
-    for element in DIHEDRAL:
-        np.testing.assert_array_equal(element.boxes([[28, 28, 228, 228]], 256, 256), [[28, 28, 228, 228]])
 
 
 # --- Boxes ------------------------------------------------------------------------------------------------------------
@@ -116,23 +97,18 @@ def test_iou_of_a_box_with_itself_is_one_and_of_a_point_is_zero():
     assert g.iou([], [[0, 0, 1, 1]]).shape == (0, 1)
 
 
-coordinates = st.floats(-1e3, 1e3, allow_nan=False)
-
-
-@given(st.lists(st.tuples(coordinates, coordinates, coordinates, coordinates), max_size=5))
+@given(st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 4), max_size=5))
 def test_the_two_formats_are_inverse_to_each_other(boxes: list[tuple[float, ...]]):
     b = np.array(boxes).reshape(-1, 4)
+    assert (g.xyxy_to_cxcywh([[10, 20, 30, 60]]) == [[20, 40, 20, 40]]).all()
     np.testing.assert_allclose(g.cxcywh_to_xyxy(g.xyxy_to_cxcywh(b)), b, atol=1e-9)
     np.testing.assert_allclose(g.xyxy_to_cxcywh(g.cxcywh_to_xyxy(b)), b, atol=1e-9)
 
 
-def test_a_circle_becomes_the_square_around_it():
+def test_a_circle_becomes_the_square_around_it_and_clip_keeps_what_lies_in_the_image():
     np.testing.assert_array_equal(g.circle_to_box([10, 20], [30, 40], [5, 6]), [[25, 5, 35, 15], [34, 14, 46, 26]])
     with pytest.raises(ValueError, match="radius: must be positive, got 0"):
         g.circle_to_box(1, 1, [3, 0])
-
-
-def test_clip_keeps_what_lies_in_the_image():
     clipped = g.clip([[-5, 10, 300, 90], [300, 0, 310, 5]], width=256, height=64)
     np.testing.assert_array_equal(clipped, [[0, 10, 256, 64], [256, 0, 256, 5]])
 
@@ -160,40 +136,35 @@ def test_bad_boxes_are_named(boxes: object, message: str):
 BOXES = [[0, 0, 1, 1], [2, 2, 4, 4]]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"image": [0, 3]}, r"^truths.image, row 1: 3 is not in the range 0 to 2$"),
-        ({"image": [-1, 0]}, r"^truths.image, row 0: -1 is not"),
-        ({"image": [0]}, r"^truths.image: expected 2 integers, got int64 of shape \(1,\)"),
-        ({"image": [0.0, 1.0]}, r"^truths.image: expected 2 integers, got float64"),
-        ({"label": [1, 0]}, r"^truths.label, row 1: 0 is not in the range 1 to 2$"),
-        ({"label": [1, 3]}, r"^truths.label, row 1: 3 is not"),
-        ({"difficult": [0, 1]}, r"^truths.difficult: expected 2 booleans, got int64"),
-        ({"difficult": [True]}, r"^truths.difficult: expected 2 booleans"),
-        ({"box": [[0, 0, 1, 1], [4, 2, 2, 4]]}, r"^truths.box, row 1: \[4.0, 2.0, 2.0, 4.0\] must be"),
-        ({"box": [0, 0, 1, 1]}, r"^truths.box: boxes must have shape \(N, 4\), got \(4,\)"),
-    ],
-)
-def test_bad_truths_are_named(change: dict[str, object], message: str):
-    with pytest.raises(ValueError, match=message):
-        Truths(**({"image": [0, 1], "label": [1, 2], "box": BOXES, "n_images": 3} | change))
+TRUTHS = {"image": [0, 1], "label": [1, 2], "box": BOXES, "n_images": 3}
+DETECTIONS = {"image": [0, 1], "label": [1, 2], "box": BOXES, "confidence": [0.9, 0.8]}
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("good", "change", "message"),
     [
-        ({"image": [0, -1]}, r"^detections.image, row 1: -1 is not in the range 0 to"),
-        ({"label": [0, 1]}, r"^detections.label, row 0: 0 is not in the range 1 to"),
-        ({"confidence": [0.5, 1.5]}, r"^detections.confidence, row 1: 1.5 is not in \[0, 1\]"),
-        ({"confidence": [np.nan, 0.5]}, r"^detections.confidence, row 0: nan is not"),
-        ({"confidence": [0.5]}, r"^detections.confidence: expected 2 numbers, got shape \(1,\)"),
-        ({"box": [[0, 0, 1, 1], [0, 0, np.inf, 1]]}, r"^detections.box, row 1: .* not finite"),
+        (TRUTHS, {"image": [0, 3]}, r"^truths.image, row 1: 3 is not in the range 0 to 2$"),
+        (TRUTHS, {"image": [-1, 0]}, r"^truths.image, row 0: -1 is not"),
+        (TRUTHS, {"image": [0]}, r"^truths.image: expected 2 integers, got int64 of shape \(1,\)"),
+        (TRUTHS, {"image": [0.0, 1.0]}, r"^truths.image: expected 2 integers, got float64"),
+        (TRUTHS, {"label": [1, 0]}, r"^truths.label, row 1: 0 is not in the range 1 to 2$"),
+        (TRUTHS, {"label": [1, 3]}, r"^truths.label, row 1: 3 is not"),
+        (TRUTHS, {"difficult": [0, 1]}, r"^truths.difficult: expected 2 booleans, got int64"),
+        (TRUTHS, {"difficult": [True]}, r"^truths.difficult: expected 2 booleans"),
+        (TRUTHS, {"box": [[0, 0, 1, 1], [4, 2, 2, 4]]}, r"^truths.box, row 1: \[4.0, 2.0, 2.0, 4.0\] must be"),
+        (TRUTHS, {"box": [0, 0, 1, 1]}, r"^truths.box: boxes must have shape \(N, 4\), got \(4,\)"),
+        (DETECTIONS, {"image": [0, -1]}, r"^detections.image, row 1: -1 is not in the range 0 to"),
+        (DETECTIONS, {"label": [0, 1]}, r"^detections.label, row 0: 0 is not in the range 1 to"),
+        (DETECTIONS, {"confidence": [0.5, 1.5]}, r"^detections.confidence, row 1: 1.5 is not in \[0, 1\]"),
+        (DETECTIONS, {"confidence": [np.nan, 0.5]}, r"^detections.confidence, row 0: nan is not"),
+        (DETECTIONS, {"confidence": [0.5]}, r"^detections.confidence: expected 2 numbers, got shape \(1,\)"),
+        (DETECTIONS, {"box": [[0, 0, 1, 1], [0, 0, np.inf, 1]]}, r"^detections.box, row 1: .* not finite"),
     ],
 )
-def test_bad_detections_are_named(change: dict[str, object], message: str):
+def test_bad_truths_and_detections_are_named(good: dict[str, object], change: dict[str, object], message: str):
+    made = Truths if good is TRUTHS else Detections
     with pytest.raises(ValueError, match=message):
-        Detections(**({"image": [0, 1], "label": [1, 2], "confidence": [0.9, 0.8], "box": BOXES} | change))
+        made(**(good | change))
 
 
 def test_nothing_is_legal():

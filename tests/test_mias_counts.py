@@ -24,36 +24,18 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_audit_of_eight_films_counted_by_hand(folder: Path) -> None:
     found = mias.audit(mias.load(folder))
+    radii = {"min": 20, "max": 190, "mean": pytest.approx((190 + 30 + 25 + 100 + 20) / 5), "median": 30}
     assert found == {
-        "films": 8,
-        "women": 4,
-        "rows": 9,
-        "kept": 5,
-        "kept_normal": 2,
-        "kept_benign": 2,
-        "kept_malignant": 1,
-        "rows_without_centre": 2,
-        "films_without_centre": ["mdb004", "mdb005"],
-        "films_with_several_rows": ["mdb006"],
-        "films_mixed": ["mdb006"],
-        "lesions": 7,
-        "benign": 4,
-        "malignant": 3,
-        "located": 5,
-        "located_benign": 3,
-        "located_malignant": 2,
+        "films": 8, "women": 4, "rows": 9, "kept": 5, "kept_normal": 2, "kept_benign": 2, "kept_malignant": 1,
+        "rows_without_centre": 2, "films_without_centre": ["mdb004", "mdb005"],
+        "films_with_several_rows": ["mdb006"], "films_mixed": ["mdb006"],
+        "lesions": 7, "benign": 4, "malignant": 3, "located": 5, "located_benign": 3, "located_malignant": 2,
         "located_by_tissue": {"F": 3, "G": 1, "D": 1},
         "located_by_kind": {"CALC": 0, "CIRC": 0, "SPIC": 1, "MISC": 2, "ARCH": 1, "ASYM": 1},
-        "radius_min": 20.0,
-        "radius_max": 190.0,
-        "radius_mean": pytest.approx((190 + 30 + 25 + 100 + 20) / 5),
-        "radius_median": 30.0,
-        "films_radius_above_half_crop": ["mdb001"],
-        "single_lesions": 3,
-        "single_lesion_women": 2,
-        "films_crop_leaves": ["mdb007", "mdb008"],
-        "women_of_two_tissues": [4],
-    }
+        **{f"radius_{name}": value for name, value in radii.items()},
+        "films_radius_above_half_crop": ["mdb001"], "single_lesions": 3, "single_lesion_women": 2,
+        "films_crop_leaves": ["mdb007", "mdb008"], "women_of_two_tissues": [4],
+    }  # fmt: skip
 
 
 def test_the_audit_of_normal_films_alone_has_no_radii(folder: Path) -> None:
@@ -157,36 +139,21 @@ def test_find_takes_the_folder_given_then_the_variable_then_the_cache(
 
 
 def test_the_real_audit_is_the_one_the_book_quotes(real_films: list[mias.Film]) -> None:
+    radii = {"min": 3, "max": 197, "mean": pytest.approx(48.8, abs=0.05), "median": 41}
     assert mias.audit(real_films) == {
-        "films": 322,
-        "women": 161,
-        "rows": 330,
-        "kept": 311,
-        "kept_normal": 207,
-        "kept_benign": 58,
-        "kept_malignant": 46,
-        "rows_without_centre": 4,
-        "films_without_centre": ["mdb059", "mdb216", "mdb233", "mdb245"],
+        "films": 322, "women": 161, "rows": 330,
+        "kept": 311, "kept_normal": 207, "kept_benign": 58, "kept_malignant": 46,
+        "rows_without_centre": 4, "films_without_centre": ["mdb059", "mdb216", "mdb233", "mdb245"],
         "films_with_several_rows": ["mdb005", "mdb132", "mdb144", "mdb223", "mdb226", "mdb239", "mdb249"],
         "films_mixed": ["mdb144"],
-        "lesions": 123,
-        "benign": 69,
-        "malignant": 54,
-        "located": 119,
-        "located_benign": 68,
-        "located_malignant": 51,
+        "lesions": 123, "benign": 69, "malignant": 54, "located": 119, "located_benign": 68, "located_malignant": 51,
         "located_by_tissue": {"F": 41, "G": 38, "D": 40},
         "located_by_kind": {"CALC": 27, "CIRC": 24, "SPIC": 19, "MISC": 15, "ARCH": 19, "ASYM": 15},
-        "radius_min": 3,
-        "radius_max": 197,
-        "radius_mean": pytest.approx(48.8, abs=0.05),
-        "radius_median": 41,
+        **{f"radius_{name}": value for name, value in radii.items()},
         "films_radius_above_half_crop": ["mdb001", "mdb081", "mdb148", "mdb193"],
-        "single_lesions": 104,
-        "single_lesion_women": 98,
-        "films_crop_leaves": ["mdb021", "mdb214", "mdb270", "mdb274"],
-        "women_of_two_tissues": [],
-    }
+        "single_lesions": 104, "single_lesion_women": 98,
+        "films_crop_leaves": ["mdb021", "mdb214", "mdb270", "mdb274"], "women_of_two_tissues": [],
+    }  # fmt: skip
     assert {len(film.lesions) for film in real_films} == {0, 1, 2, 3} and len(real_films[225].lesions) == 3
 
 

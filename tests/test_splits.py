@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -34,9 +33,9 @@ def is_partition(split: Split, n: int) -> bool:
 
 
 def leaks(split: Split, groups: np.ndarray) -> bool:
-    """By brute force: is any image's group on another side as well?"""
-    side = {i: name for name in SIDES for i in getattr(split, name)}
-    return any(side[i] != side[j] for i in side for j in side if groups[i] == groups[j])
+    """Whether any group has images on two sides, by sets."""
+    a, b, c = (set(groups[getattr(split, side)].tolist()) for side in SIDES)
+    return bool(a & b or a & c or b & c)
 
 
 # --- By image, in the last tenth, in lesion order ---------------------------------------------------------------------
@@ -135,36 +134,18 @@ def test_folds_never_leak_a_woman_and_every_woman_tests_once(who: tuple[np.ndarr
     assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(len(women)))
 
 
-@given(people(), seeds)
-@settings(max_examples=40)
-def test_by_group_keeps_groups_whole_and_says_which(who: tuple[np.ndarray, np.ndarray], seed: int):
-    groups, strata = who
-    split = splits.by_group(groups, strata, seed=seed, kind="film")
-    assert is_partition(split, len(groups)) and not leaks(split, groups) and split.kind == "film"
-    assert split.test.tolist() == splits.by_woman(groups, strata, seed=seed).test.tolist()
+MAY_LEAK = {"by_image", "last_tenth", "lesion_order", "by_group"}
 
 
-CLEAN = {
-    "by_woman": lambda women, strata, seed: [splits.by_woman(women, strata, seed=seed)],
-    "by_group": lambda women, strata, seed: [splits.by_group(women, strata, seed=seed, kind="woman")],
-    "folds_by_woman": lambda women, strata, seed: splits.folds_by_woman(women, strata, 5, seed),
-}
-"""What the library offers to keep women apart; `by_group` does if it is given women."""
-MAY_LEAK = {"by_image", "last_tenth", "lesion_order"}
-
-
-def test_every_clean_split_of_the_library_shares_no_woman():
-    """Women with one to four images and, some of them, both classes; ten seeds; each pair of sides."""
+def test_every_split_of_the_library_is_known_to_leak_or_not():
+    """by_woman, by_group of women and folds_by_woman share no woman; the others may."""
     offered = {name for name in vars(splits) if name.startswith(("by_", "folds_", "last_", "lesion_"))}
-    assert offered == set(CLEAN) | MAY_LEAK, "a new split: say here whether it keeps women apart"
-    rng = np.random.default_rng(0)
-    women = np.repeat(np.arange(60), rng.integers(1, 5, 60))
-    strata = rng.integers(0, 2, len(women))
-    for name, make in CLEAN.items():
-        for seed in range(10):
-            for split in make(women, strata, seed):
-                for a, b in combinations(SIDES, 2):
-                    assert len(split.shared(women, a, b)) == 0, (name, seed, a, b)
+    assert offered == {"by_woman", "folds_by_woman"} | MAY_LEAK, "a new split: test here whether it keeps women apart"
+    women, strata = np.repeat(np.arange(60), np.arange(60) % 4 + 1), np.arange(150) % 2
+    for seed in range(10):
+        split = splits.by_group(women, strata, seed=seed, kind="film")
+        assert is_partition(split, 150) and not leaks(split, women) and split.kind == "film"
+        assert split.test.tolist() == splits.by_woman(women, strata, seed=seed).test.tolist()
 
 
 def test_ten_folds_of_balanced_women_are_balanced():
@@ -174,15 +155,10 @@ def test_ten_folds_of_balanced_women_are_balanced():
         assert np.bincount(strata[fold.test]).tolist() == [40, 40]
 
 
-def test_a_woman_with_both_classes_stays_whole():
+def test_women_stay_whole_with_both_classes_and_for_numbers_of_images():
     women = np.repeat(np.arange(20), 2)
-    strata = np.tile([0, 1], 20)
-    split = splits.by_woman(women, strata)
-    assert not leaks(split, women)
-    assert split.sizes == (28, 4, 8)
-
-
-def test_numbers_of_images_are_read_as_shares_of_whole_women():
+    split = splits.by_woman(women, np.tile([0, 1], 20))
+    assert not leaks(split, women) and split.sizes == (28, 4, 8)
     women, strata = np.repeat(np.arange(102), 8), np.repeat(np.arange(102) % 2, 8)
     split = splits.by_woman(women, strata, (600, 100, 116))
     assert all(size % 8 == 0 for size in split.sizes)
@@ -205,10 +181,6 @@ def test_a_leak_is_named():
         split.check([9, 1, 2, 9, 3], "woman")
     with pytest.raises(ValueError, match="^split by image: film mdb001 is both in validation and in test$"):
         split.check(["mdb003", "mdb005", "mdb001", "mdb007", "mdb001"], "film")
-    with pytest.raises(ValueError, match="groups: 4 given, but the test set names image 4"):
-        split.check([1, 1, 2, 3])
-    with pytest.raises(ValueError, match="side: must be one of training, validation, test, got 'train'"):
-        split.shared([1, 1, 2, 3, 3], "train")
 
 
 @pytest.mark.parametrize(
@@ -218,9 +190,9 @@ def test_a_leak_is_named():
         (([0], [1], []), "^split by hand: the test set is empty$"),
         (([0, 2], [1], [2]), "^split by hand: image 2 is named twice$"),
         (([0, 0], [1], [2]), "^split by hand: image 0 is named twice$"),
-        (([0.5], [1], [2]), "^split.training: expected image numbers, got float64"),
-        (([[0]], [1], [2]), r"^split.training: expected image numbers, got int64 of shape \(1, 1\)"),
-        (([0], [-1], [2]), "^split by hand: the validation set names image -1$"),
+        (([0.5], [1], [2]), r"^split.training: expected image numbers, got \[0.5\]"),
+        (([[0]], [1], [2]), r"^split.training: expected image numbers, got \[\[0\]\]"),
+        (([0], [-1], [2]), r"^split.validation: expected image numbers, got \[-1\]$"),
     ],
 )
 def test_a_split_that_is_none(rows: tuple[list, list, list], message: str):
@@ -277,5 +249,4 @@ def test_the_papers_set_under_each_split(real_films):
     folds = splits.folds_by_woman(crops.woman, crops.strata, 10)
     assert sum(len(f.test) for f in folds) == 816
     for split in [*folds, *(splits.by_woman(crops.woman, crops.strata, seed=seed) for seed in range(10))]:
-        for a, b in combinations(SIDES, 2):
-            assert len(split.shared(crops.woman, a, b)) == 0
+        assert not leaks(split, crops.woman)

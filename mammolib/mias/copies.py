@@ -19,11 +19,11 @@ from pathlib import Path, PurePosixPath
 from mammolib.files import atomic, draft_folder
 from mammolib.mias.films import FORMATS, SIDE, Film, info_file, load, read_pixels
 
-URL = "http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz"
-"""Where the Pilot European Image Processing Archive serves mini-MIAS."""
-
-LICENCE = "Licence.txt"
-"""Comes with the films and is kept beside them; not data, so its bytes are not checked."""
+URL = "http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz"  # of the Pilot European Image Processing Archive
+LICENCE = "Licence.txt"  # comes with the films and is kept beside them; not data, so its bytes are not checked
+VARIABLE = "MAMMOLIB_MIAS"  # the environment variable that can name the folder of the films
+ATTEMPTS = 3  # how often a download is begun before giving up
+PARTS = ("lesions", "normal")  # what `pack` can pack: Experiments A to E see no normal film
 
 CITATION = (
     "J. Suckling et al. (1994). The Mammographic Image Analysis Society Digital Mammogram Database. "
@@ -39,21 +39,12 @@ NOTICE = (
 )
 """The licence in short; our words, not a substitute for it."""
 
-VARIABLE = "MAMMOLIB_MIAS"
-"""The environment variable that can name the folder of the films."""
-
 DIGESTS = {
     "0d62e92f889b9e550af4f22b6eac5ea290c5320258fd5a5c16a5ad6471a717f4": "all 322 films",
     "beb0318091facd611f8c057b1ecfc5be0d5fc1a0de4d654f1fcbbf879ce78203": "the 115 films with lesions",
 }
 """What `digest` gives for mini-MIAS as distributed, and for the part of it that Experiments A to E see; a folder that
 holds one of them is mini-MIAS, whatever its name."""
-
-PARTS = ("lesions", "normal")
-"""What `pack` can pack: Experiments A to E see no normal film, so the smaller part is enough for them."""
-
-ATTEMPTS = 3
-"""How often a download is begun before giving up."""
 
 _log = logging.getLogger(__name__)
 

@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from mammolib.geometry import Truths, circle_to_box
 from mammolib.images import read_grey
 
-SIDE = 1024
-"""Rows and columns of every film."""
+SIDE = 1024  # rows and columns of every film
+CROP = 256  # side of the paper's lesion-centred crops, in pixels (section 2)
+FORMATS = (".pgm", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # endings under which a film is looked for
 
-CROP = 256
-"""Side of the paper's lesion-centred crops, in pixels (section 2)."""
-
+# The codes in columns 2, 3 and 4 of Info.txt; a film without a lesion has NORM for its kind
 TISSUES = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
-"""Background tissue, second column of Info.txt."""
-
 KINDS = {
     "CALC": "calcification",
     "CIRC": "well-defined mass",
@@ -36,13 +33,7 @@ KINDS = {
     "ARCH": "architectural distortion",
     "ASYM": "asymmetry",
 }
-"""Class of a lesion, third column of Info.txt; a film without one has NORM there."""
-
 SEVERITIES = {"B": "benign", "M": "malignant"}
-"""Severity of a lesion, fourth column of Info.txt."""
-
-FORMATS = (".pgm", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-"""Endings under which a film is looked for; Pillow reads them."""
 
 _REFERENCE = re.compile(r"mdb[0-9]{3,6}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
@@ -50,13 +41,9 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 
 @dataclass(frozen=True)
 class Lesion:
-    """One annotation row.
+    """One annotation row: a key of `KINDS`, one of `SEVERITIES`, and the circle around the lesion if it is located.
 
-    Attributes:
-        kind: a key of `KINDS`.
-        severity: "B" benign or "M" malignant.
-        row, column: centre of the circle around the lesion, in pixels from the top-left corner; None if not located.
-        radius: of that circle, in pixels; None if not located.
+    Row, column and radius are in pixels from the top-left corner.
 
     Raises:
         ValueError: a code nobody knows, half a location, a radius that is not positive, a circle that leaves the film.
@@ -223,10 +210,8 @@ def load(folder: str | Path) -> list[Film]:
     listed = read_info(info_file(folder))
     missing = [reference for reference, _, _ in listed if reference not in images]
     if missing:
-        raise FileNotFoundError(
-            f"{folder}: Info.txt lists {_and_more(missing)}, but there is no image {missing[0]}.pgm "
-            f"(or .png, .tif ...); `mammolib data check` says all that is missing"
-        )
+        none = f"there is no image {missing[0]}.pgm (or .png, .tif ...); `mammolib data check` says all that is missing"
+        raise FileNotFoundError(f"{folder}: Info.txt lists {_and_more(missing)}, but {none}")
     unknown = sorted(images.keys() - {reference for reference, _, _ in listed})
     if unknown:
         what = f"Info.txt does not list {_and_more(unknown)}; add its row or remove it"
@@ -263,10 +248,7 @@ def single_lesion_films(films: Iterable[Film]) -> list[Film]:
 def film_truths(films: Sequence[Film]) -> Truths:
     """Return the located lesions of whole films as truths, in film pixels; a normal film is an image without a lesion.
 
-    A film with a lesion that was not located has truths nobody knows: it is refused.
-
-    Raises:
-        ValueError: a lesion without a centre; names the film.
+    A film with a lesion that was not located has truths nobody knows: a ValueError names it.
     """
     for film in films:
         if not all(lesion.located for lesion in film.lesions):
@@ -289,7 +271,6 @@ def _row(fields: list[str]) -> tuple[str, str, Lesion | None]:
         if severity:
             raise ValueError(f"{severity!r} after NORM: a normal film has neither severity nor centre")
         return reference, tissue, None
-    _one_of("class of lesion", kind, (*KINDS, "NORM"))
     if not where or " ".join(where) == "*NOTE 3*":
         return reference, tissue, Lesion(kind, severity)
     if len(where) != 3:

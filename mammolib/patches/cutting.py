@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-DARK = 10
-"""Grey levels up to this one count as background. The paper's sentence breaks off; our reading (section 2)."""
-
-MAX_DARK = 0.2
-"""A patch with a larger share of dark pixels than this is discarded: the paper's "more than 20", read as per cent."""
+# A patch is discarded if more than this share of its pixels is background, that is, at most this grey level. The paper
+# says "more than 20", which we read as per cent; its sentence breaks off (section 2).
+DARK, MAX_DARK = 10, 0.2
 
 
 def grid(pixels: NDArray, size: int = 128, stride: int = 64) -> NDArray:

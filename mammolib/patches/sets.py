@@ -92,7 +92,7 @@ def lesion_crops(films: Iterable[Film], size: int = 256, views: int = 8, paper: 
     """Cut a square with every single lesion in its centre, in up to eight views.
 
     Args:
-        films: films; those without a lesion, with several, or with one that has no centre are passed over.
+        films: those without a lesion, with several, or with one that has no centre are passed over.
         size: side of the crops in pixels; what lies outside the film is 0.
         views: how many of `geometry.DIHEDRAL` to make of each lesion, in that order.
         paper: leave out the benign lesions whose crop leaves the film. On mini-MIAS these are the two that separate
@@ -128,7 +128,7 @@ def uniform_cuts(
     659 cuts; with it, 469.
 
     Args:
-        films: films; those with several lesions or with one that has no centre are passed over.
+        films: those with several lesions or with one that has no centre are passed over.
         size, stride: the grid, in pixels.
         contains: when a cut holds a lesion: "box", the whole box lies in it; "centre", the lesion's centre does.
         views: how many of `geometry.DIHEDRAL` to make of each cut, in that order.
@@ -162,7 +162,7 @@ def labelled_patches(
     The paper does not say what label a patch of a malignant film gets that does not show the lesion.
 
     Args:
-        films: films; those with several lesions or with one that has no centre are passed over.
+        films: those with several lesions or with one that has no centre are passed over.
         reading: "film": every patch of a film has the film's label, lesion or not. "lesion": a patch has the lesion's
             label if the lesion's centre lies in it, and is normal otherwise, even if it shows the lesion's edge.
         per_class: draw so many of each label, such as ``{0: 1400, 1: 700, 2: 700}``.
