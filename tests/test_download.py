@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import http.server
 import logging
 import os
@@ -20,32 +19,11 @@ from mias_layout import EXPECTED, FILES, WHOLE, fails, full, tar_of, whole
 from mammolib import mias
 from mammolib.mias import copies
 
-
-class Server(http.server.ThreadingHTTPServer):
-    """Gives one answer after another, the last for ever."""
-
-    def __init__(self, *answers: Callable[[http.server.BaseHTTPRequestHandler], None]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.asked = list(answers), 0
-        threading.Thread(target=functools.partial(self.serve_forever, poll_interval=0.02), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/all-mias.tar.gz"
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        server.asked += 1
-        server.answers[min(server.asked, len(server.answers)) - 1](self)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def sends(content: bytes, claims: int | str | None = None, encoding: str = "", status: int = 200) -> Callable:
-    def answer(handler: Handler) -> None:
+def sends(content: bytes, claims: int | str | None = None, encoding: str = "", status: int = 200) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content) if claims is None else claims))
         if encoding:
@@ -57,17 +35,31 @@ def sends(content: bytes, claims: int | str | None = None, encoding: str = "", s
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
-    """A function that starts a server with these answers, from which the films of three files are fetched."""
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
+    """A function that starts a server with three files to fetch and returns what it was asked, as it goes on.
+
+    The server gives one answer after another, the last for ever.
+    """
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(copies, "manifest", lambda: EXPECTED)
-    servers: list[Server] = []
+    servers: list[http.server.HTTPServer] = []
 
-    def start(*answers: Callable) -> Server:
-        servers.append(Server(*answers))
-        monkeypatch.setattr(copies, "URL", servers[-1].url)
-        return servers[-1]
+    def start(*answers: Answer) -> list[str]:
+        asked: list[str] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                answers[min(len(asked), len(answers)) - 1](self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setattr(copies, "URL", f"http://127.0.0.1:{servers[-1].server_port}/all-mias.tar.gz")
+        return asked
 
     yield start
     for server in servers:
@@ -79,9 +71,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
 def test_the_download_arrives_with_a_bar_and_leaves_no_archive(
     tmp_path: Path, serve: Callable, capfd: pytest.CaptureFixture, encoding: str
 ) -> None:
-    server = serve(sends(WHOLE, encoding=encoding))
+    asked = serve(sends(WHOLE, encoding=encoding))
     target = mias.fetch(to=tmp_path / "to")
-    assert whole(target) and os.listdir(tmp_path) == ["to"] and server.asked == 1
+    assert whole(target) and os.listdir(tmp_path) == ["to"] and len(asked) == 1
     assert "100%" in capfd.readouterr().err
 
 
@@ -101,53 +93,47 @@ def test_a_broken_download_is_begun_again_and_given_up_in_the_end(
     tmp_path: Path, serve: Callable, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     broken, message = BROKEN[fault]
-    server = serve(broken)
-    fails(OSError, tmp_path, server.url, message, "gave up after 3 downloads", "--from", to=tmp_path / "to")
-    assert server.asked == copies.ATTEMPTS
+    asked = serve(broken)
+    fails(OSError, tmp_path, copies.URL, message, "gave up after 3 downloads", "--from", to=tmp_path / "to")
+    assert len(asked) == copies.ATTEMPTS
     caplog.clear()
-    server = serve(broken, sends(WHOLE))
+    asked = serve(broken, sends(WHOLE))
     with caplog.at_level(logging.WARNING, "mammolib"):
         target = mias.fetch(to=tmp_path / "to")
-    assert whole(target) and os.listdir(tmp_path) == ["to"] and server.asked == 2
+    assert whole(target) and os.listdir(tmp_path) == ["to"] and len(asked) == 2
     (record,) = caplog.records
     assert message in record.getMessage() and "starting the download again (2 of 3)" in record.getMessage()
 
 
-def test_no_server(tmp_path: Path, serve: Callable) -> None:
-    server = serve(sends(b""))
-    server.shutdown()
-    server.server_close()
+def test_no_server_and_a_disk_that_fills(tmp_path: Path, serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = serve(sends(WHOLE))
+    with monkeypatch.context() as patch:
+        patch.setattr("tarfile.TarFile.extract", full)
+        fails(OSError, tmp_path, "No space left on device", to=tmp_path / "to")
+    assert len(asked) == 1, "it is not tried again"
+    monkeypatch.setattr(copies, "URL", "http://127.0.0.1:9/nobody")
     fails(OSError, tmp_path, "Connection refused", "--from", to=tmp_path / "to")
 
 
-def test_a_disk_that_fills_while_downloading_is_not_tried_again(
-    tmp_path: Path, serve: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = serve(sends(WHOLE))
-    monkeypatch.setattr("tarfile.TarFile.extract", full)
-    fails(OSError, tmp_path, "No space left on device", to=tmp_path / "to")
-    assert server.asked == 1
-
-
 def test_control_c_while_downloading_leaves_nothing(tmp_path: Path, serve: Callable) -> None:
-    asked, release = threading.Event(), threading.Event()
+    begun, release = threading.Event(), threading.Event()
 
-    def stalls(handler: Handler) -> None:
+    def stalls(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(WHOLE)))
         handler.end_headers()
         handler.wfile.write(WHOLE[: len(WHOLE) // 2])
         handler.wfile.flush()
-        asked.set()
+        begun.set()
         release.wait(30)
 
-    server = serve(stalls)
-    code = f"copies.URL = {server.url!r}; copies.fetch(to={str(tmp_path / 'to')!r})"
+    serve(stalls)
+    code = f"copies.URL = {copies.URL!r}; copies.fetch(to={str(tmp_path / 'to')!r})"
     code = f"signal.signal(signal.SIGINT, signal.default_int_handler); {code}"  # else it may be ignored
     code = f"import signal; from mammolib.mias import copies; {code}"
     run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     try:
-        assert asked.wait(30) and os.listdir(tmp_path) != []
+        assert begun.wait(30) and os.listdir(tmp_path) != []
         time.sleep(0.3)  # so that it is waiting for the other half
         run.send_signal(signal.SIGINT)
         _, errors = run.communicate(timeout=30)

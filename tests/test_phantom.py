@@ -119,15 +119,6 @@ def test_the_power_spectrum_falls_like_that_of_a_breast():
     assert -np.polyfit(np.log(k), np.log(ring), 1)[0] == pytest.approx(3, abs=0.15)
 
 
-def test_doubling_keeps_a_ramp():
-    ramp = np.add.outer(3 * np.arange(8), 2 * np.arange(6)).astype(np.float32)
-    out = fields.double(ramp)
-    assert out.shape == (16, 12)
-    inner = out[2:-3, 2:-3]
-    assert np.allclose(np.diff(inner, axis=0), 1.5) and np.allclose(np.diff(inner, axis=1), 1.0)
-    assert np.allclose(out[2:-3:2, 2:-3:2], ramp[1:-1, 1:-1][: len(out[2:-3:2])])
-
-
 # Lesions
 
 
