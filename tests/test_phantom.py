@@ -11,7 +11,7 @@ import pytest
 
 from mammolib import mias, phantom
 from mammolib.mias.films import read_info
-from mammolib.phantom import fields, films, plan, writing
+from mammolib.phantom import fields, plan, writing
 from mammolib.phantom.films import SIDES, film
 
 ROW = re.compile(r"mdb\d{3} [FGD] (NORM |(CALC|CIRC|SPIC|MISC|ARCH|ASYM) [BM]( \d+ \d+ \d+| \*NOTE 3\*)?)")
@@ -139,26 +139,6 @@ def test_masses_are_brighter_than_their_surroundings():
             ring = drawn.pixels[(away > 1.1) & (away < 1.5) & (drawn.pixels > 20)]
             contrast.append(drawn.pixels[away < 0.5].mean() - ring.mean())
     assert np.mean(contrast) > 8 and np.mean(np.array(contrast) > 0) > 0.6
-
-
-def test_painting_changes_the_film_where_the_circle_is_and_not_elsewhere():
-    woman, side = find(2, lambda card: card.kind == "CIRC" and not card.quirk)[0]
-    drawn, painted = [], []
-    original = films.lesions.paint
-
-    def watch(rng, card, breast, spot):
-        before = breast.attenuation.copy()
-        original(rng, card, breast, spot)
-        drawn.append(np.abs(breast.attenuation - before))
-        painted.append(spot)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(films.lesions, "paint", watch)
-        film(2, woman, side)
-    for change, spot in zip(drawn, painted, strict=True):
-        y, x = np.ogrid[: change.shape[0], : change.shape[1]]
-        away = np.hypot(y - spot.row, x - spot.column) / spot.radius
-        assert change[away < 0.5].mean() > 0.05 and change[away > 3].max() == 0
 
 
 # Statistics: of the plan, which costs nothing, and of one block of what goes wrong on purpose

@@ -97,10 +97,8 @@ def sample(field: Plane, row: Plane, column: Plane, wrap: bool = True) -> Plane:
     r0, c0 = r.astype(np.int32) % height, c.astype(np.int32) % width
     r1, c1 = (r0 + 1) % height * width, (c0 + 1) % width
     r0 *= width
-    flat = field.reshape(height * width, -1)
-    if field.ndim == 2:
-        flat = flat[:, 0]
-    else:
+    flat = field.reshape(height * width, *field.shape[2:])
+    if field.ndim > 2:
         dr, dc = dr[..., None], dc[..., None]
     top, bottom = flat.take(r0 + c0, 0), flat.take(r1 + c0, 0)
     top += (flat.take(r0 + c1, 0) - top) * dc
