@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib.geometry import circle_to_box, paired_iou
 from mammolib.mias.films import CROP, KINDS, SIDE, TISSUES, Film, Lesion, single_lesion_films
@@ -39,7 +40,7 @@ def audit(films: Iterable[Film]) -> dict[str, Any]:
     for film in films:
         tissues.setdefault(film.woman, set()).add(film.tissue)
     radii = np.array([lesion.circle[2] for _, lesion in located], float)
-    measures = {"min": np.min, "max": np.max, "mean": np.mean, "median": np.median}
+    measures: dict[str, Callable[[NDArray], Any]] = {"min": np.min, "max": np.max, "mean": np.mean, "median": np.median}
     return {
         "films": len(films),
         "women": len(tissues),

@@ -234,7 +234,7 @@ class _Squares:
     def hold_centre(self) -> NDArray[np.bool_]:
         """Return whether the lesion's centre lies in the square; no for a film without one."""
         centre = self.each(lambda film: film.lesions[0].circle[:2] if film.lesions else (-1, -1))
-        return ((self.origin <= centre) & (centre < self.origin + self.size)).all(axis=-1)
+        return np.asarray(((self.origin <= centre) & (centre < self.origin + self.size)).all(axis=-1))
 
     def images(self) -> NDArray[np.uint8]:
         """Cut the (N, size, size) images; every film is read once."""

@@ -118,7 +118,7 @@ def _tag(rng: Generator, grey: Plane, outside: NDArray[np.bool_], side: str) -> 
     ink = np.zeros_like(soft)
     text = [("R" if side == "right" else "L", 0.16, 0.44), ("ML" if kind < 0.8 else "MLO", 0.56, 0.84)]
     for word, start, end in text:
-        ink += _write(word, y - (start * height), x, (end - start) * height)
+        ink += _write(word, y - start * height, x, (end - start) * height)
     number = _write(digits, y - (height + 16), x, 40.0)
     window *= 1 - soft
     window += soft * (level - (level - 25) * np.clip(ink, 0, 1))
