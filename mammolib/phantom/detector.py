@@ -25,7 +25,13 @@ def answers(
         false_per_image: mean number of marks on nothing.
         size: side of the images in pixels.
         seed: of everything it draws.
+
+    Raises:
+        ValueError: `group` has another length than `truths`.
     """
+    group = np.asarray(group)
+    if group.shape != (len(truths),):
+        raise ValueError(f"group: expected {len(truths)} numbers, one for each truth, got shape {group.shape}")
     rng = np.random.default_rng(seed)
     names, of_group = np.unique(group, return_inverse=True)
     odds = skill + 1.5 * rng.normal(size=len(names))[of_group] + 0.7 * rng.normal(size=len(truths))
