@@ -1,6 +1,6 @@
 """Accuracy, sensitivity, specificity, ROC and calibration of a classifier, on scikit-learn.
 
-Two of the functions take ``weights``, how often each item counts, for many weightings at once: they are the
+`rates`, `auc` and `brier` take ``weights``, how often each item counts, for many weightings at once: they are the
 statistics to hand to `mammolib.metrics.intervals.bootstrap`.
 """
 
@@ -11,38 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammolib.metrics.matches import whole_weights
-
-
-@dataclass(frozen=True)
-class Operating:
-    """What a two-class classifier does at one threshold; abnormal (1) is the positive class.
-
-    Attributes:
-        threshold: answer abnormal from this probability on.
-        accuracy, sensitivity, specificity, precision: NaN where nothing is to be divided by.
-        tp, fp, fn, tn: counts.
-    """
-
-    threshold: float
-    accuracy: float
-    sensitivity: float
-    specificity: float
-    precision: float
-    tp: int
-    fp: int
-    fn: int
-    tn: int
+from mammolib.metrics.intervals import whole_weights
 
 
 @dataclass(frozen=True)
 class Roc:
-    """A ROC curve; point i is the classifier with its threshold at `threshold[i]` (the first is infinite).
+    """A ROC curve: (K,) rates rising from 0 to 1 at (K,) falling thresholds, the first of them infinite.
 
-    Attributes:
-        false_positive_rate, sensitivity: (K,) rising from 0 to 1.
-        threshold: (K,) falling.
-        auc: area under the curve: how often an abnormal item scores above a normal one.
+    `auc` is the area under it: how often an abnormal item scores above a normal one.
     """
 
     false_positive_rate: NDArray[np.floating]
@@ -53,14 +29,10 @@ class Roc:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often the answer is right where the classifier says how sure it is.
+    """How often items are abnormal where the classifier says how sure it is: (B,) numbers of the bins with items.
 
-    Attributes:
-        mean_probability: (B,) mean probability in each bin that holds something.
-        abnormal_share: (B,) share of abnormal items in it.
-        count: (B,) items in it.
-        brier: mean squared difference between probability and truth.
-        expected_error: mean of |mean_probability - abnormal_share| over the items (expected calibration error).
+    `brier` is the mean squared difference between probability and truth; `expected_error` the mean of
+    |mean_probability - abnormal_share| over the items (expected calibration error).
     """
 
     mean_probability: NDArray[np.floating]
@@ -71,15 +43,7 @@ class Reliability:
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int = 2) -> NDArray[np.integer]:
-    """Return the (classes, classes) confusion matrix: row the true class, column the answer.
-
-    Args:
-        truth, predicted: (N,) whole numbers, 0 to classes - 1.
-        classes: how many there are.
-
-    Raises:
-        ValueError: no items, or different lengths.
-    """
+    """Return the (classes, classes) confusion matrix: row the true class, column the answer."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(truth, predicted, labels=np.arange(classes))
@@ -94,19 +58,18 @@ def rates(
         truth: (N,) 0 normal, 1 abnormal.
         probability: (N,) of being abnormal, in [0, 1].
         threshold: answer abnormal from here on.
-        weights: (..., N) how often each item counts; default once.
+        weights: (..., N) how often each item counts; default once. The rates have the shape (...,).
 
     Returns:
-        Four arrays of shape (...,) by name; NaN where there is nothing to divide by.
+        The four by name; NaN where there is nothing to divide by.
 
     Raises:
         ValueError: a threshold outside [0, 1], a probability that is none, weights that are negative or not whole.
     """
-    truth, probability = _two_class(truth, probability)
+    truth, probability, w = _checked(truth, probability, weights)
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold: must lie in [0, 1], as the probabilities do, got {threshold:g}")
     answer = probability >= threshold
-    w = _weights(weights, len(truth))
     tp, fp = w @ (answer & truth), w @ (answer & ~truth)
     positive, negative = w @ truth, w @ ~truth
     return {
@@ -117,44 +80,27 @@ def rates(
     }
 
 
-def operating(truth: ArrayLike, probability: ArrayLike, threshold: float = 0.5) -> Operating:
-    """Return rates and counts at one threshold. Arguments as in `rates`."""
-    values = {name: float(value) for name, value in rates(truth, probability, threshold).items()}
-    (tn, fp), (fn, tp) = confusion(truth, np.asarray(probability) >= threshold).tolist()
-    return Operating(threshold, **values, tp=tp, fp=fp, fn=fn, tn=tn)
-
-
 def roc(truth: ArrayLike, probability: ArrayLike) -> Roc:
-    """Return the ROC curve.
-
-    Args:
-        truth: (N,) 0 normal, 1 abnormal.
-        probability: (N,) of being abnormal, in [0, 1].
+    """Return the ROC curve; arguments as in `rates`.
 
     Raises:
         ValueError: only one class is there, so that one of the two rates is undefined.
     """
-    truth, probability = _two_class(truth, probability, both=True)
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    fpr, tpr, threshold = roc_curve(truth, probability)
-    return Roc(fpr, tpr, threshold, float(roc_auc_score(truth, probability)))
+    truth, probability, _ = _checked(truth, probability)
+    if truth.all() or not truth.any():
+        raise ValueError(f"truth: all {len(truth)} items are of class {int(truth[0])}; a ROC curve needs both classes")
+    false_positive_rate, sensitivity, threshold = roc_curve(truth, probability)
+    return Roc(false_positive_rate, sensitivity, threshold, float(roc_auc_score(truth, probability)))
 
 
 def auc(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
-    """Return the area under the ROC curve, for many weightings at once.
+    """Return the area under the ROC curve; NaN where one of the classes has no weight. Arguments as in `rates`.
 
     It is the share of pairs of an abnormal and a normal item in which the abnormal one scores higher; ties count half.
-
-    Args:
-        truth, probability: as in `roc`.
-        weights: (..., N) how often each item counts; default once.
-
-    Returns:
-        (...,) areas; NaN where one of the classes has no weight.
     """
-    truth, probability = _two_class(truth, probability)
-    w = _weights(weights, len(truth))
+    truth, probability, w = _checked(truth, probability, weights)
     order = np.argsort(probability, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(probability[order]) > 0])
     abnormal = np.add.reduceat((w * truth)[..., order], starts, axis=-1)
@@ -177,40 +123,28 @@ def choose_threshold(truth: ArrayLike, probability: ArrayLike, sensitivity: floa
         return float(min(curve.threshold[np.argmax(youden)], 1.0))
     if not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity: must lie in (0, 1], got {sensitivity}")
-    truth, probability = _two_class(truth, probability)
-    scores = np.sort(probability[truth])[::-1]
+    scores = np.sort(np.asarray(probability, float)[np.asarray(truth, bool)])[::-1]
     return float(scores[int(np.ceil(sensitivity * len(scores) - 1e-9)) - 1])
 
 
 def brier(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.floating]:
     """Return the Brier score, the mean squared difference between probability and truth; arguments as in `rates`."""
-    truth, probability = _two_class(truth, probability)
-    w = _weights(weights, len(truth))
+    truth, probability, w = _checked(truth, probability, weights)
     return _share(w @ (probability - truth) ** 2, w.sum(axis=-1))
 
 
 def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Reliability:
-    """Return the reliability diagram's points, from bins of equal width.
-
-    Args:
-        truth, probability: as in `rates`.
-        bins: how many; empty ones are left out of the answer.
-    """
-    truth, probability = _two_class(truth, probability)
-    if bins < 1:
-        raise ValueError(f"bins: must be at least 1, got {bins}")
+    """Return the reliability diagram's points, from bins of equal width; empty bins are left out."""
     from sklearn.calibration import calibration_curve
 
+    truth, probability, _ = _checked(truth, probability)
+    if bins < 1:
+        raise ValueError(f"bins: must be at least 1, got {bins}")
     abnormal_share, mean_probability = calibration_curve(truth, probability, n_bins=bins)
-    edges = np.linspace(0, 1, bins + 1)
-    count = np.bincount(np.searchsorted(edges[1:-1], probability), minlength=bins)
+    count = np.bincount(np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability))
     count = count[count > 0]
     error = float(np.abs(mean_probability - abnormal_share) @ count / count.sum())
     return Reliability(mean_probability, abnormal_share, count, float(brier(truth, probability)), error)
-
-
-def _weights(weights: ArrayLike | None, n: int) -> NDArray[np.floating]:
-    return np.ones(n) if weights is None else whole_weights(weights, n).astype(float)
 
 
 def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:
@@ -218,9 +152,9 @@ def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
 
 
-def _two_class(
-    truth: ArrayLike, probability: ArrayLike, both: bool = False
-) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
+def _checked(
+    truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[NDArray[np.bool_], NDArray[np.floating], NDArray[np.floating]]:
     t, p = np.asarray(truth), np.asarray(probability, float)
     if t.ndim != 1 or not len(t) or p.shape != t.shape:
         raise ValueError(f"truth, probability: expected two lists of N at least 1, got shapes {t.shape} and {p.shape}")
@@ -231,6 +165,5 @@ def _two_class(
         if not right.all():
             row = np.flatnonzero(~right)[0]
             raise ValueError(f"{name}, row {row}: {values[row]} is not {what}")
-    if both and (t.all() or not t.any()):
-        raise ValueError(f"truth: all {len(t)} items are of class {int(t[0])}; a ROC curve needs both classes")
-    return t.astype(bool), p
+    w = np.ones(len(t)) if weights is None else whole_weights(weights, len(t)).astype(float)
+    return t.astype(bool), p, w

@@ -1,23 +1,9 @@
 """Precision, recall and average precision, in every definition a detection paper may mean.
 
-`match` (in `mammolib.metrics.matching`) judges the detections; what is here counts the judgements. A metric of matches
-takes `weights`: how often each image counts. A bootstrap draws images with replacement, so its replicates are weights,
-and a thousand of them cost one matching.
-
-The four definitions differ in how the mean height of the precision-recall curve is taken, after the zigzag has been
-replaced by its envelope, p_interp(r) = the highest precision at recall r or more:
-
-=========  ==============================================  =================================
-definition  mean of p_interp over                          judged by
-=========  ==============================================  =================================
-paper      20 recalls 0, 1/19, ..., 1 (section 4.2)        rule voc
-voc2007    11 recalls 0, 1/10, ..., 1                      rule voc
-voc2010    all recalls (the area under the envelope)       rule voc
-coco       101 recalls 0, 1/100, ..., 1                    rule coco, 100 a class and image
-=========  ==============================================  =================================
-
-A class without truths has no recall: its average precision is undefined, NaN. A class with truths and no detections
-has average precision 0.
+`match` judges the detections; what is here counts the judgements. A class without truths has no recall: its average
+precision is undefined, NaN. A class with truths and no detections has average precision 0.
+A metric takes `weights`, how often each image counts. A bootstrap draws images with replacement, so its replicates are
+weights, and a thousand of them cost one matching.
 """
 
 from __future__ import annotations
@@ -30,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import Detections, Truths
-from mammolib.metrics.matches import NEUTRAL, TRUE, Matches, whole_weights
-from mammolib.metrics.matching import match
+from mammolib.metrics.intervals import whole_weights
+from mammolib.metrics.matching import NEUTRAL, TRUE, Matches, match
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,14 +30,15 @@ CHUNK = 1 << 21  # weights times detections looked at together
 
 @dataclass(frozen=True)
 class Definition:
-    """One definition of average precision.
+    """One definition of average precision: how the mean height of the precision-recall curve is taken.
+
+    The zigzag is replaced by its envelope, p_interp(r) = the highest precision at recall r or more.
 
     Attributes:
         name: how results call it.
-        points: how many recalls between 0 and 1, both included, are averaged over; None averages over all recalls.
+        points: p_interp is averaged over so many recalls, 0 and 1 included; None: over all, the area under it.
         rule, limit: how `match` is to judge.
-        exact: compare recalls as fractions. COCO's definition is a program and compares floating-point numbers; there
-            0.07 may not reach the point 0.07, and neither does it here.
+        exact: compare recalls as fractions, not as the floating-point numbers of COCO's program.
     """
 
     name: str
@@ -62,25 +49,23 @@ class Definition:
 
 
 DEFINITIONS = {
-    d.name: d
-    for d in (
-        Definition("paper", 20),
-        Definition("voc2007", 11),
-        Definition("voc2010", None),
-        Definition("coco", 101, rule="coco", limit=100, exact=False),
-    )
+    "paper": Definition("paper", 20),  # section 4.2: recalls 0, 1/19, ..., 1
+    "voc2007": Definition("voc2007", 11),
+    "voc2010": Definition("voc2010", None),
+    "coco": Definition("coco", 101, rule="coco", limit=100, exact=False),  # the 100 best of a class and image
 }
+
+
+Judged = Detections | Matches
+Named = str | Definition
+Thresholds = float | Sequence[float]
 
 
 @dataclass(frozen=True)
 class PrecisionRecall:
     """The precision-recall curve of one class: row i is the state after the i-th detection that is not neutral.
 
-    Attributes:
-        recall, precision, confidence: (N,) float.
-        true: (N,) bool, whether the detection found a lesion.
-        truths: how many lesions there are to be found.
-        label: the class.
+    `true` says whether that detection found one of the `truths` lesions there are to be found.
     """
 
     recall: NDArray[np.floating]
@@ -88,7 +73,6 @@ class PrecisionRecall:
     confidence: NDArray[np.floating]
     true: NDArray[np.bool_]
     truths: int
-    label: int
 
     def __len__(self) -> int:
         return len(self.recall)
@@ -103,40 +87,29 @@ class PrecisionRecall:
         first = np.searchsorted(self.recall, np.asarray(recall, float) - 1e-12, side="left")
         return np.append(self.envelope, 0.0)[first]
 
-    def average_precision(self, definition: str | Definition = "paper") -> float:
-        """Return the curve's mean height; see `average_precision`."""
-        definition = _definition(definition)
-        found = np.flatnonzero(self.true)
-        number = np.arange(1, len(found) + 1)
-        return float(_mean_height(number, self.precision[found], self.truths, definition)) if len(found) else 0.0
+    def average_precision(self, definition: Named = "paper") -> float:
+        """Return the curve's mean height in this definition."""
+        found = np.arange(1, self.true.sum() + 1)
+        height = self.precision[self.true]
+        return float(_mean_height(found, height, self.truths, _definition(definition))) if len(found) else 0.0
 
 
 @dataclass(frozen=True)
 class MeanAveragePrecision:
-    """A mean average precision and what it is the mean of.
-
-    Attributes:
-        value: mean over the classes that have truths (and over the thresholds); NaN if no class has.
-        by_class: average precision by class name, NaN where undefined.
-    """
+    """A mean average precision, over the classes that have truths, and what it is the mean of; NaN is undefined."""
 
     value: float
     by_class: dict[str, float]
 
     @property
     def note(self) -> str:
-        """What was left out of the mean, in words; empty if nothing."""
+        """What was left out of the mean, in words."""
         left_out = [name for name, value in self.by_class.items() if np.isnan(value)]
         return f"left out of the mean, having no truths: {', '.join(left_out)}" if left_out else ""
 
 
 def precision_recall(matches: Matches, label: int, threshold: int = 0) -> PrecisionRecall:
-    """Return the precision-recall curve of one class.
-
-    Args:
-        matches: judged detections.
-        label: the class, 1 to len(classes).
-        threshold: the number of the threshold in `matches.iou`.
+    """Return the precision-recall curve of one class, 1 to len(classes), at `matches.iou[threshold]`.
 
     Raises:
         ValueError: the class does not exist, or has no truths, so that recall is undefined.
@@ -151,47 +124,33 @@ def precision_recall(matches: Matches, label: int, threshold: int = 0) -> Precis
     counts = outcome != NEUTRAL
     true = outcome[counts] == TRUE
     found = np.cumsum(true)
-    precision = found / np.arange(1, len(true) + 1)
-    return PrecisionRecall(found / n, precision, matches.confidence[rows][counts], true, n, label)
+    return PrecisionRecall(found / n, found / np.arange(1, len(true) + 1), matches.confidence[rows][counts], true, n)
 
 
 def ranking_table(matches: Matches) -> pd.DataFrame:
-    """Return the ranking of the first class as a pandas table: the table a reader completes by hand.
-
-    Returns:
-        A row for each detection that is not neutral, from rank 1: image, confidence, whether it is on a lesion, how
-        many true and false ones there are so far, precision and recall.
-    """
+    """Return the table a reader completes by hand: a row for each detection of the first class that is not neutral."""
     import pandas as pd
 
-    curve = precision_recall(matches, label=1)
-    rows = matches.of_class(1)
-    found = np.cumsum(curve.true)
-    rank = pd.RangeIndex(1, len(curve) + 1, name="rank")
-    table = {
-        "image": matches.image[rows][matches.outcome[0, rows] != NEUTRAL],
-        "confidence": curve.confidence,
-        "verdict": np.where(curve.true, "true", "false"),
-        "TP": found,
-        "FP": rank - found,
-        "precision": curve.precision,
-        "recall": curve.recall,
-    }
-    return pd.DataFrame(table, index=rank)
+    curve, rows = precision_recall(matches, label=1), matches.of_class(1)
+    table = pd.DataFrame({"image": matches.image[rows][matches.outcome[0, rows] != NEUTRAL]})
+    table.index = pd.RangeIndex(1, len(curve) + 1, name="rank")
+    table["confidence"], table["verdict"] = curve.confidence, np.where(curve.true, "true", "false")
+    table["TP"], table["FP"] = curve.true.cumsum(), (~curve.true).cumsum()
+    table["precision"], table["recall"] = curve.precision, curve.recall
+    return table
 
 
 def average_precision(
-    detections: Detections | Matches,
+    detections: Judged,
     truths: Truths | None = None,
-    definition: str | Definition = "paper",
-    iou: float | Sequence[float] = 0.5,
+    definition: Named = "paper",
+    iou: Thresholds = 0.5,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.floating]:
     """Return the average precision of every class.
 
     Args:
-        detections: what the detector answered; or `Matches`, which are then counted as they have been judged,
-            `truths` left out and `iou` not used.
+        detections: what the detector answered; or `Matches`, counted as they have been judged, without truths and iou.
         truths: the lesions.
         definition: a name in `DEFINITIONS`, or a `Definition` of your own.
         iou: the overlap a hit needs. With several, the first axis of the answer runs over them.
@@ -209,60 +168,49 @@ def average_precision(
         >>> average_precision(one, truths)
         array([ 1., nan])
     """
-    definition, matches, single = _judged(detections, truths, definition, iou)
-    if weights is None:
-        values = np.full((len(matches.iou), len(matches.classes)), np.nan)
-        for label in range(1, len(matches.classes) + 1):
-            if len(matches.truths(label)):
-                curves = (precision_recall(matches, label, threshold) for threshold in range(len(matches.iou)))
-                values[:, label - 1] = [curve.average_precision(definition) for curve in curves]
-    else:
-        w = whole_weights(weights, matches.n_images)
-        flat = w.reshape(-1, matches.n_images)
-        values = np.stack([_weighted(matches, t, flat, definition) for t in range(len(matches.iou))])
-        values = values.reshape(len(matches.iou), *w.shape[:-1], len(matches.classes))
-    return values[0] if single else values
+    definition, matches = _judged(detections, truths, definition, iou)
+    w = None if weights is None else whole_weights(weights, matches.n_images)
+    values = np.full((len(matches.iou), *(() if w is None else w.shape[:-1]), len(matches.classes)), np.nan)
+    for label in range(1, len(matches.classes) + 1):
+        if len(matches.truths(label)):
+            for t in range(len(matches.iou)):
+                if w is None:
+                    values[t, label - 1] = precision_recall(matches, label, t).average_precision(definition)
+                else:
+                    flat = _weighted(matches, label, t, w.reshape(-1, matches.n_images), definition)
+                    values[t, ..., label - 1] = flat.reshape(w.shape[:-1])
+    return values[0] if len(matches.iou) == 1 else values
 
 
 @overload
 def mean_average_precision(
-    detections: Detections | Matches,
-    truths: Truths | None = None,
-    definition: str | Definition = "paper",
-    iou: float | Sequence[float] = 0.5,
-    weights: None = None,
+    detections: Judged, truths: Truths | None = ..., definition: Named = ..., iou: Thresholds = ..., weights: None = ...
 ) -> MeanAveragePrecision: ...
-
-
 @overload
 def mean_average_precision(
-    detections: Detections | Matches,
-    truths: Truths | None = None,
-    definition: str | Definition = "paper",
-    iou: float | Sequence[float] = 0.5,
+    detections: Judged,
+    truths: Truths | None = ...,
+    definition: Named = ...,
+    iou: Thresholds = ...,
     *,
     weights: ArrayLike,
 ) -> NDArray[np.floating]: ...
-
-
 def mean_average_precision(
-    detections: Detections | Matches,
+    detections: Judged,
     truths: Truths | None = None,
-    definition: str | Definition = "paper",
-    iou: float | Sequence[float] = 0.5,
+    definition: Named = "paper",
+    iou: Thresholds = 0.5,
     weights: ArrayLike | None = None,
 ) -> MeanAveragePrecision | NDArray[np.floating]:
-    """Return the mean of the average precision over the classes that have truths, and over the thresholds.
+    """Return the mean of `average_precision`, arguments as there, over the classes with truths and the thresholds.
 
-    The arguments and errors are those of `average_precision`. COCO's headline number is
-    ``mean_average_precision(detections, truths, "coco", COCO_IOU)``.
+    COCO's headline number is ``mean_average_precision(detections, truths, "coco", COCO_IOU)``.
 
     Returns:
-        The mean and what it is the mean of. With weights, (...,) means, one for each row of weights: the statistic to
-        hand to a bootstrap. There it is NaN where the weights leave a class without truths that has some: the mean of
-        the rest would be the mean of something else.
+        The mean and what it is the mean of. With weights, (...,) means, the statistic to hand to a bootstrap: NaN where
+        the weights leave a class without truths that has some, since the rest has the mean of something else.
     """
-    definition, matches, _ = _judged(detections, truths, definition, iou)
+    definition, matches = _judged(detections, truths, definition, iou)
     values = average_precision(matches, definition=definition, weights=weights)
     if len(matches.iou) > 1:
         values = values.mean(axis=0)
@@ -270,44 +218,40 @@ def mean_average_precision(
     mean = values[..., has_truths].mean(axis=-1) if any(has_truths) else np.full(values.shape[:-1], np.nan)
     if weights is not None:
         return mean
-    by_class = dict(zip(matches.classes, values.tolist(), strict=True))
-    return MeanAveragePrecision(float(mean), by_class)
+    return MeanAveragePrecision(float(mean), dict(zip(matches.classes, values.tolist(), strict=True)))
 
 
 def _judged(
-    detections: Detections | Matches, truths: Truths | None, definition: str | Definition, iou: float | Sequence[float]
-) -> tuple[Definition, Matches, bool]:
+    detections: Judged, truths: Truths | None, definition: Named, iou: Thresholds
+) -> tuple[Definition, Matches]:
     definition = _definition(definition)
     if isinstance(detections, Matches):
         if truths is not None:
             raise ValueError("truths: matches have been judged already; leave the truths out")
-        return definition, detections, len(detections.iou) == 1
+        return definition, detections
     if truths is None:
         raise ValueError("truths: needed to judge detections")
-    matches = match(detections, truths, iou, definition.rule, definition.limit)
-    return definition, matches, np.ndim(iou) == 0
+    return definition, match(detections, truths, iou, definition.rule, definition.limit)
 
 
-def _definition(definition: str | Definition) -> Definition:
-    if isinstance(definition, str):
-        if definition not in DEFINITIONS:
-            raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
-        return DEFINITIONS[definition]
-    return definition
+def _definition(definition: Named) -> Definition:
+    if isinstance(definition, Definition):
+        return definition
+    if definition not in DEFINITIONS:
+        raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
+    return DEFINITIONS[definition]
 
 
-def _weighted(matches: Matches, threshold: int, weights: NDArray, definition: Definition) -> NDArray[np.floating]:
-    """Return (R, classes): the average precision under each of R rows of weights."""
-    values = np.full((len(weights), len(matches.classes)), np.nan)
-    for label in range(1, len(matches.classes) + 1):
-        per_image = np.bincount(matches.truth_image[matches.truths(label)], minlength=matches.n_images)
-        n = weights @ per_image
-        rows = matches.of_class(label)
-        outcome, image = matches.outcome[threshold, rows], matches.image[rows]
-        true = np.flatnonzero(outcome == TRUE)
-        values[n > 0, label - 1] = 0.0
-        if not len(true):
-            continue
+def _weighted(
+    matches: Matches, label: int, threshold: int, weights: NDArray, definition: Definition
+) -> NDArray[np.floating]:
+    """Return (R,): a class's average precision under each of R rows of weights."""
+    lesions = weights @ np.bincount(matches.truth_image[matches.truths(label)], minlength=matches.n_images)
+    values = np.where(lesions > 0, 0.0, np.nan)
+    rows = matches.of_class(label)
+    outcome, image = matches.outcome[threshold, rows], matches.image[rows]
+    true = np.flatnonzero(outcome == TRUE)
+    if len(true):
         image = image[: true[-1] + 1]  # what follows the last true detection raises no precision
         counts = outcome[: true[-1] + 1] != NEUTRAL
         step = max(1, CHUNK // len(image))
@@ -317,8 +261,8 @@ def _weighted(matches: Matches, threshold: int, weights: NDArray, definition: De
             shown = np.cumsum(np.add.reduceat(w, np.r_[0, true[:-1] + 1], axis=1), axis=1)
             found = np.cumsum(w[:, true], axis=1)
             height = np.divide(found, shown, out=np.zeros(found.shape), where=found > 0)
-            has = n[some] > 0
-            values[some, label - 1][has] = _mean_height(found[has], height[has], n[some][has, None], definition)
+            has = lesions[some] > 0
+            values[some][has] = _mean_height(found[has], height[has], lesions[some][has, None], definition)
     return values
 
 

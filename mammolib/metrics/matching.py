@@ -1,28 +1,99 @@
 """Which detection found which lesion: every detection is judged true, false, neutral or a repeat.
 
-Detections are taken in the order of their confidence, and one truth is found at most once. Equal confidences are taken
-in the order of their images and, within an image, in the order given. The rules in use differ in three things:
-
-``voc`` (the PASCAL devkit, and the implementation the paper used): a detection is about the truth it overlaps most (of
-equal ones the first given). If that one has been found already the detection is false, even where it overlaps another.
-A neutral truth is an ordinary box that neither rewards nor punishes.
-
-``coco`` (pycocotools): a detection takes, among the truths not found yet, the one it overlaps most (of equal ones the
-last given), and only if there is none a neutral one. A neutral truth is a region that many detections may lie in, so
-the overlap with it is the share of the *detection* inside it (``iscrowd``).
+Detections are taken in the order of their confidence (of equal ones by image, then as given), and a truth is found at
+most once. By the rule ``voc`` (the PASCAL devkit, and the implementation the paper used), a detection is about the
+truth it overlaps most, the first of equal ones. If that one has been found the detection is false, even where it
+overlaps another. A neutral truth is an ordinary box that neither rewards nor punishes. By the rule ``coco``
+(pycocotools), it takes the one it overlaps most of the truths not found yet, the last of equal ones, and only if there
+is none a neutral one. A neutral truth is a region that many detections may lie in: the overlap with it is the share of
+the *detection* inside it (``iscrowd``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.geometry import Detections, Truths, intersection, paired_iou
-from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
 
 RULES = ("voc", "coco")
+FALSE, TRUE, NEUTRAL, REPEAT = 0, 1, 2, 3
+"""Outcomes. A repeat is a detection on a lesion that is already found: average precision counts it as false."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Judged detections, without their boxes: all that any metric needs, and all that a record keeps.
+
+    Rows are ranked: by label, then by falling confidence, then by image, then in the order given.
+
+    Attributes:
+        row: (N,) which detection each row was; image, label and confidence are its own.
+        outcome: (T, N) `FALSE`, `TRUE`, `NEUTRAL` or `REPEAT` at each of the T thresholds in `iou`.
+        truth: (T, N) the truth that a true detection found, -1 for all others.
+        truth_image, truth_label, truth_neutral: (M,) the truths, in the order given.
+        n_images, classes: as in `Truths`.
+        whole: whether every detection is here, or only those that average precision needs; see `trimmed`.
+    """
+
+    row: NDArray[np.integer]
+    image: NDArray[np.integer]
+    label: NDArray[np.integer]
+    confidence: NDArray[np.floating]
+    outcome: NDArray[np.int8]
+    truth: NDArray[np.integer]
+    truth_image: NDArray[np.integer]
+    truth_label: NDArray[np.integer]
+    truth_neutral: NDArray[np.bool_]
+    n_images: int
+    iou: tuple[float, ...]
+    classes: tuple[str, ...]
+    whole: bool = True
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def of_class(self, label: int) -> slice:
+        """Return the rows of one class."""
+        return slice(*np.searchsorted(self.label, [label, label + 1]))
+
+    def truths(self, label: int | None = None) -> NDArray[np.integer]:
+        """Return the truths that count (not neutral), of one class or of all, as indices."""
+        keep = ~self.truth_neutral if label is None else ~self.truth_neutral & (self.truth_label == label)
+        return np.flatnonzero(keep)
+
+    def found(self) -> NDArray[np.bool_]:
+        """Return (M,) bool: which truths some detection found, at the first threshold."""
+        return np.isin(np.arange(len(self.truth_label)), self.truth[0])
+
+    def above(self, confidence: float) -> Matches:
+        """Return the matches of the detections with at least this confidence.
+
+        Every outcome depends only on detections ranked before it, so a threshold cuts the list and alters no judgement.
+        """
+        return self._rows(self.confidence >= confidence)
+
+    def trimmed(self) -> Matches:
+        """Return the matches without what follows the last true detection of each class at every threshold.
+
+        No average precision and no bootstrap of one needs those rows; they are most of what a detector with a low
+        confidence threshold puts out. A FROC curve over all classes needs them: it refuses matches that are not whole.
+        """
+        keep = np.zeros(len(self), bool)
+        for label in range(1, len(self.classes) + 1):
+            rows = self.of_class(label)
+            true = np.flatnonzero((self.outcome[:, rows] == TRUE).any(axis=0))
+            keep[rows.start : rows.start + (true[-1] + 1 if len(true) else 0)] = True
+        return replace(self._rows(keep), whole=False)
+
+    def _rows(self, keep: NDArray[np.bool_]) -> Matches:
+        names = ("row", "image", "label", "confidence", "outcome", "truth")
+        columns: dict[str, Any] = {name: getattr(self, name)[..., keep] for name in names}
+        return replace(self, **columns)
 
 
 def match(
@@ -31,18 +102,16 @@ def match(
     iou: float | Sequence[float] = 0.5,
     rule: str = "voc",
     limit: int | None = None,
+    overlap: Callable[[NDArray, NDArray], NDArray] = paired_iou,
 ) -> Matches:
     """Judge every detection; see the head of this module for the rules.
 
     Args:
-        detections: what the detector answered.
-        truths: the lesions; `truths.difficult` marks the neutral ones.
+        detections, truths: what the detector answered, and the lesions; `truths.difficult` marks the neutral ones.
         iou: the overlap a hit needs, or several of them.
         rule: "voc" or "coco".
         limit: keep so many detections of each class on each image, the most confident; None keeps all.
-
-    Returns:
-        The judged detections, ranked.
+        overlap: of (N, 1, 4) with (M, 4) boxes, (N, M).
 
     Raises:
         ValueError: a threshold outside (0, 1], an unknown rule, a label no class has, an image that does not exist, or
@@ -54,9 +123,14 @@ def match(
         >>> match(two, truths).outcome
         array([[1, 3]], dtype=int8)
     """
-    thresholds = _thresholds(iou)
-    _check(detections, truths, rule, limit)
-    ranked = _rank(detections, limit)
+    thresholds = tuple(np.atleast_1d(np.asarray(iou, float)).tolist())
+    _check(detections, truths, thresholds, rule, limit)
+    ranked = np.lexsort((detections.image, -detections.confidence, detections.label))
+    if limit is not None:
+        import pandas as pd
+
+        pairs = pd.DataFrame({"image": detections.image[ranked], "label": detections.label[ranked]})
+        ranked = ranked[pairs.groupby(["image", "label"]).cumcount() < limit]
     image, label, box = detections.image[ranked], detections.label[ranked], detections.box[ranked]
     outcome = np.full((len(thresholds), len(ranked)), FALSE, np.int8)
     truth = np.full((len(thresholds), len(ranked)), -1, np.int32)
@@ -65,10 +139,13 @@ def match(
         if number not in truths_of:
             continue
         lesions = truths_of[number]
-        overlap = _overlap(box[rows], truths.box[lesions], truths.difficult[lesions], rule)
-        overlap[label[rows][:, None] != truths.label[lesions]] = -1
+        neutral = truths.difficult[lesions]
+        values = overlap(box[rows, None], truths.box[lesions])
+        if rule == "coco" and neutral.any():
+            values = np.where(neutral, _share_inside(box[rows, None], truths.box[lesions]), values)
+        values[label[rows][:, None] != truths.label[lesions]] = -1
         for t, threshold in enumerate(thresholds):
-            outcome[t, rows], partner = judge_image(overlap, truths.difficult[lesions], threshold, rule)
+            outcome[t, rows], partner = _judge(values, neutral, threshold, rule)
             truth[t, rows] = np.where(partner < 0, -1, lesions[partner])
     return Matches(
         row=ranked, image=image, label=label, confidence=detections.confidence[ranked], outcome=outcome, truth=truth,
@@ -77,20 +154,10 @@ def match(
     )  # fmt: skip
 
 
-def judge_image(
+def _judge(
     overlap: NDArray[np.floating], neutral: NDArray[np.bool_], threshold: float, rule: str
 ) -> tuple[NDArray[np.int8], NDArray[np.integer]]:
-    """Judge the detections on one image, one after the other, the most confident first.
-
-    Args:
-        overlap: (N, M) of each detection with each truth; -1 where their classes differ.
-        neutral: (M,) which truths are neutral.
-        threshold: the overlap a hit needs.
-        rule: "voc" or "coco"; see the head of this module.
-
-    Returns:
-        (N,) outcomes, and (N,) the truth that each true detection found, -1 for the others.
-    """
+    """Judge N ranked detections of an image by their (N, M) overlaps: (N,) outcomes, (N,) truths found or -1."""
     outcome, partner = np.full(len(overlap), FALSE, np.int8), np.full(len(overlap), -1)
     needed = min(threshold, 1 - 1e-10)  # rounding must not cost a box that equals the truth its hit at IoU 1
     is_neutral, taken = neutral.tolist(), set[int]()
@@ -109,16 +176,6 @@ def judge_image(
     return outcome, partner
 
 
-def _rank(detections: Detections, limit: int | None) -> NDArray[np.integer]:
-    """Return the detections' indices by label, confidence, image, order given; at most `limit` a class and image."""
-    ranked = np.lexsort((detections.image, -detections.confidence, detections.label))
-    if limit is None:
-        return ranked
-    pairs = np.stack([detections.image[ranked], detections.label[ranked]], axis=1)
-    keep = [rows[:limit] for rows in _by_image(np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)).values()]
-    return ranked[np.sort(np.concatenate([np.zeros(0, int), *keep]))]
-
-
 def _by_image(image: NDArray[np.integer]) -> dict[int, NDArray[np.integer]]:
     """Return the rows of each image, in the order given."""
     order = np.argsort(image, kind="stable")
@@ -126,40 +183,32 @@ def _by_image(image: NDArray[np.integer]) -> dict[int, NDArray[np.integer]]:
     return dict(zip(names.tolist(), np.split(order, first[1:]), strict=False))
 
 
-def _overlap(box: NDArray, truth: NDArray, neutral: NDArray[np.bool_], rule: str) -> NDArray[np.floating]:
-    """Return the (N, M) overlaps of (N, 4) detections and (M, 4) truths on one image, whatever their class."""
-    overlap = paired_iou(box[:, None], truth)
-    if rule == "coco" and neutral.any():  # the share of the detection inside the region
-        size = (box[:, 2:] - box[:, :2]).prod(axis=1)[:, None]
-        inside = np.divide(intersection(box[:, None], truth), size, out=np.zeros(overlap.shape), where=size > 0)
-        overlap = np.where(neutral, inside, overlap)
-    return overlap
+def _share_inside(box: NDArray, region: NDArray) -> NDArray[np.floating]:
+    """Return the (N, M) shares of (N, 1, 4) boxes that lie inside (M, 4) regions; 0 for a box of no area."""
+    shared, size = intersection(box, region), (box[..., 2:] - box[..., :2]).prod(axis=-1)
+    return np.divide(shared, size, out=np.zeros(shared.shape), where=size > 0)
 
 
-def _thresholds(iou: float | Sequence[float]) -> tuple[float, ...]:
-    values = tuple(np.atleast_1d(np.asarray(iou, float)).tolist())
-    if not values or not all(0 < value <= 1 for value in values) or list(values) != sorted(set(values)):
-        raise ValueError(f"iou: thresholds must lie in (0, 1] and rise, got {', '.join(f'{v:g}' for v in values)}")
-    return values
-
-
-def _check(detections: Detections, truths: Truths, rule: str, limit: int | None) -> None:
+def _check(detections: Detections, truths: Truths, iou: tuple[float, ...], rule: str, limit: int | None) -> None:
+    if not iou or not all(0 < value <= 1 for value in iou) or list(iou) != sorted(set(iou)):
+        raise ValueError(f"iou: thresholds must lie in (0, 1] and rise, got {', '.join(f'{v:g}' for v in iou)}")
     if rule not in RULES:
         raise ValueError(f"rule: {rule!r} is not one of {', '.join(RULES)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit: must be at least 1, got {limit}")
-    for name, values, most, there_are in (
-        ("label", detections.label, len(truths.classes), f"{len(truths.classes)} classes"),
-        ("image", detections.image, truths.n_images - 1, f"{truths.n_images} images"),
+    for name, most, there_are in (
+        ("label", len(truths.classes), f"{len(truths.classes)} classes"),
+        ("image", truths.n_images - 1, f"{truths.n_images} images"),
     ):
+        values = getattr(detections, name)
         bad = np.flatnonzero(values > most)
         if len(bad):
             raise ValueError(f"detections.{name}, row {bad[0]}: {values[bad[0]]}, but there are {there_are}")
-    _check_units(detections, "detections.box", truths, "truths.box")
-    _check_units(truths, "truths.box", detections, "detections.box")
+    _check_unit(detections, "detections.box", truths, "truths.box")
+    _check_unit(truths, "truths.box", detections, "detections.box")
 
 
-def _check_units(a: Detections | Truths, a_name: str, b: Detections | Truths, b_name: str) -> None:
+def _check_unit(a: Detections | Truths, a_name: str, b: Detections | Truths, b_name: str) -> None:
     """Refuse boxes that look relative to their image beside boxes in pixels.
 
     They look so if nearly all lie about the unit square (a network does not clip what it answers), most are less than
@@ -170,14 +219,13 @@ def _check_units(a: Detections | Truths, a_name: str, b: Detections | Truths, b_
         return
     about = ((a.box > -0.5) & (a.box < 1.5)).all(axis=1)
     width = (a.box[:, 2:] - a.box[:, :2]).max(axis=1)
-    off_whole = about & (a.box != np.round(a.box)).any(axis=1)
-    if about.mean() < 0.9 or np.median(width[about]) > 1 or not off_whole.any():
+    off_whole = np.flatnonzero(about & (a.box != np.round(a.box)).any(axis=1))
+    if about.mean() < 0.9 or np.median(width[about]) > 1 or not len(off_whole):
         return
     for row in np.flatnonzero(about)[:1000]:
         if (paired_iou(a.box[row], b.box[b.image == a.image[row]]) >= 0.3).any():
             return
-    row = np.flatnonzero(off_whole)[0]
     raise ValueError(
-        f"{a_name}, row {row}: {a.box[row].tolist()} is relative, but {b_name}, row 0: {b.box[0].tolist()}"
-        " is in pixels; give both in pixels"
+        f"{a_name}, row {off_whole[0]}: {a.box[off_whole[0]].tolist()} is relative, but {b_name}, row 0: "
+        f"{b.box[0].tolist()} is in pixels; give both in pixels"
     )

@@ -8,14 +8,12 @@ Nothing in this project uses it but the chapter on the metric, which shows what 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammolib.geometry import Detections, Truths, as_boxes
+from mammolib.geometry import Detections, Truths, as_boxes, intersection
 from mammolib.metrics import matching
-from mammolib.metrics.matches import FALSE, NEUTRAL, REPEAT, TRUE, Matches
+from mammolib.metrics.matching import NEUTRAL, TRUE, Matches
 
 
 def mixed_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
@@ -25,32 +23,18 @@ def mixed_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.floating]:
         >>> mixed_iou([[0, 0, 20, 20]], [[0, 0, 20, 20]]).round(2)
         array([[0.83]])
     """
-    a, b = as_boxes(a, "a")[:, None], as_boxes(b, "b")[None]
-    shared = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(axis=-1)
+    return _paired(as_boxes(a, "a")[:, None], as_boxes(b, "b"))
+
+
+def _paired(a: NDArray, b: NDArray) -> NDArray[np.floating]:
+    shared = intersection(a, b)
     size_a, size_b = ((box[..., 2:] - box[..., :2] + 1).prod(axis=-1) for box in (a, b))
     return shared / (size_a + size_b - shared)
 
 
 def match(detections: Detections, truths: Truths) -> Matches:
-    """Judge detections by the rule "voc" with a `mixed_iou` of 0.5, one at a time; arguments as in `matching.match`."""
-    matches = matching.match(detections, truths, 0.5)
-    outcome, found = np.full(len(matches), FALSE, np.int8), np.full(len(matches), -1)
-    taken = np.zeros(len(truths), bool)
-    for place, row in enumerate(matches.row):
-        there = np.flatnonzero((truths.image == detections.image[row]) & (truths.label == detections.label[row]))
-        if not len(there):
-            continue
-        overlap = mixed_iou(detections.box[row : row + 1], truths.box[there])[0]
-        best = there[overlap.argmax()]
-        if overlap.max() < 0.5:
-            continue
-        if truths.difficult[best]:
-            outcome[place] = NEUTRAL
-        elif taken[best]:
-            outcome[place] = REPEAT
-        else:
-            outcome[place], found[place], taken[best] = TRUE, best, True
-    return replace(matches, outcome=outcome[None], truth=found[None])
+    """Judge detections by the rule "voc" with a `mixed_iou` of 0.5; arguments as in `matching.match`."""
+    return matching.match(detections, truths, 0.5, overlap=_paired)
 
 
 def average_precisions(matches: Matches) -> list[float]:
@@ -60,16 +44,11 @@ def average_precisions(matches: Matches) -> list[float]:
         IndexError: a class has no detections. Its counts are missing from the list, so those of later classes move up:
             they are read under the wrong class, and the list ends before the last class is reached.
     """
-    counts = []
-    for label in range(1, len(matches.classes) + 1):
-        rows = matches.of_class(label)
-        if rows.start == rows.stop:
-            continue
-        true = matches.outcome[0, rows] == TRUE
-        shown = (true | (matches.outcome[0, rows] != NEUTRAL)).cumsum()
-        counts.append((true.cumsum(), shown))
+    labels = range(1, len(matches.classes) + 1)
+    outcomes = [matches.outcome[0, matches.of_class(label)] for label in labels]
+    counts = [((o == TRUE).cumsum(), (o != NEUTRAL).cumsum()) for o in outcomes if len(o)]
     values = []
-    for label in range(1, len(matches.classes) + 1):
+    for label in labels:
         found, shown = counts[label - 1]
         recall, precision = found / len(matches.truths(label)), found / np.maximum(shown, 1)
         heights = [precision[recall >= r].max(initial=0) for r in np.linspace(0, 1, 20)]
