@@ -11,25 +11,19 @@ from scipy import ndimage
 
 from mammolib.mias import SIDE, Film
 
-QUARTER = SIDE // 4
-"""Side of the reduced film, in pixels of four by four."""
-GRID = 64
-"""Cells along a side of the film; a cell is 16 x 16 pixels."""
+QUARTER = SIDE // 4  # side of the reduced film, in pixels of four by four
+GRID = 64  # cells along a side of the film; a cell is 16 x 16 pixels
 CELL = SIDE // GRID
-DARK = 18
-"""Grey level up to which the mean of a reduced pixel is background."""
+DARK = 18  # grey level up to which the mean of a reduced pixel is background
+MOST = 30  # marks on one film, at the most
 
 
 @dataclass(frozen=True)
 class Breast:
-    """One film, turned so that the chest wall is on the left.
+    """One film, turned so that the chest wall is on the left; `mirrored` says whether it had to be.
 
-    Attributes:
-        pixels: (1024, 1024) uint8.
-        reduced: (256, 256) float32, means of 4 x 4 pixels.
-        inside: (256, 256) bool, the breast on the reduced film.
-        cells: (64, 64) bool, cells of which more than half lies inside.
-        mirrored: whether the film was mirrored.
+    `pixels` are (1024, 1024), `reduced` (256, 256) means of 4 x 4 of them, `inside` says which of these are breast, and
+    `cells` of which (64, 64) cells more than half is.
     """
 
     pixels: NDArray[np.uint8]
@@ -41,6 +35,15 @@ class Breast:
     def column(self, x: Any) -> Any:
         """Turn columns of the film into columns of the turned film, or back: mirroring is its own inverse."""
         return SIDE - 1 - x if self.mirrored else x
+
+    def on_film(self, marks: NDArray) -> NDArray:
+        """Turn marks (row, column, score) on the turned film into marks on the film as it was."""
+        return np.stack([marks[:, 0], self.column(marks[:, 1]), marks[:, 2]], axis=1)
+
+    def frame(self) -> tuple[NDArray, NDArray]:
+        """Return the corner and the size (rows, columns) of the breast's bounding box on the reduced film."""
+        where = [np.flatnonzero(self.inside.any(axis=axis)) for axis in (1, 0)]
+        return np.array([w[0] for w in where]), np.array([np.ptp(w) + 1 for w in where])
 
 
 def cut_out(film: Film) -> Breast:
@@ -61,6 +64,11 @@ def cut_out(film: Film) -> Breast:
     return Breast(pixels, reduced, inside, cells, mirrored)
 
 
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, n = ndimage.label(mask)
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else mask
+
+
 def blocks(image: NDArray, side: int) -> NDArray:
     """Return a view of a square image as (side, n, side, n): a reduction over axes 1 and 3 pools n x n pixels."""
     n = len(image) // side
@@ -70,12 +78,8 @@ def blocks(image: NDArray, side: int) -> NDArray:
 def local_contrast(breast: Breast, window: float) -> tuple[NDArray, NDArray, NDArray]:
     """Return the reduced film's local mean, deviation, and (value - mean) / deviation, taken over the breast alone.
 
-    Args:
-        breast: the film.
-        window: standard deviation of the Gaussian that weighs the surroundings, in reduced pixels.
-
-    Returns:
-        Three (256, 256) arrays; the contrast is 0 outside the breast.
+    The surroundings are weighed by a Gaussian whose standard deviation is `window` reduced pixels. All three are
+    (256, 256); the contrast is 0 outside the breast.
     """
     inside = breast.inside.astype(np.float32)
     weight = np.maximum(ndimage.gaussian_filter(inside, window), 1e-3)
@@ -85,22 +89,18 @@ def local_contrast(breast: Breast, window: float) -> tuple[NDArray, NDArray, NDA
     return mean, deviation, np.where(breast.inside, (breast.reduced - mean) / deviation, 0)
 
 
-def peaks(score: NDArray, distance: int, most: int = 30) -> tuple[NDArray, NDArray, NDArray]:
-    """Return rows, columns and scores of the highest points of a map, the best first.
+def peaks(score: NDArray, distance: int, cell: int, most: int = MOST) -> NDArray:
+    """Return the (N, 3) rows, columns and scores of the highest points of a map, the best first.
 
     Args:
         score: (H, W); minus infinity where no mark may lie.
-        distance: no other point within so many pixels is higher.
-        most: how many points at the most.
+        distance: no other point within so many points is higher.
+        cell: side of a point in pixels; rows and columns are those of its centre.
+        most: how many.
     """
     offset = np.mgrid[-distance : distance + 1, -distance : distance + 1]
     highest = ndimage.maximum_filter(score, footprint=np.hypot(*offset) <= distance, mode="constant", cval=-np.inf)
     rows, columns = np.nonzero((score == highest) & np.isfinite(score))
     order = np.argsort(-score[rows, columns], kind="stable")[:most]
     rows, columns = rows[order], columns[order]
-    return rows, columns, score[rows, columns]
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, n = ndimage.label(mask)
-    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else mask
+    return np.stack([(rows + 0.5) * cell, (columns + 0.5) * cell, score[rows, columns]], axis=1)

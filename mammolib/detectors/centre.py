@@ -11,15 +11,12 @@ IOU = 0.5
 
 
 def centre_hits(boxes: ArrayLike, sizes: ArrayLike, size: int = 256) -> NDArray[np.bool_]:
-    """Say which boxes a square fixed at the centre of the crop hits: those it overlaps by an IoU of `IOU`.
+    """Say which boxes squares fixed at the centre of the crop hit, (K, N): those they overlap by an IoU of `IOU`.
 
     Args:
         boxes: (N, 4) `xyxy` boxes in pixels of the crop.
-        sizes: (K,) sides of the squares in pixels.
+        sizes: (K,) sides of the squares in pixels; positive.
         size: side of the crop in pixels.
-
-    Returns:
-        (K, N) bool.
     """
     half = np.atleast_1d(np.asarray(sizes, float)) / 2
     bad = np.flatnonzero(~(half > 0))
@@ -30,8 +27,6 @@ def centre_hits(boxes: ArrayLike, sizes: ArrayLike, size: int = 256) -> NDArray[
 
 def centre_prior(boxes: ArrayLike, sizes: ArrayLike, size: int = 256) -> float:
     """Return the share of boxes hit by at least one of the squares: the recall of a detector that never looks.
-
-    Args and errors as for `centre_hits`.
 
     Example:
         >>> centre_prior([[78, 78, 178, 178], [118, 118, 138, 138]], sizes=[80])

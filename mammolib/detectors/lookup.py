@@ -8,12 +8,12 @@ more. With women kept apart it has nothing to find. It belongs beside every dete
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammolib.geometry import Detections
+from mammolib.geometry import Detections, circle_to_box
 from mammolib.metrics import mean_average_precision
 from mammolib.patches import Crops
 from mammolib.splits import Split
@@ -32,42 +32,28 @@ def histograms(images: NDArray[np.uint8], bins: int = BINS) -> NDArray[np.floati
 def nearest(train: ArrayLike, test: ArrayLike) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     """Return for each test histogram the nearest training histogram and its distance, the sum of absolute differences.
 
-    Args:
-        train: (N, bins).
-        test: (M, bins).
-
-    Returns:
-        (M,) rows of `train`, the first of equally near ones, and (M,) distances from 0 to 2.
+    (N, bins) and (M, bins) give (M,) rows of `train`, the first of equally near ones, and (M,) distances from 0 to 2.
     """
-    train, test = np.asarray(train, float), np.asarray(test, float)
-    distance = np.stack([np.abs(train - row).sum(axis=1) for row in test])
-    row = distance.argmin(axis=1)
-    return row, distance[np.arange(len(row)), row]
+    train = np.asarray(train, float)
+    distance = np.stack([np.abs(train - row).sum(axis=1) for row in np.asarray(test, float)])
+    return distance.argmin(axis=1), distance.min(axis=1)
 
 
-@dataclass(frozen=True)
-class Lookup:
-    """What the lookup scores on one split.
+class Lookup(NamedTuple):
+    """What the lookup scores on one split: accuracy, and mAP at IoU 0.5 in the paper's definition.
 
-    Attributes:
-        accuracy: share of the test crops whose class is that of their nearest neighbour.
-        mean_ap: its mAP at IoU 0.5, in the paper's definition.
-        majority: accuracy of always answering the larger class of the training crops.
-        detections: its answers, one a test crop: a centred box with the neighbour's side.
+    `majority` is the accuracy of always answering the larger class of the training crops.
     """
 
     accuracy: float
     mean_ap: float
     majority: float
-    detections: Detections
 
 
 def lookup(crops: Crops, split: Split) -> Lookup:
-    """Answer for each test crop with the class and the size of the training crop whose histogram is nearest.
+    """Answer for each test crop with the class of the training crop whose histogram is nearest.
 
-    Args:
-        crops: crops centred on one lesion each; the answer is a box in the middle, of the neighbour's side.
-        split: which crops train and which test.
+    The crops are centred on one lesion each; the answer is a box in the middle, of the neighbour's side.
 
     Raises:
         ValueError: a crop does not hold exactly one lesion.
@@ -77,22 +63,18 @@ def lookup(crops: Crops, split: Split) -> Lookup:
     train, test = crops.take(split.training), crops.take(split.test)
     row, distance = nearest(histograms(train.images), histograms(test.images))
     label = train.strata[row]
-    of_image = np.argsort(train.truths.image)
-    box = train.truths.box[of_image][row]
+    box = train.truths.box[np.argsort(train.truths.image)][row]
     side = np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
     middle = crops.images.shape[1] / 2
-    answer = np.stack([middle - side / 2, middle - side / 2, middle + side / 2, middle + side / 2], axis=1)
-    found = Detections(np.arange(len(test)), label, 1 - distance / 2, answer)
+    found = Detections(np.arange(len(test)), label, 1 - distance / 2, circle_to_box(middle, middle, side / 2))
     larger = np.bincount(train.strata).argmax()
     return Lookup(
-        accuracy=float((label == test.strata).mean()),
-        mean_ap=float(mean_average_precision(found, test.truths).value),
-        majority=float((test.strata == larger).mean()),
-        detections=found,
+        float((label == test.strata).mean()),
+        mean_average_precision(found, test.truths).value,
+        float((test.strata == larger).mean()),
     )
 
 
 def repeat(crops: Crops, splits: Sequence[Split]) -> NDArray[np.floating]:
     """Return (len(splits), 3): accuracy, mAP and the larger class's share, for one split after the other."""
-    results = [lookup(crops, split) for split in splits]
-    return np.array([(r.accuracy, r.mean_ap, r.majority) for r in results])
+    return np.array([lookup(crops, split) for split in splits])

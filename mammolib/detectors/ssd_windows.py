@@ -11,12 +11,11 @@ from mammolib.geometry import Detections
 from mammolib.mias import SIDE, Film
 from mammolib.patches import uniform_cuts
 
-from .classical import MOST
+from .breast import MOST
 
 WIDTH = 1 / 8
 UPDATES, BATCH = 660, 32
-BACKGROUND = 1500
-"""Most cuts of normal films that train."""
+BACKGROUND = 1500  # cuts of normal films that train, at the most
 
 
 class Windows:
@@ -25,8 +24,7 @@ class Windows:
     It learns from cuts that hold a lesion's centre anywhere, in eight views, and from cuts of normal films as they are.
 
     Args:
-        start: weights to begin with, in the model's order, such as `learnt` of a detector fitted on phantoms; None for
-            random ones.
+        start: weights to begin with, such as `learnt` of a detector fitted on phantoms; None for random ones.
         updates: about how many, of `BATCH` cuts each: as many whole epochs as come closest, at least one.
     """
 
@@ -39,23 +37,15 @@ class Windows:
 
         lesions = uniform_cuts([film for film in films if film.lesions], contains="centre", views=8)
         normal = uniform_cuts([film for film in films if not film.lesions], stride=128)
-        rng = np.random.default_rng(0)
-        chosen = rng.permutation(len(normal))[:BACKGROUND]
+        chosen = np.random.default_rng(0).permutation(len(normal))[:BACKGROUND]
         parts = [ssd.samples(crops, rows) for crops, rows in ((lesions, np.arange(len(lesions))), (normal, chosen))]
         both = training.Samples(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("images", "targets")))
-        steps = -(-len(both.images) // BATCH)
-        settings = training.Settings(
-            epochs=max(1, round(self.updates / steps)), batch=BATCH, optimizer="adam", precision="mixed_bfloat16"
-        )
-        fitted = training.train(
-            lambda: ssd.ssd256(width=WIDTH, divide_by=64),
-            both,
-            settings=settings,
-            loss=ssd.SSDLoss(mining="batch"),
-            seed=0,
-            start=self.start,
-        )
-        self.model = fitted.model
+        epochs = max(1, round(self.updates / -(-len(both.images) // BATCH)))
+        settings = training.Settings(epochs=epochs, batch=BATCH, optimizer="adam", precision="mixed_bfloat16")
+        loss = ssd.SSDLoss(mining="batch")
+        self.model = training.train(
+            lambda: ssd.ssd256(width=WIDTH, divide_by=64), both, settings=settings, loss=loss, seed=0, start=self.start
+        ).model
         return self
 
     @property
@@ -69,7 +59,7 @@ class Windows:
 
         found = detect_films(self.model, films, top_before=400)
         centre = (found.box[:, :2] + found.box[:, 2:]) / 2
-        on = np.flatnonzero(((centre >= 0) & (centre <= SIDE)).all(axis=1))
-        order = on[np.argsort(-found.confidence[on], kind="stable")]
-        kept = np.concatenate([order[found.image[order] == i][:MOST] for i in range(len(films))])
-        return Detections(found.image[kept], np.ones(len(kept), int), found.confidence[kept], found.box[kept])
+        found = found.take(np.flatnonzero(((centre >= 0) & (centre <= SIDE)).all(axis=1)))
+        order = np.argsort(-found.confidence, kind="stable")
+        best = found.take(np.concatenate([order[found.image[order] == i][:MOST] for i in range(len(films))]))
+        return Detections(best.image, np.ones_like(best.label), best.confidence, best.box)

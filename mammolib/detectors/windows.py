@@ -1,4 +1,4 @@
-"""Detection on images, on whole films and on a file: what a trained network is for.
+"""Detection on whole films and on a file: what a trained network is for.
 
 A network of this book sees 256 x 256 pixels. A whole film is shown to it window by window, the windows overlapping by
 half, and what they find is merged by non-maximum suppression. Not for clinical use.
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.detectors.classical import Detector
-from mammolib.detectors.pictures import draw, read_picture
+from mammolib.detectors.pictures import at_film_scale, draw
 from mammolib.geometry import CLASSES, Detections, clip
+from mammolib.images import read_grey
 from mammolib.mias import SIDE, Film
 from mammolib.patches import dark_fraction
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512
@@ -27,18 +28,16 @@ from mammolib.ssd.inference import predict
 from mammolib.ssd.model import build, layout_of
 
 NOTICE = "Not for clinical use: a network for teaching, trained on a few hundred films at the most."
+MAX_DARK = 0.9  # a window of which a larger share is background is not shown
+BATCH = 16  # windows that a network sees at once
+IOU, TOP = 0.45, 200  # as for `ssd.decode_predictions`; they hold within a window and again for the whole film
 
 
-def windows(pixels: NDArray, size: int = 256, stride: int = 128, max_dark: float | None = 0.9) -> NDArray[np.integer]:
-    """Return the (W, 2) rows and columns of the top-left pixels of the windows on a film.
+def windows(pixels: NDArray, size: int = 256, stride: int = 128) -> NDArray[np.integer]:
+    """Return the (W, 2) rows and columns of the top-left pixels of the windows on an (H, W) film.
 
-    Windows lie `stride` apart; the last of a row or column ends at the film's border, so that no pixel is left out.
-
-    Args:
-        pixels: (H, W) film.
-        size: side of the windows; a film smaller than this gets one window, which reaches over it.
-        stride: distance between windows.
-        max_dark: leave out windows of which a larger share is background; None to keep all.
+    Windows lie `stride` apart; the last of a row or column ends at the film's border, so that no pixel is left out. A
+    film smaller than a window gets one, which reaches over it. Windows that are nearly all background are left out.
     """
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(f"film: expected a greyscale image, got shape {pixels.shape}")
@@ -46,56 +45,42 @@ def windows(pixels: NDArray, size: int = 256, stride: int = 128, max_dark: float
         raise ValueError(f"stride: must lie in 1 to {size}, got {stride}")
     rows, columns = (np.unique([*range(0, n - size, stride), max(n - size, 0)]) for n in pixels.shape)
     origins = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
-    if max_dark is None:
-        return origins
     dark = [dark_fraction(pixels[r : r + size, c : c + size]) for r, c in origins]
-    return origins[np.array(dark) <= max_dark]
+    return origins[np.array(dark) <= MAX_DARK]
 
 
 def detect(
-    model: keras.Model,
-    film: Film | NDArray,
-    stride: int = 128,
-    max_dark: float | None = 0.9,
-    confidence: float = 0.01,
-    iou: float = 0.45,
-    top: int = 200,
-    top_before: int | None = None,
-    batch: int = 16,
+    model: keras.Model, film: Film | NDArray, stride: int = 128, confidence: float = 0.01, top_before: int | None = None
 ) -> Detections:
-    """Return what a network finds on a whole film.
+    """Return what a network of `ssd.model` finds on a whole film.
 
     Args:
-        model: of `ssd.model`.
         film: a `mias.Film`, or the (H, W) grey levels 0 to 255.
-        stride, max_dark: which windows it is shown, see `windows`.
-        confidence, iou, top: as in `decode_predictions`; they hold within a window and again for the whole film.
-        top_before: as in `decode_predictions`, within a window.
-        batch: windows at once.
+        stride: between `windows`.
+        confidence, top_before: as in `decode_predictions`, within a window.
 
     Returns:
         Detections of image 0, in pixels of the film, the most confident first.
 
     Raises:
-        ValueError: see `windows`; grey levels from 0 to 1.
+        ValueError: what is no film, or grey levels from 0 to 1.
     """
     pixels, size = film.pixels() if isinstance(film, Film) else np.asarray(film), layout_of(model).size
     if pixels.dtype.kind == "f" and pixels.size and 0 < np.nanmax(pixels) <= 1:
         raise ValueError("film: grey levels go from 0 to 255, these end at 1 or below; multiply them by 255")
-    origins = windows(pixels, size, stride, max_dark)
+    origins = windows(pixels, size, stride)
     images = np.zeros((len(origins), size, size), pixels.dtype)
     for image, (row, column) in zip(images, origins, strict=True):
         part = pixels[row : row + size, column : column + size]
         image[: part.shape[0], : part.shape[1]] = part
-    found = predict(model, images, batch, confidence=confidence, iou=iou, top=top, top_before=top_before)
+    found = predict(model, images, BATCH, confidence=confidence, iou=IOU, top=TOP, top_before=top_before)
+    found = found.take(np.argsort(-found.confidence, kind="stable"))
     box = found.box + np.tile(origins[found.image][:, ::-1], 2)
-    order = np.argsort(-found.confidence, kind="stable")
-    of_labels = []
+    kept = np.zeros(len(found), bool)
     for label in np.unique(found.label):
-        rows = order[found.label[order] == label]
-        of_labels.append(rows[suppress(box[rows], iou, top)])
-    kept = np.sort(np.argsort(order)[np.concatenate(of_labels)])[:top] if of_labels else np.zeros(0, int)
-    rows = order[kept]
+        rows = np.flatnonzero(found.label == label)
+        kept[rows[suppress(box[rows], IOU, TOP)]] = True
+    rows = np.flatnonzero(kept)[:TOP]
     return Detections(np.zeros(len(rows), int), found.label[rows], found.confidence[rows], box[rows])
 
 
@@ -113,32 +98,26 @@ class Report:
     """What was found on one file.
 
     Attributes:
-        image: the file.
-        weights: the network's weights.
-        shape: (rows, columns) of the picture.
-        spacing: millimetres a pixel, (rows, columns), or None if unknown.
-        examined: (rows, columns) of the picture as the network saw it.
-        confidence: what a detection had to exceed.
-        found: in pixels of the picture, cut off at its border.
-        windows: how many windows were shown to the network; 0 where all of the picture is background.
+        shape, spacing_mm: of the picture, rows first; the spacing is None if unknown.
+        examined, windows: its shape as the network saw it, and in how many windows; 0 where all of it is background.
+        found: in pixels of the picture, cut off at its border; `classes` names the labels.
         brightest: the picture's highest grey level.
-        classes: names of the labels.
     """
 
-    image: Path
+    image: str
     weights: str
     shape: tuple[int, int]
-    spacing: tuple[float, float] | None
+    spacing_mm: tuple[float, float] | None
     examined: tuple[int, int]
-    confidence: float
-    found: Detections
     windows: int
+    confidence_above: float
+    found: Detections
     brightest: int
-    classes: tuple[str, ...] = CLASSES
+    classes: tuple[str, ...]
 
     def table(self) -> str:
         """Return the detections as lines of text."""
-        scale = "unknown spacing" if self.spacing is None else " x ".join(f"{s:g} mm" for s in self.spacing)
+        scale = "unknown spacing" if self.spacing_mm is None else " x ".join(f"{s:g} mm" for s in self.spacing_mm)
         lines = [
             f"{self.image}: {self.shape[1]} x {self.shape[0]} pixels, {scale}; "
             f"examined at {self.examined[1]} x {self.examined[0]} in {self.windows} windows, weights {self.weights}"
@@ -146,7 +125,7 @@ class Report:
         if len(self.found):
             lines.append(f"{'class':<10} {'confidence':>10} {'left':>8} {'top':>8} {'right':>8} {'bottom':>8}")
         elif self.windows:
-            lines.append(f"nothing found with a confidence above {self.confidence:g}")
+            lines.append(f"nothing found with a confidence above {self.confidence_above:g}")
         else:
             lines.append(
                 f"no window was examined: all of the picture is background, its grey levels end at {self.brightest} of "
@@ -158,20 +137,9 @@ class Report:
 
     def json(self) -> str:
         """Return the same as JSON; boxes are left, top, right, bottom in pixels of the picture."""
-        return json.dumps(
-            {
-                "notice": NOTICE,
-                "image": str(self.image),
-                "weights": self.weights,
-                "shape": self.shape,
-                "spacing_mm": self.spacing,
-                "examined": self.examined,
-                "windows": self.windows,
-                "confidence_above": self.confidence,
-                "detections": self._rows(),
-            },
-            indent=1,
-        )
+        names = ("image", "weights", "shape", "spacing_mm", "examined", "windows", "confidence_above")
+        facts = {name: getattr(self, name) for name in names}
+        return json.dumps({"notice": NOTICE, **facts, "detections": self._rows()}, indent=1)
 
     def _rows(self) -> list[dict]:
         f = self.found
@@ -183,81 +151,67 @@ class Report:
 
 def detect_file(
     image: str | Path,
-    weights: keras.Model | Detector | str | Path,
+    detector: keras.Model | Detector,
     out: str | Path | None = None,
     confidence: float = 0.3,
     spacing: float | None = None,
-    name: str | None = None,
-    **options: Any,
+    name: str = "given",
 ) -> Report:
     """Find lesions on a PGM, PNG or DICOM file; what `mammolib detect` does.
 
     Args:
-        image: the file; see `pictures.read_picture` for how it becomes grey levels and `Picture.at_film_scale` for how
-            it is brought to mini-MIAS's 0.2 mm a pixel.
-        weights: a network, a file for `load_detector`, or a fitted detector of whole films, which takes pictures of up
-            to 1024 x 1024 pixels of 0.2 mm.
+        image: the file; see `images.read_grey` for how it becomes grey levels.
+        detector: a network, or a fitted detector of whole films, for up to 1024 x 1024 pixels of 0.2 mm.
         out: where to write the picture with boxes, as PNG; None to write none.
         confidence: what a detection must exceed to be reported.
         spacing: millimetres a pixel, if the file does not say or is wrong.
-        name: what the report calls the weights, if not their file or the network.
-        **options: of `detect`.
+        name: what the report calls the detector.
 
     Raises:
         FileNotFoundError, ValueError, OSError: one line that names the file and what is wrong with it.
     """
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence: must lie between 0 and 1, got {confidence:g}")
-    image = Path(image)
-    name = name or str(weights.name if isinstance(weights, keras.Model) else weights)
-    picture = read_picture(image)
-    pixels, (by_rows, by_columns) = picture.at_film_scale(spacing)
+    image, grey = Path(image), read_grey(image)
+    picture, known = grey.bytes(), grey.spacing if spacing is None else (spacing, spacing)
+    pixels = at_film_scale(picture, known, image)
     if out is not None and Path(out).resolve() == image.resolve():
         raise ValueError(f"{out}: would overwrite the picture itself; give another name")
     if out is not None and not Path(out).resolve().parent.is_dir():
         raise FileNotFoundError(f"{out}: there is no folder {Path(out).parent}")
-    if isinstance(weights, str | Path):
-        weights = load_detector(weights)
     classes: tuple[str, ...] = ("lesion",)
-    if isinstance(weights, keras.Model):
-        found = detect(weights, pixels, confidence=confidence, **options)
-        outputs = weights.output_shape[-1]
-        classes = CLASSES if outputs == len(CLASSES) + 5 else _numbered(outputs - 5)
-        examined = windows(pixels, layout_of(weights).size, options.get("stride", 128), options.get("max_dark", 0.9))
+    shown = 1
+    if isinstance(detector, keras.Model):
+        found = detect(detector, pixels, confidence=confidence)
+        n = detector.output_shape[-1] - 5
+        classes = CLASSES if n == len(CLASSES) else tuple(f"class {k}" for k in range(1, n + 1))
+        shown = len(windows(pixels, layout_of(detector).size))
     else:
-        found = weights.predict([OnePicture(pixels, image)])
+        found = detector.predict([_film_of(pixels, image)])
         found = found.take(found.confidence > confidence)
-        examined = np.zeros((1, 2), int)
-    height, width = picture.pixels.shape
-    box = clip(found.box / [by_columns, by_rows, by_columns, by_rows], width, height)
-    seen = (box[:, 2:] > box[:, :2]).all(axis=1)  # a box may lie beside the picture altogether
-    found = Detections(found.image[seen], found.label[seen], found.confidence[seen], box[seen])
+    scale = np.array(pixels.shape) / picture.shape
+    box = clip(found.box / np.tile(scale[::-1], 2), *picture.shape[::-1])
+    seen = np.flatnonzero((box[:, 2:] > box[:, :2]).all(axis=1))  # a box may lie beside the picture altogether
+    found = Detections(found.image, found.label, found.confidence, box).take(seen)
     if out is not None:
-        draw(picture.pixels, found, classes, NOTICE, out)
-    known = (spacing, spacing) if spacing is not None else picture.spacing
-    brightest, shown = int(picture.pixels.max()), len(examined)
-    return Report(image, name, (height, width), known, pixels.shape, confidence, found, shown, brightest, classes)
+        draw(picture, found, classes, NOTICE, out)
+    facts = (str(image), name, picture.shape, known, pixels.shape, shown, confidence)
+    return Report(*facts, found, int(picture.max()), classes)
 
 
-class OnePicture(Film):
-    """A picture as a film of 1024 x 1024 pixels, black where it does not reach.
+def _film_of(pixels: NDArray[np.uint8], path: Path) -> Film:
+    """Return a picture as a film of 1024 x 1024 pixels, black where it does not reach."""
+    if max(pixels.shape) > SIDE:
+        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        raise ValueError(f"{path}: {size} pixels of 0.2 mm; this detector takes up to {SIDE} x {SIDE}")
+    film = np.zeros((SIDE, SIDE), np.uint8)
+    film[: pixels.shape[0], : pixels.shape[1]] = pixels
 
-    Raises:
-        ValueError: it is larger than a film.
-    """
+    class Picture(Film):
+        def pixels(self) -> NDArray[np.uint8]:
+            return film
 
-    def __init__(self, pixels: NDArray[np.uint8], path: Path) -> None:
-        if max(pixels.shape) > SIDE:
-            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            raise ValueError(f"{path}: {size} pixels of 0.2 mm; this detector takes up to {SIDE} x {SIDE}")
-        super().__init__("mdb000", "G", (), path)
-        film = np.zeros((SIDE, SIDE), np.uint8)
-        film[: pixels.shape[0], : pixels.shape[1]] = pixels
-        vars(self)["film"] = film
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return the picture, (1024, 1024)."""
-        return vars(self)["film"]
+    return Picture("mdb000", "G", (), path)
 
 
 def load_detector(path: str | Path, **options: Any) -> keras.Model:
@@ -274,28 +228,27 @@ def load_detector(path: str | Path, **options: Any) -> keras.Model:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file of weights; none ship, a training run writes them")
-    if path.suffix == ".keras":
-        try:
-            model = keras.saving.load_model(path, compile=False)
-        except Exception as err:  # zip, JSON, h5py and Keras itself
-            raise ValueError(f"{path}: cannot be read as a Keras model ({' '.join(str(err).split())[:200]})") from None
-        layout_of(model)
-        for variable in model.weights:
-            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
-                raise ValueError(f"{path}: {variable.path} holds a number that is not finite")
-        return model
     if path.name.endswith(".weights.h5"):
         weights, centre = _read_h5(path)
         return from_arrays(weights, str(path), **{**centre, **options})
-    raise ValueError(f"{path}: weights come as .keras or .weights.h5 files")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path}: weights come as .keras or .weights.h5 files")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as err:  # zip, JSON, h5py and Keras itself
+        raise ValueError(f"{path}: cannot be read as a Keras model ({_line(err)})") from None
+    layout_of(model)
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+            raise ValueError(f"{path}: {variable.path} holds a number that is not finite")
+    return model
 
 
 def from_arrays(weights: Sequence[tuple[str, NDArray]], source: str = "weights", **options: Any) -> keras.Model:
-    """Return the network that arrays belong to, filled with them.
+    """Return the network that arrays belong to, filled with them; size, width, classes and kind follow from the shapes.
 
     Args:
-        weights: (path, array) in a layer's own order, where path is "layer/variable", as `training.read_weights` gives
-            them. Size, width, classes and kind follow from the shapes.
+        weights: ("layer/variable", array) in a layer's own order, as `training.read_weights` gives them.
         source: what an error calls them.
         **options: of `model.build` for what shapes do not show: `mean`, `divide_by`.
 
@@ -320,15 +273,15 @@ def from_arrays(weights: Sequence[tuple[str, NDArray]], source: str = "weights",
             **{"channels": 1 if layout == SSD256 else 3, **options},
         )
     except (ValueError, TypeError) as err:
-        raise ValueError(f"{source}: no SSD has weights of these shapes ({' '.join(str(err).split())[:200]})") from None
+        raise ValueError(f"{source}: no SSD has weights of these shapes ({_line(err)})") from None
     for layer in model.layers:
-        have, need = [v.shape for v in layers.get(layer.name, [])], [tuple(w.shape) for w in layer.weights]
+        values = layers.pop(layer.name, [])
+        have, need = [v.shape for v in values], [tuple(w.shape) for w in layer.weights]
         if have != need:
             raise ValueError(f"{source}: layer {layer.name} has weights of shapes {have}, the network wants {need}")
-    for name, values in layers.items():
-        if name not in {layer.name for layer in model.layers}:
-            raise ValueError(f"{source}: holds a layer {name}, which the network does not have")
-        model.get_layer(name).set_weights(values)
+        layer.set_weights(values)
+    for name in layers:
+        raise ValueError(f"{source}: holds a layer {name}, which the network does not have")
     return model
 
 
@@ -352,21 +305,19 @@ def _read_h5(path: Path) -> tuple[list[tuple[str, NDArray]], dict[str, Any]]:
         return np.asarray(data[()])
 
     def visit(_: str, group: Any) -> None:
-        if not isinstance(group, h5py.Group) or "name" not in group.attrs:
-            return
-        if "divide_by" in group:
-            centre.update(mean=values(group, "mean").tolist(), divide_by=float(values(group, "divide_by")))
-            return
-        for row in sorted(group, key=int):
-            weights.append((f"{group.attrs['name']}/{row}", values(group, row)))
+        if isinstance(group, h5py.Group) and "name" in group.attrs:
+            if "divide_by" in group:
+                centre.update(mean=values(group, "mean").tolist(), divide_by=float(values(group, "divide_by")))
+            else:
+                weights.extend((f"{group.attrs['name']}/{row}", values(group, row)) for row in sorted(group, key=int))
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
     except Exception as err:  # what HDF5 and h5py make of a damaged file has many types
-        raise ValueError(f"{path}: cannot be read as Keras weights ({' '.join(str(err).split())[:200]})") from None
+        raise ValueError(f"{path}: cannot be read as Keras weights ({_line(err)})") from None
     return weights, centre
 
 
-def _numbered(n: int) -> tuple[str, ...]:
-    return tuple(f"class {k}" for k in range(1, n + 1))
+def _line(err: Exception) -> str:
+    return " ".join(str(err).split())[:200]
