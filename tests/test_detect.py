@@ -5,28 +5,18 @@ from __future__ import annotations
 import json
 import re
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-keras = pytest.importorskip("keras")
-
-from mammolib.detectors.pictures import at_film_scale, draw  # noqa: E402
-from mammolib.detectors.windows import (  # noqa: E402
-    NOTICE,
-    detect,
-    detect_file,
-    detect_films,
-    from_arrays,
-    load_detector,
-    predict,
-    windows,
-)
-from mammolib.geometry import Detections, iou  # noqa: E402
-from mammolib.images import read_grey  # noqa: E402
-from mammolib.mias import Film  # noqa: E402
-from mammolib.ssd import default_boxes  # noqa: E402
-from mammolib.ssd.model import L2Normalise, ssd256, ssd300  # noqa: E402
+from mammolib.detectors.pictures import at_film_scale, draw
+from mammolib.detectors.windows import NOTICE, detect, detect_file, detect_films, from_arrays, load_detector, windows
+from mammolib.geometry import Detections, iou
+from mammolib.images import read_grey
+from mammolib.mias import Film
+from mammolib.ssd import default_boxes, predict
+from mammolib.ssd.model import L2Normalise, ssd256, ssd300
 
 NARROW = 1 / 16
 
@@ -97,23 +87,17 @@ def test_a_film_smaller_than_a_window_and_films_in_a_row(finder, tmp_path):
     assert len(detect_films(finder, [])) == 0
 
 
-def test_predictions_do_not_depend_on_the_batch(model):
+def test_predictions_do_not_depend_on_the_batch_and_want_grey_images_of_the_networks_size(model):
     images = np.random.default_rng(0).integers(0, 256, (5, 256, 256), dtype=np.uint8)
     one, all_ = predict(model, images, batch=1, top=20), predict(model, images, batch=32, top=20)
     assert one.image.tolist() == all_.image.tolist() == sorted(one.image)
     np.testing.assert_allclose(one.box, all_.box, atol=1e-2)
     assert len(predict(model, images[:0])) == 0
-
-
-@pytest.mark.parametrize("shape", [(2, 128, 128), (2, 256, 256, 3), (256, 256)])
-def test_images_of_the_wrong_size_or_channels_are_refused(model, shape):
-    with pytest.raises(ValueError, match=r"images: expected \(N, 256, 256\) grey levels for 'small', got"):
-        predict(model, np.zeros(shape))
-
-
-def test_a_colour_network_is_shown_grey_in_three_channels():
-    found = predict(ssd300(classes=2, width=NARROW), np.full((1, 300, 300), 90, np.uint8), top=3)
-    assert len(found) == 3
+    for shape in ((2, 128, 128), (2, 256, 256, 3), (256, 256)):
+        with pytest.raises(ValueError, match=r"images: expected \(N, 256, 256\) grey levels for 'small', got"):
+            predict(model, np.zeros(shape))
+    grey = np.full((1, 300, 300), 90, np.uint8)  # a colour network is shown grey in three channels
+    assert len(predict(ssd300(classes=2, width=NARROW), grey, top=3)) == 3
 
 
 def save(path, pixels, mode=None):

@@ -15,7 +15,7 @@ from standin import Film, lesion
 
 from mammolib import mias
 from mammolib.detectors import efficientnet
-from mammolib.detectors.breast import CELL, MOST, cut_out, local_contrast, peaks
+from mammolib.detectors.breast import CELL, MOST, cut_out, peaks
 from mammolib.detectors.classical import Filter, Position, afum, brightness, sensitivity
 from mammolib.detectors.ensemble import BothBreasts, Rate
 from mammolib.detectors.features import Cells, Eye, fit_linear
@@ -76,15 +76,6 @@ def test_the_breast_is_cut_out_and_turned_to_the_left(films):
 
     with pytest.raises(ValueError, match="mdb001: no breast"):
         cut_out(Black(1, (), (SIDE, SIDE)))
-
-
-def test_local_contrast_is_zero_where_all_is_alike_and_outside(films):
-    breast = cut_out(films[0])
-    mean, deviation, contrast = local_contrast(breast, 16)
-    assert abs(contrast[breast.inside].mean()) < 0.2 and not contrast[~breast.inside].any()
-    assert deviation.min() >= 2
-    by_hand = breast.reduced[breast.inside]
-    assert abs(mean[breast.inside].mean() - by_hand.mean()) < 3
 
 
 def test_peaks_are_those_of_a_loop():

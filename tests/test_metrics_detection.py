@@ -162,18 +162,11 @@ def test_the_public_example_of_seven_images(seven):
         assert d.average_precision(marks, wider, definition, iou=0.3)[0] == pytest.approx(value, abs=5e-5)
 
 
-def ten_by_ten(*rows: tuple[int, float, float], truths: int = 1, label: int = 1) -> tuple[Detections, Truths]:
-    """Truths of 10 x 10 pixels, one on each image; a row is (image, confidence, how far the box is shifted)."""
-    box = np.array([[0, 0, 10, 10]], float)
-    t = Truths(np.arange(truths), np.full(truths, label), np.repeat(box, truths, 0), truths)
-    image = np.array([r[0] for r in rows], int)
-    shift = np.array([[r[2], 0, r[2], 0] for r in rows]).reshape(-1, 4)
-    return Detections(image, np.full(len(rows), label), np.array([r[1] for r in rows]), box + shift), t
-
-
 def test_by_hand_true_false_true():
     """Two lesions; the ranking reads true, false, true: precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1."""
-    detections, truths = ten_by_ten((0, 0.9, 0), (0, 0.8, 40), (1, 0.7, 1), truths=2)
+    truths = Truths([0, 1], [1, 1], [[0, 0, 10, 10]] * 2, 2)
+    box = [[0, 0, 10, 10], [40, 0, 50, 10], [1, 0, 11, 10]]
+    detections = Detections([0, 0, 1], [1, 1, 1], [0.9, 0.8, 0.7], box)
     curve = d.precision_recall(d.match(detections, truths), label=1)
     assert curve.precision.tolist() == [1, 1 / 2, 2 / 3]
     assert curve.recall.tolist() == [0.5, 0.5, 1]
@@ -201,7 +194,8 @@ def test_the_two_rules_differ_on_a_taken_truth_and_on_a_neutral_one():
 
 
 def test_undefined_and_zero():
-    detections, truths = ten_by_ten((0, 0.9, 0), label=2)
+    truths = Truths([0], [2], [[0, 0, 10, 10]], 1)
+    detections = Detections([0], [2], [0.9], [[0, 0, 10, 10]])
     values = d.average_precision(detections, truths)
     assert np.isnan(values[0]) and values[1] == 1
     result = d.mean_average_precision(detections, truths)
@@ -363,14 +357,8 @@ BOX = [[0, 0, 1, 1]]
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (
-            lambda: d.match(Detections([0], [3], [0.5], BOX), TRUTHS),
-            "detections.label, row 0: 3, but there are 2 classes",
-        ),
-        (
-            lambda: d.match(Detections([4], [1], [0.5], BOX), TRUTHS),
-            "detections.image, row 0: 4, but there are 2 images",
-        ),
+        (lambda: d.match(Detections([0], [3], [0.5], BOX), TRUTHS), "s.label, row 0: 3, but there are 2 classes"),
+        (lambda: d.match(Detections([4], [1], [0.5], BOX), TRUTHS), "s.image, row 0: 4, but there are 2 images"),
         (lambda: d.match(Detections(), TRUTHS, iou=0), r"iou: thresholds must lie in \(0, 1\] and rise, got 0"),
         (lambda: d.match(Detections(), TRUTHS, iou=float("nan")), "iou: thresholds must lie in"),
         (lambda: d.match(Detections(), TRUTHS, iou=(0.7, 0.5)), "iou: .* and rise, got 0.7, 0.5"),

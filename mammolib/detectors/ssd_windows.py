@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -62,4 +63,4 @@ class Windows:
         found = found.take(np.flatnonzero(((centre >= 0) & (centre <= SIDE)).all(axis=1)))
         order = np.argsort(-found.confidence, kind="stable")
         best = found.take(np.concatenate([order[found.image[order] == i][:MOST] for i in range(len(films))]))
-        return Detections(best.image, np.ones_like(best.label), best.confidence, best.box)
+        return replace(best, label=np.ones_like(best.label))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,7 @@ def detect(
     for label in np.unique(found.label):
         rows = np.flatnonzero(found.label == label)
         kept[rows[suppress(box[rows], IOU, TOP)]] = True
-    rows = np.flatnonzero(kept)[:TOP]
-    return Detections(np.zeros(len(rows), int), found.label[rows], found.confidence[rows], box[rows])
+    return replace(found, image=np.zeros_like(found.image), box=box).take(np.flatnonzero(kept)[:TOP])
 
 
 def detect_films(model: keras.Model, films: Iterable[Film | NDArray], **options: Any) -> Detections:
@@ -192,7 +191,7 @@ def detect_file(
     scale = np.array(pixels.shape) / picture.shape
     box = clip(found.box / np.tile(scale[::-1], 2), *picture.shape[::-1])
     seen = np.flatnonzero((box[:, 2:] > box[:, :2]).all(axis=1))  # a box may lie beside the picture altogether
-    found = Detections(found.image, found.label, found.confidence, box).take(seen)
+    found = replace(found, box=box).take(seen)
     if out is not None:
         draw(picture, found, classes, NOTICE, out)
     facts = (str(image), name, picture.shape, known, pixels.shape, shown, confidence)

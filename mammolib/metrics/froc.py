@@ -8,7 +8,7 @@ makes no more marks. Marks of equal confidence enter together, since no threshol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,9 +46,8 @@ class Froc:
 
 def match_any_class(detections: Detections, truths: Truths) -> Matches:
     """Judge detections at IoU 0.5, each as a mark on any lesion, whatever class the two have."""
-    lesion, mark = np.ones_like(truths.label), np.ones_like(detections.label)
-    truths = Truths(truths.image, lesion, truths.box, truths.n_images, truths.difficult, ("lesion",))
-    return match(Detections(detections.image, mark, detections.confidence, detections.box), truths)
+    truths = replace(truths, label=np.ones_like(truths.label), classes=("lesion",))
+    return match(replace(detections, label=np.ones_like(detections.label)), truths)
 
 
 def froc(detections: Detections, truths: Truths) -> Froc:
