@@ -279,8 +279,8 @@ def from_arrays(weights: Sequence[tuple[str, NDArray]], source: str = "weights",
         if have != need:
             raise ValueError(f"{source}: layer {layer.name} has weights of shapes {have}, the network wants {need}")
         layer.set_weights(values)
-    for name in layers:
-        raise ValueError(f"{source}: holds a layer {name}, which the network does not have")
+    if layers:
+        raise ValueError(f"{source}: holds a layer {next(iter(layers))}, which the network does not have")
     return model
 
 
