@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COCO_IOU = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """The ten thresholds whose mean is COCO's headline number."""
 
-CHUNK = 1 << 21  # weights times detections looked at together
+CHUNK = 1 << 18  # weights times detections looked at together: what fits into a cache
 
 
 @dataclass(frozen=True)
