@@ -58,12 +58,6 @@ def test_pointing_game_by_hand() -> None:
     assert hit.tolist() == [True, False, True] and share.tolist() == [0.09] * 3
 
 
-def test_chance_is_the_share_of_the_area() -> None:
-    rng = np.random.default_rng(1)
-    hit, share = saliency.pointing_game(rng.random((4000, 12, 12)), np.tile([2, 3, 7, 9], (4000, 1)))
-    assert abs(hit.mean() - share.mean()) < 0.025
-
-
 def test_the_border_is_counted_beside_its_share_of_the_area() -> None:
     maps = np.zeros((4, 20, 10))
     maps[0, 0, 5], maps[1, 10, 9], maps[2, 2, 2], maps[3, 17, 7] = 1, 1, 1, 1
@@ -101,10 +95,7 @@ def test_a_randomised_network_has_the_same_numbers_in_other_places(small: keras.
     assert any((a != b).any() for a, b in pairs)
 
 
-def test_rank_correlation_agrees_with_scipy() -> None:
-    from scipy.stats import spearmanr
-
-    a, b = np.random.default_rng(2).integers(0, 5, (2, 6, 4, 5))
-    expected = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
-    np.testing.assert_allclose(saliency.rank_correlation(a, b), expected)
-    assert np.isnan(saliency.rank_correlation(np.ones((1, 2, 2)), a[:1, :2, :2]))[0]
+def test_rank_correlation_is_spearmans_map_by_map() -> None:
+    a = np.random.default_rng(2).random((3, 4, 5))
+    b = np.stack([np.exp(a[0]), -a[1], np.ones((4, 5))])
+    np.testing.assert_allclose(saliency.rank_correlation(a, b), [1, -1, np.nan])

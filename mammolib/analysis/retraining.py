@@ -101,7 +101,7 @@ def confidence_ranks(record: Record, which: str) -> dict[str, float]:
     right, confidence = matches.outcome[0] == TRUE, matches.confidence
     wrong, median = float("nan"), float("nan")
     if right.any():
-        of_class = {label: np.median(confidence[right & (matches.label == label)]) for label in matches.label[right]}
+        of_class = {c: np.median(confidence[right & (matches.label == c)]) for c in np.unique(matches.label[right])}
         bar = np.array([of_class.get(label, np.inf) for label in matches.label])
         wrong, median = (confidence > bar)[~right].sum() / matches.n_images, np.median(confidence[right])
     return {"confidence of right answers": float(median), "wrong answers before them, an image": float(wrong)}
