@@ -73,11 +73,6 @@ def test_the_middle_is_four_cells():
     assert retraining.in_the_middle(counts) == 0.5
 
 
-def test_a_detector_beside_the_prior():
-    e = record(map_uniform=0.3, centre_map_uniform=0.1, recall_any_uniform=0.5, centre_recall_uniform=0.2)
-    assert list(retraining.beside_the_prior(e).values()) == [0.3, 0.1, 0.5, 0.2]
-
-
 def test_wrong_answers_before_the_median_right_one_are_counted():
     assert list(retraining.confidence_ranks(record(), "uniform").values()) == pytest.approx([0.8, 0.25])
     assert all(np.isnan(v) for v in retraining.confidence_ranks(record(), "centred").values())

@@ -40,11 +40,6 @@ def test_losses_against_epochs_with_their_parts_and_the_papers_points():
     assert len(plots.loss_curves(plain).axes) == 1, "a loss of one part is not taken apart"
 
 
-def test_losses_against_updates_show_every_update():
-    every, training, _ = plots.loss_curves(HISTORY, by="update").axes[0].get_lines()
-    assert len(every.get_xydata()) == 30 and training.get_xydata()[-1].tolist() == [30, 4]
-
-
 def test_accuracies_beside_the_papers_end_points():
     fig = plots.accuracy_curves(HISTORY, {"training": [(76, 0.894)], "test": [(10, 0.73)]}, majority=0.67)
     left, right = (lines(ax) for ax in fig.axes)

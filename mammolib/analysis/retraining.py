@@ -74,22 +74,6 @@ def in_the_middle(counts: ArrayLike) -> float:
     return float(counts[middle, middle].sum() / counts.sum()) if counts.any() else float("nan")
 
 
-def beside_the_prior(record: Record) -> dict[str, float | None]:
-    """Set a detector, of E-before or E-after, beside boxes in the middle, on the uniform test set.
-
-    Returns:
-        mAP, and recall at any confidence, of both. The boxes in the middle make six marks an image; with how many the
-        detector reaches its recall no record says, since it drops a class's marks after its last right one.
-    """
-    names = {
-        "mAP, detector": "map_uniform",
-        "mAP, centre prior": "centre_map_uniform",
-        "recall, detector": "recall_any_uniform",
-        "recall, centre prior": "centre_recall_uniform",
-    }
-    return {words: record.metrics.get(name, {}).get("value") for words, name in names.items()}
-
-
 def confidence_ranks(record: Record, which: str) -> dict[str, float]:
     """Say how sure a detector, of E-before or E-after, is of its right answers, and how many wrong ones come before.
 

@@ -33,33 +33,25 @@ MARKS = (("o", MALIGNANT), ("s", BENIGN), ("^", NORMAL), ("D", ORANGE), ("v", SK
 OTHERS = {"loss", "epoch", "update", "seconds", "learning_rate", "accuracy", "images"}
 
 
-def loss_curves(
-    history: History, points: Sequence[tuple[float, float]] = (), by: str = "epoch", parts: bool = True
-) -> Figure:
-    """Draw the loss of a training and of its validation, and the parts the loss consists of.
+def loss_curves(history: History, points: Sequence[tuple[float, float]] = ()) -> Figure:
+    """Draw the loss of a training and of its validation, and the parts the loss consists of where it has several.
 
-    Args:
-        history: of a record.
-        points: (epoch or update, validation loss) that the paper states.
-        by: the axis, "epoch" or "update"; along updates the training loss is there for every one.
-        parts: draw the parts of the validation loss in a second panel (of the training loss where there is none).
+    The parts are those of the validation loss, or of the training loss where there is no validation. Points are
+    (epoch, validation loss) that the paper states.
     """
     columns = history["epoch"]
-    x = numbers(columns[by])
-    names = part_names(history) if parts else []
+    names = part_names(history)
     fig = figure(1, 2 if len(names) > 1 else 1, squeeze=False)
     ax = fig.axes[0]
-    if by == "update":
-        ax.plot(numbers(history[by][by]), numbers(history[by]["loss"]), color=TRAINING, lw=0.6, alpha=0.35)
-    _draw_both(ax, columns, by, "loss")
+    _draw_both(ax, columns, "loss")
     if points:
         ax.plot(*zip(*points, strict=True), "*", color=PAPER, ms=10, label="the paper, validation")
     if len(names) > 1:
         prefix = "val_" if "val_loss" in columns else ""
         for name, (colour, dash) in zip(names, PART_STYLES, strict=False):
-            label = "L2" if name == "l2" else name
+            x, label = numbers(columns["epoch"]), "L2" if name == "l2" else name
             fig.axes[1].plot(x, numbers(columns[prefix + name]), color=colour, ls=dash, label=label)
-        fig.axes[1].set(xlabel=f"{by}s", ylabel="part of the loss", title="validation" if prefix else "training")
+        fig.axes[1].set(xlabel="epochs", ylabel="part of the loss", title="validation" if prefix else "training")
     for ax in fig.axes:
         ax.legend()
     return fig
@@ -77,7 +69,7 @@ def accuracy_curves(history: History, points: Mapping[str, Sequence[tuple[float,
     fig = figure(1, 2)
     left, right = fig.axes
     for ax, name in ((left, "loss"), (right, "accuracy")):
-        _draw_both(ax, history["epoch"], "epoch", name)
+        _draw_both(ax, history["epoch"], name)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.axhline(majority, color=GREY, ls=":", label="always the largest class")
     for (marker, size), (name, values) in zip((("*", 13), ("D", 7)), points.items(), strict=False):
@@ -323,12 +315,13 @@ def finite_losses(history: History) -> tuple[NDArray[np.floating], NDArray[np.fl
     return x[np.isfinite(y)], y[np.isfinite(y)]
 
 
-def _draw_both(ax: Axes, columns: Columns, by: str, name: str) -> None:
-    """Draw a column of the training, and that of the validation where there is one."""
-    ax.plot(numbers(columns[by]), numbers(columns[name]), color=TRAINING, label="training")
+def _draw_both(ax: Axes, columns: Columns, name: str) -> None:
+    """Draw a column of the training against epochs, and that of the validation where there is one."""
+    x = numbers(columns["epoch"])
+    ax.plot(x, numbers(columns[name]), color=TRAINING, label="training")
     if f"val_{name}" in columns:
-        ax.plot(numbers(columns[by]), numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
-    ax.set(xlabel=f"{by}s", ylabel=name)
+        ax.plot(x, numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
+    ax.set(xlabel="epochs", ylabel=name)
 
 
 def _look(number: int) -> tuple[str, str, str]:
