@@ -31,16 +31,12 @@ def kept(confidence, right, label=1):
 
 
 def record(name="E-after", epochs=3, **metrics):
-    n = range(1, epochs + 1)
-    columns = ("loss", "val_loss")
-    history = {"epoch": {"epoch": list(n), "update": [10 * k for k in n]} | {c: [1 / k for k in n] for c in columns}}
+    epoch = {"epoch": list(range(1, epochs + 1)), "update": [10 * k for k in range(1, epochs + 1)]}
+    epoch |= {column: [1 / k for k in epoch["epoch"]] for column in ("loss", "val_loss")}
     outputs = {"matches_uniform": kept([0.9, 0.8, 0.7, 0.6], [False, True, True, True])}
     outputs["matches_centred"] = kept([0.9, 0.8, 0.7, 0.6], [False] * 4)
-    return Record(
-        name, {"width": 0.5}, {"name": "grey", "digest": "7" * 64, "films": 4}, 0, "image",
-        metrics={k: v if isinstance(v, dict) else metric(v) for k, v in metrics.items()}, history=history,
-        outputs=outputs,
-    )  # fmt: skip
+    data = {"name": "grey", "digest": "7" * 64, "films": 4}
+    return Record(name, {"width": 0.5}, data, 0, "image", metrics=metrics, history={"epoch": epoch}, outputs=outputs)
 
 
 def test_the_trade_has_a_column_for_each_set_before_and_after():
@@ -48,17 +44,14 @@ def test_the_trade_has_a_column_for_each_set_before_and_after():
     table = retraining.trade(before, None)
     assert list(table.columns) == ["centred, before", "centred, after", "uniform, before", "uniform, after"]
     assert table.loc["mAP"].tolist() == ["0.500 [0.250, 0.750]", "–", "0.125", "–"]
-    assert set(table.loc["lesions found with confidence 0.5"]) == {"–"}
 
 
 def test_the_papers_trade_is_table_4():
     table = retraining.paper_trade()
-    assert table.loc["mAP", "centred, change"] == pytest.approx(0.641 - 0.842)
-    assert table.loc["mAP", "uniform, change"] == pytest.approx(0.363 - 0.284)
+    assert table.loc["mAP", ["centred, change", "uniform, change"]].tolist() == pytest.approx([-0.201, 0.079])
     assert table.loc["mAP", "mean, after"] < table.loc["mAP", "mean, before"]
-    for word in ("before", "after"):  # the paper's mAP is the mean of its APs, rounded
-        own = table[f"uniform, {word}"]
-        assert own["mAP"] == pytest.approx((own["AP, benign"] + own["AP, malignant"]) / 2, abs=6e-4)
+    own = table[["uniform, before", "uniform, after"]]  # the paper's mAP is the mean of its APs, rounded
+    np.testing.assert_allclose(own.loc["mAP"], own.iloc[1:].mean(), atol=6e-4)
 
 
 def test_histories_are_joined_in_epochs_and_updates():
@@ -66,7 +59,7 @@ def test_histories_are_joined_in_epochs_and_updates():
     history, first = retraining.joined(a, e)
     assert first == 4 and history["epoch"]["epoch"] == list(range(1, 8))
     assert history["epoch"]["update"] == [10 * k for k in range(1, 8)]
-    assert np.isnan(history["epoch"]["loss"]).sum() == 0 and len(history["epoch"]["loss"]) == 7
+    assert history["epoch"]["loss"] == [*a.history["epoch"]["loss"], *e.history["epoch"]["loss"]]
     lines = plots.joined_losses(history, first).axes[0].get_lines()
     assert [len(line.get_xdata()) for line in lines[:4]] == [4, 3, 4, 3]
     with pytest.raises(ValueError, match="E-after: the record holds no epochs"):
@@ -75,23 +68,13 @@ def test_histories_are_joined_in_epochs_and_updates():
 
 def test_the_middle_is_four_cells():
     counts = np.zeros((16, 16))
-    counts[7:9, 7:9] = 1
-    counts[0, 0] = 4
+    assert np.isnan(retraining.in_the_middle(counts))
+    counts[7:9, 7:9], counts[0, 0] = 1, 4
     assert retraining.in_the_middle(counts) == 0.5
-    assert np.isnan(retraining.in_the_middle(np.zeros((16, 16))))
-
-
-def test_a_detector_beside_the_prior():
-    e = record(map_uniform=0.3, centre_map_uniform=0.1, recall_any_uniform=0.5, centre_recall_uniform=0.2)
-    found = retraining.beside_the_prior(e)
-    assert (found["mAP, detector"], found["mAP, centre prior"], found["recall, centre prior"]) == (0.3, 0.1, 0.2)
-    assert found["recall, detector"] == 0.5 and len(found) == 4
 
 
 def test_wrong_answers_before_the_median_right_one_are_counted():
-    found = retraining.confidence_ranks(record(), "uniform")
-    assert found["confidence of right answers"] == pytest.approx(0.8)
-    assert found["wrong answers before them, an image"] == 0.25
+    assert list(retraining.confidence_ranks(record(), "uniform").values()) == pytest.approx([0.8, 0.25])
     assert all(np.isnan(v) for v in retraining.confidence_ranks(record(), "centred").values())
 
 
@@ -100,12 +83,11 @@ def test_who_was_seen_by_a_and_by_e():
         film = np.array(film)
         return SimpleNamespace(film=film, woman=film // 2), SimpleNamespace(training=training, test=test)
 
-    centred = some([0, 1, 2, 4], training=[0, 1], test=[2, 3])
     uniform = some([0, 1, 2, 3, 4, 5], training=[0, 1], test=[2, 3, 4, 5])
-    found = retraining.seen(centred, uniform)
-    assert found == {"lesion seen by A": 0, "lesion seen by E": 0, "woman seen by A": 0, "woman seen by E": 0}
+    clean = retraining.seen(some([0, 1, 2, 4], [0, 1], [2, 3]), uniform)
+    assert clean == {"lesion seen by A": 0, "lesion seen by E": 0, "woman seen by A": 0, "woman seen by E": 0}
     leaky = retraining.seen(some([2, 4], [0], [1]), uniform)
-    assert leaky["lesion seen by A"] == 0.25 and leaky["woman seen by A"] == 0.5 and leaky["lesion seen by E"] == 0
+    assert leaky == clean | {"lesion seen by A": 0.25, "woman seen by A": 0.5}
 
 
 def test_few_is_a_number_in_the_quick_profile_and_all_in_the_full_one():
@@ -128,32 +110,29 @@ def test_a_curve_comes_back_from_its_record():
 def test_the_region_is_where_a_centred_box_hits():
     fig = plots.hit_region(100)
     shaded = np.asarray(fig.axes[0].images[0].get_array()) > 0
-    assert shaded.shape == (157, 157) and shaded[78, 78] and not shaded[78, 78 + 34] and shaded[78, 78 + 33]
+    x, y = np.meshgrid(np.arange(157.0), np.arange(157.0))
+    hits = centre_hits(np.stack([x, y, x + 100, y + 100], axis=-1).reshape(-1, 4), 100)[0]
+    np.testing.assert_array_equal(shaded, hits.reshape(157, 157))
     on, away = fig.axes[0].get_lines()
     assert len(on.get_xdata()) == 1 and len(away.get_xdata()) == 8
-    assert shaded.sum() == sum(
-        centre_hits([[x, y, x + 100, y + 100]], 100).sum() for x in range(30, 127) for y in range(30, 127)
-    )
-    assert fig._repr_png_()
+    fig.canvas.draw()
 
 
 def test_maps_have_a_row_for_each_set_and_say_the_middle():
     counts = np.eye(16)
     fig = plots.heat_maps({"centred": {"lesions": counts, "answers": counts}, "uniform": {"lesions": counts}})
     assert fig.axes[0].get_title() == "lesions\n12 % in the middle" and fig.axes[2].get_ylabel() == "uniform"
-    assert fig._repr_png_()
+    fig.canvas.draw()
 
 
 def test_curves_of_both_name_their_aps():
-    pairs = {
-        "before": evaluate_detector.matches_of(record(), "uniform")[0],
-        "after": evaluate_detector.matches_of(record(), "centred")[0],
-    }
+    sets = {"before": "uniform", "after": "centred"}
+    pairs = {word: evaluate_detector.matches_of(record(), which)[0] for word, which in sets.items()}
     fig = plots.precision_recall_pairs({"centred": pairs, "uniform": pairs})
     assert [ax.get_title() for ax in fig.axes][:2] == ["centred, benign", "centred, malignant"]
     words = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
     assert words == ["before, AP 0.250", "after, AP 0.000"]
-    assert fig._repr_png_()
+    fig.canvas.draw()
 
 
 @pytest.mark.slow
@@ -173,8 +152,6 @@ def test_a_network_is_loaded_where_none_was_built(tmp_path):
 
 def test_slopes_lead_from_before_to_after():
     rows = {"centred": [0.8, 0.1], "uniform": [0.2, 0.3]}
-    fig = plots.slopes({"at random": rows, "by woman": {"centred": [0.05, 0.1], "uniform": [0.0, 0.1]}})
-    first, second = fig.axes
+    first, second = plots.slopes({"at random": rows, "by woman": {"centred": [0.05, 0.1], "uniform": [0, 0.1]}}).axes
     assert [line.get_ydata().tolist() for line in first.get_lines()] == list(rows.values())
-    assert [ax.get_title() for ax in fig.axes] == ["at random", "by woman"]
     assert [t.get_text() for t in second.texts] == ["0.050", "0.000", "0.100", "0.100"]

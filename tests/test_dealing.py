@@ -43,6 +43,9 @@ def test_each_way_keeps_whole_what_it_says_and_nothing_larger(crops, found):
     assert found["women_by_film"] == found["women_by_lesion"], "one lesion a film: the two ways are one"
     part = sets.divide(crops, "image", 0)
     assert found["women_by_view"][0] == len(set(crops.woman[part.training]) & set(crops.woman[part.test]))
+    for seed in range(10):
+        part = sets.divide(crops, "woman", seed)
+        assert not any(len(part.shared(crops.woman, a, b)) for a, b in combinations(SIDES, 2))
 
 
 def test_siblings_give_the_class_away_and_strangers_do_not(found):
@@ -73,10 +76,3 @@ def test_the_leak_is_a_record(crops, tmp_path, monkeypatch):
     assert record.split == "none" and record.outputs["settings"]["test"][0] == [0.4, 0.6]
     assert record.metrics["lookup_map_by_view"]["reason"] == "all 10 splits agree"
     assert record.metrics["nested_auc"]["value"] == pytest.approx(0.4)
-
-
-def test_the_experiments_split_by_woman_shares_no_woman(crops):
-    for seed in range(10):
-        part = sets.divide(crops, "woman", seed)
-        for a, b in combinations(SIDES, 2):
-            assert len(part.shared(crops.woman, a, b)) == 0

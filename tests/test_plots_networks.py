@@ -1,6 +1,8 @@
-"""Figures and tables drawn from the networks: they show what the models hold."""
+"""Figures and tables drawn from networks: they show what the models hold, and what was timed lies under the roof."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from matplotlib.patches import Rectangle
 keras = pytest.importorskip("keras")
 
 from mammolib.analysis.cost import layer_costs  # noqa: E402
+from mammolib.analysis.roofline import Machine, Work  # noqa: E402
 from mammolib.classifiers import vgg16  # noqa: E402
 from mammolib.geometry import Detections, Truths  # noqa: E402
 from mammolib.patches import Crops  # noqa: E402
@@ -23,30 +26,27 @@ def model():
     return ssd256()
 
 
-def crops(n=3):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (n, 256, 256), dtype=np.uint8)
-    truths = Truths(np.arange(n), 1 + np.arange(n) % 2, [TRUTH] * n, n)
-    film = np.array([f"mdb{i:03d}" for i in range(1, n + 1)])
-    return Crops(images, truths, film, np.arange(n), np.arange(n), np.zeros(n, int))
+@pytest.fixture(scope="module")
+def crops():
+    images = np.random.default_rng(0).integers(0, 256, (3, 256, 256), dtype=np.uint8)
+    count = np.arange(3)
+    return Crops(images, Truths(count, [1, 2, 1], [TRUTH] * 3, 3), np.array(["mdb001"] * 3), count, count, 0 * count)
+
+
+def arrows(ax):
+    return [t for t in ax.texts if getattr(t, "arrow_patch", None)]
 
 
 def test_the_overview_has_a_bar_for_every_layer_and_an_arrow_for_every_map_that_answers(model):
     ax = networks.overview(model).axes[0]
     bars = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_width() == pytest.approx(0.84)]
     drawn = [r for r in layer_costs(model) if "Conv2D" in r.kind or "Pooling" in r.kind]
-    heads = [r for r in drawn if r.name.endswith(("_conf", "_loc"))]
-    assert len(heads) == 12 and len(bars) == len(drawn) - 12
+    assert len(bars) == len(drawn) - 12, "12 heads are left out"
     assert max(b.get_height() for b in bars) == pytest.approx(np.log2(256) + 1)
-    assert sum(t.arrow_patch is not None for t in ax.texts if hasattr(t, "arrow_patch")) == 6
-
-
-def test_the_overview_draws_a_classifier_too():
-    network = vgg16(2, 1 / 16)
-    ax = networks.overview(network).axes[0]
-    labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert labels == ["convolution", "pooling", "dense"]
-    assert not any(getattr(t, "arrow_patch", None) for t in ax.texts)
+    assert len(arrows(ax)) == 6
+    ax = networks.overview(vgg16(2, 1 / 16)).axes[0]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["convolution", "pooling", "dense"]
+    assert not arrows(ax)
 
 
 def test_the_layer_table_is_figure_6(model):
@@ -63,8 +63,7 @@ def test_default_and_matched_boxes_are_those_of_the_layout():
     assert [len(ax.patches) - 1 for ax in fig.axes] == list(SSD256.per_cell)
     hits = int((make_targets(Truths([0], [1], [TRUTH], 1))[..., 0] > 0).sum())
     ax = networks.matched_boxes(image, TRUTH).axes[0]
-    assert len(ax.patches) == hits + 1
-    assert ax.get_title() == f"{hits} default boxes"
+    assert len(ax.patches) == hits + 1 and ax.get_title() == f"{hits} default boxes"
 
 
 def test_the_mining_table_counts_three_negatives_for_every_hit():
@@ -78,30 +77,38 @@ def test_the_mining_table_counts_three_negatives_for_every_hit():
     assert (table["mean loss, mined"] > table["mean loss, left out"])[:2].all()
 
 
-def test_detections_are_drawn_on_their_own_crops():
+def test_detections_are_drawn_on_their_own_crops(crops):
     found = Detections([0, 0, 2], [1, 2, 2], [0.4, 0.9, 0.7], [TRUTH] * 3)
-    fig = networks.detections_on(crops(), found)
+    fig = networks.detections_on(crops, found)
     assert [ax.get_title() for ax in fig.axes[:3]] == ["malignant 0.90", "nothing found", "malignant 0.70"]
     assert [len(ax.patches) for ax in fig.axes[:3]] == [2, 1, 2]
 
 
-def test_a_map_of_where_a_classifier_looks_marks_its_highest_point():
+def test_a_map_marks_its_highest_point_and_nothing_lies_on_the_border_of_the_patch(crops):
     maps = np.zeros((3, 256, 256))
-    maps[:, 40, 60] = 1
-    ax = networks.map_gallery(crops(), maps, count=2).axes[0]
-    assert [float(v[0]) for v in ax.lines[0].get_data()] == [60.5, 40.5]
-
-
-def test_the_box_of_a_lesion_that_fills_its_patch_lies_inside_of_it():
-    whole = crops()
-    whole = Crops(whole.images, Truths(np.arange(3), [1] * 3, [[0, 0, 256, 256]] * 3, 3), *list_of(whole))
-    corner = np.zeros((3, 256, 256))
-    corner[:, 0, 0] = 1
-    for ax in networks.map_gallery(whole, corner, count=3).axes:
+    maps[0, 40, 60] = maps[1:, 0, 0] = 1
+    whole = replace(crops, truths=Truths(np.arange(3), [1] * 3, [[0, 0, 256, 256]] * 3, 3))
+    first, *others = networks.map_gallery(whole, maps, count=3).axes
+    assert [float(v[0]) for v in first.lines[0].get_data()] == [60.5, 40.5]
+    for ax in others:
         (box,) = ax.patches
         assert (np.ravel(ax.lines[0].get_data()) > 5).all()
         assert 0 < box.get_x() < 10 and 246 < box.get_x() + box.get_width() < 256
 
 
-def list_of(one):
-    return one.film, one.woman, one.lesion, one.view
+def test_the_roof_and_the_works_under_it():
+    machine = Machine("m", 100e9, 10e9)
+    works = [Work("conv1_2", "plain", 1e12, 5e9, 12.0), Work("conv1_2", "separable", 1e11, 1e10, 2.0)]
+    works.append(Work("fc7", "plain", 1e12, 1e10, 15.0))
+    (ax,) = networks.roofline(machine, works).axes
+    roof, plain, separable = ax.get_lines()
+    x, y = roof.get_xydata().T
+    np.testing.assert_allclose(y, [10e9 * x[0], 100e9, 100e9])
+    assert x[1] == machine.ridge == 10
+    np.testing.assert_allclose(plain.get_xydata(), [[200, 1e12 / 12], [100, 1e12 / 15]])
+    assert (plain.get_label(), separable.get_label()) == ("plain", "separable")
+    assert plain.get_marker() != separable.get_marker()
+    assert [t.get_text() for t in ax.texts] == ["100 GFLOP/s", "10 GB/s", "conv1_2"], "the separable one is labelled"
+    large = networks.roofline(Machine("card", 8.9e12, 320e9), works)
+    assert large.axes[0].texts[0].get_text() == "8.9 TFLOP/s"
+    large.canvas.draw()

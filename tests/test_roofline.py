@@ -8,16 +8,14 @@ keras = pytest.importorskip("keras")
 
 from mammolib.analysis import roofline as roofs  # noqa: E402
 from mammolib.analysis.cost import LayerCost, factor_costs, layer_costs  # noqa: E402
-from mammolib.bench import best_seconds as from_bench  # noqa: E402
 from mammolib.ssd.model import ssd256  # noqa: E402
 
 MACHINE = roofs.Machine("by hand", rate=100.0, bandwidth=10.0)
-NARROW = 1 / 16
 
 
 @pytest.fixture(scope="module")
 def models():
-    return {kind: ssd256(width=NARROW, separable=kind == "separable") for kind in ("plain", "separable")}
+    return {kind: ssd256(width=1 / 16, separable=kind == "separable") for kind in ("plain", "separable")}
 
 
 def test_the_roof_bends_where_both_limits_meet():
@@ -25,8 +23,6 @@ def test_the_roof_bends_where_both_limits_meet():
     assert [MACHINE.roof(x) for x in (1, 10, 1000)] == [10, 100, 100]
     assert MACHINE.seconds(200, 10) == 2  # 200 operations at 100 a second; 10 bytes take 1
     assert MACHINE.seconds(200, 50) == 5  # now the bytes are the limit
-    with pytest.raises(ValueError, match=r"machine 'none', bandwidth: must be positive, got 0"):
-        roofs.Machine("none", 1.0, 0.0)
 
 
 def test_the_least_time_of_a_batch_reads_the_parameters_once():
@@ -34,18 +30,16 @@ def test_the_least_time_of_a_batch_reads_the_parameters_once():
     assert roofs.least_seconds(MACHINE, [cost], images=2) == 12
     assert roofs.least_seconds(MACHINE, [cost], images=2, training=True) == 36
     slow = roofs.Machine("slow memory", 100.0, 1.0)
-    assert roofs.least_seconds(slow, [cost], images=2) == 4 * (5 + 2 * 10)
     assert roofs.least_seconds(slow, [cost, cost], images=2) == 2 * 4 * (5 + 2 * 10), "one after the other"
 
 
 def test_the_factors_of_a_separable_layer_add_up_to_it(models):
-    whole = {c.name: c for c in layer_costs(models["separable"])}
     apart = factor_costs(models["separable"])
-    for name, cost in whole.items():
-        own = [c for c in apart if c.name.split("/")[0] == name]
+    for cost in layer_costs(models["separable"]):
+        own = [c for c in apart if c.name.split("/")[0] == cost.name]
         assert len(own) == (2 if cost.kind == "SeparableConv2D" else 1)
         for what in ("parameters", "flops", "values"):
-            assert sum(getattr(c, what) for c in own) == getattr(cost, what), (name, what)
+            assert sum(getattr(c, what) for c in own) == getattr(cost, what), (cost.name, what)
         assert own[-1].output == cost.output
     depthwise = next(c for c in apart if c.name == "conv1_1/depthwise")
     assert (depthwise.parameters, depthwise.flops, depthwise.values) == (27, 2 * 9 * 3 * 256**2, 2 * 3 * 256**2)
@@ -59,31 +53,21 @@ def test_the_depthwise_factors_have_next_to_nothing_to_compute():
 
 
 def test_layers_are_timed_alone_and_set_beside_the_prediction(models):
+    before = [w.path for w in models["plain"].weights]
     found = roofs.measure_layers(models, ["conv3_2", "fc7"], 1, MACHINE, repeat=1)
-    assert [(w.name, w.kind) for w in found] == [
-        ("conv3_2", "plain"), ("conv3_2", "separable"), ("conv3_2", "depthwise alone"),
-        ("fc7", "plain"), ("fc7", "separable"), ("fc7", "depthwise alone"),
-    ]  # fmt: skip
-    first = found[0]
-    assert first.flops == 2 * 64**2 * 16 * 9 * 16
-    assert first.moved == 4 * (16 * 9 * 16 + 16 + 2 * 64**2 * 16)
-    assert first.intensity > MACHINE.ridge and first.predicted == first.flops / MACHINE.rate
-    alone = found[2]
+    kinds = ("plain", "separable", "depthwise alone")
+    assert [(w.name, w.kind) for w in found] == [(name, kind) for name in ("conv3_2", "fc7") for kind in kinds]
+    plain, _, alone = found[:3]
+    assert plain.flops == 2 * 64**2 * 16 * 9 * 16
+    assert plain.moved == 4 * (16 * 9 * 16 + 16 + 2 * 64**2 * 16)
+    assert plain.intensity > MACHINE.ridge and plain.predicted == plain.flops / MACHINE.rate
     assert (alone.flops, alone.moved) == (2 * 64**2 * 9 * 16, 4 * (9 * 16 + 2 * 64**2 * 16))
     assert all(w.seconds > 0 and w.rate == w.flops / w.seconds for w in found)
-    with pytest.raises(ValueError, match="names: the plain model 'ssd256' has no layer 'conv0'"):
-        roofs.measure_layers(models, ["conv0"], 1, MACHINE)
-
-
-def test_timing_a_layer_leaves_its_model_as_it_was(models):
-    before = [w.path for w in models["plain"].weights]
-    assert roofs.time_layer(models["plain"].get_layer("conv9_2"), (2, 2, 8), 2, repeat=1) > 0
-    assert [w.path for w in models["plain"].weights] == before
-    assert models["plain"].output_shape == (None, 6132, 7)
+    assert [w.path for w in models["plain"].weights] == before, "timing a layer leaves its model as it was"
 
 
 def test_a_network_is_timed_forward_and_in_training():
-    model = ssd256(width=NARROW)
+    model = ssd256(width=1 / 16)
     forward, step = (roofs.measure_network(model, "plain", 1, MACHINE, t, repeat=1) for t in (False, True))
     assert (forward.name, step.name) == ("forward pass", "training step")
     assert step.flops == 3 * forward.flops and step.moved == 3 * forward.moved
@@ -98,10 +82,10 @@ def test_tables_set_both_kinds_beside_each_other():
     assert table.loc[("a", "plain"), "measured / predicted"] == 1.2
     assert table.loc[("a", "separable"), "operations a byte"] == 5
     shares = roofs.shares([plain, light, alone])
-    assert shares.index.tolist() == ["a"]
-    assert shares.loc["a"].tolist() == [0.1, 2.0, 0.2, 0.25]
+    assert shares.to_dict("index") == {
+        "a": {"operations": 0.1, "bytes": 2.0, "time, predicted": 0.2, "time, measured": 0.25}
+    }
 
 
 def test_this_machine_has_rates_that_a_machine_can_have():
     assert 1e8 < roofs.bandwidth() < 1e14
-    assert from_bench is roofs.best_seconds, "one clock for the benchmarks and for the roofline"

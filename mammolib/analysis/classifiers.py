@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mammolib.experiments.evaluate_classifier import not_normal
 from mammolib.metrics import Interval, wilson
 from mammolib.mias import KINDS, TISSUES
+from mammolib.results import Record
 from mammolib.results.words import number_words
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mammolib.results import Record
 
 
 def scores(record: Record) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
@@ -28,43 +24,33 @@ def scores(record: Record) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     Raises:
         ValueError: the record holds no answers, since its training diverged.
     """
-    said = np.asarray(record.outputs.get("test_score", []), float)
-    if not len(said):
+    if not record.outputs.get("test_score"):
         raise ValueError(f"{record.name}: the record holds no answers on test patches ({record.outcome})")
-    return (np.asarray(record.outputs["test_label"]) > 0).astype(int), not_normal(said)
+    abnormal = np.asarray(record.outputs["test_label"]) > 0
+    return abnormal.astype(int), not_normal(np.asarray(record.outputs["test_score"], float))
 
 
 def always_largest(record: Record) -> Interval:
     """Return the accuracy that always answering the test set's largest class would have, with Wilson's interval.
 
     The interval takes patches as independent. They are not: several come from one woman, so the true one is wider.
-
-    Args:
-        record: of a classifier's run.
     """
-    counts = np.bincount(np.asarray(record.outputs["test_label"], int))
+    counts = np.bincount(record.outputs["test_label"])
     return wilson(int(counts.max()), int(counts.sum()))
 
 
 def gaps(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Set training beside validation accuracy for several runs.
+    """Set training beside validation accuracy for several runs, a row each, with the gap between the two.
 
-    Args:
-        records: the runs of one training each, by name.
-
-    Returns:
-        A table with a row for each run: training, validation, the ends of the validation's 95 % interval if its
-        patches were independent (so at least so wide), the gap between the two accuracies, and women_seen.
+    Low and high are the ends of the validation's 95 % interval if its patches were independent: it is at least so wide.
     """
-    import pandas as pd
-
     rows = {}
     for name, record in records.items():
         train, value, seen = (record.metrics[k]["value"] for k in ("train_accuracy", "val_accuracy", "women_seen"))
         n = record.outputs["sizes"][1]
-        held = wilson(value * n, n)
-        rows[name] = {"training": train, "validation": value, "low": held.low, "high": held.high, "gap": train - value}
-        rows[name]["women seen"] = seen
+        interval = wilson(value * n, n)
+        rows[name] = {"training": train, "validation": value, "low": interval.low, "high": interval.high}
+        rows[name] |= {"gap": train - value, "women seen": seen}
     return pd.DataFrame(rows).T.round(3)
 
 
@@ -75,22 +61,20 @@ def by_group(records: Mapping[str, Record | None]) -> pd.DataFrame:
         records: the runs, by the head of their column; None for a run that has not been recorded.
 
     Returns:
-        A table of text with a row for each group: the value, its 95 % interval or why there is none, and how many women
-        of the test set belong to the group; a dash where the run tested nobody of the group.
+        Text: the value, its 95 % interval or why there is none, and how many women of the test set belong to the group;
+        a dash where the run tested nobody of the group.
     """
-    import pandas as pd
-
     groups = {f"test_accuracy_{k}": f"accuracy, {word} ({k})" for k, word in TISSUES.items()}
     groups |= {f"sensitivity_{k}": f"sensitivity, {word} ({k})" for k, word in KINDS.items()}
-    held = [n for n in groups if any(r is not None and n in r.metrics for r in records.values())]
-    cells = {head: [_in_words(record, n) for n in held] for head, record in records.items()}
-    return pd.DataFrame(cells, index=[groups[n] for n in held])
+    metrics = {head: record.metrics if record else {} for head, record in records.items()}
+    names = [name for name in groups if any(name in some for some in metrics.values())]
+    cells = {head: [_in_words(some.get(name)) for name in names] for head, some in metrics.items()}
+    return pd.DataFrame(cells, index=[groups[name] for name in names])
 
 
-def _in_words(record: Record | None, name: str) -> str:
-    held = None if record is None else record.metrics.get(name)
-    if held is None or held["value"] is None:
+def _in_words(metric: Mapping | None) -> str:
+    if metric is None or metric["value"] is None:
         return "–"
-    why = f" ({held['reason']})" if held["low"] is None and held["reason"] else ""
-    women = "" if why else f", {held['n']} {'woman' if held['n'] == 1 else 'women'}"
-    return number_words(held) + why + women
+    if metric["low"] is None and metric["reason"]:
+        return f"{number_words(metric)} ({metric['reason']})"
+    return f"{number_words(metric)}, {metric['n']} {'woman' if metric['n'] == 1 else 'women'}"

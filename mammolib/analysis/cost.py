@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
-_FREE = {"InputLayer", "Reshape", "Flatten", "Dropout"}
+FREE = {"InputLayer", "Reshape", "Flatten", "Dropout"}
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,8 @@ class LayerCost:
     """One layer's share for one image.
 
     Attributes:
-        name: the layer's.
-        kind: its class, such as "Conv2D".
-        parameters: how many it has.
-        flops: operations of the forward pass.
+        name, kind: the layer's name and class, such as "Conv2D".
+        parameters, flops: how many it has, and operations of the forward pass.
         values: numbers read and written by the forward pass if every layer reads its input once and writes its output
             once; a separable convolution also writes and reads what lies between its two factors.
         output: shape of its output, without the batch.
@@ -43,16 +41,12 @@ class LayerCost:
 
 
 def counts(plain: keras.Model, separable: keras.Model) -> dict[str, float]:
-    """Count what the paper counts of its SSD with plain and with separable convolutions (Table 2, Experiment D).
-
-    Returns:
-        parameters, parameters_separable and the share that is left; conv1_1 and conv1_1_separable (its parameters),
-        conv1_1_filters, conv1_1_kernel; input_side and input_channels.
-    """
-    first = plain.get_layer("conv1_1")
-    totals = {"parameters": plain.count_params(), "parameters_separable": separable.count_params()}
-    return totals | {
-        "parameters_share": totals["parameters_separable"] / totals["parameters"],
+    """Count what the paper counts of its SSD with plain and with separable convolutions (Table 2, Experiment D)."""
+    first, whole, light = plain.get_layer("conv1_1"), plain.count_params(), separable.count_params()
+    return {
+        "parameters": whole,
+        "parameters_separable": light,
+        "parameters_share": light / whole,
         "conv1_1": first.count_params(),
         "conv1_1_separable": separable.get_layer("conv1_1").count_params(),
         "conv1_1_filters": first.filters,
@@ -70,13 +64,23 @@ def layer_costs(model: keras.Model) -> list[LayerCost]:
     """
     rows = []
     for layer in model.layers:
-        ins = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
-        out = _shape(layer, layer.output)
-        ins = [_shape(layer, t) for t in ins] or [out]  # an InputLayer has no input of its own
+        inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+        *sources, output = (tuple(tensor.shape[1:]) for tensor in (*inputs, layer.output))
+        if any(None in shape for shape in (*sources, output)):
+            raise ValueError(f"layer {layer.name}: its shape {output} is not fixed, so its cost cannot be counted")
         kind = type(layer).__name__
-        flops, between = _operations(layer, kind, ins[0], out)
-        values = 0 if kind in _FREE else sum(map(prod, ins)) + prod(out) + 2 * between
-        rows.append(LayerCost(layer.name, kind, layer.count_params(), flops, values, out))
+        flops = between = 0
+        if kind == "Dense":
+            flops = 2 * prod(output) * sources[0][-1]
+        elif kind == "Conv2D":
+            flops = 2 * prod(output) * prod(layer.kernel_size) * sources[0][-1] // layer.groups
+        elif kind == "DepthwiseConv2D":
+            flops = 2 * prod(output) * prod(layer.kernel_size)
+        elif kind == "SeparableConv2D":
+            between = prod(output[:-1]) * sources[0][-1]
+            flops = 2 * between * (prod(layer.kernel_size) + output[-1])
+        values = 0 if kind in FREE else sum(map(prod, sources)) + prod(output) + 2 * between
+        rows.append(LayerCost(layer.name, kind, layer.count_params(), flops, values, output))
     return rows
 
 
@@ -91,18 +95,14 @@ def factor_costs(model: keras.Model) -> list[LayerCost]:
         if row.kind != "SeparableConv2D":
             rows.append(row)
             continue
-        channels = layer.input.shape[-1] * layer.depth_multiplier
-        between = (*row.output[:-1], channels)
-        window = prod(layer.kernel_size)
-        first = LayerCost(
-            f"{row.name}/depthwise", "depthwise", window * channels, 2 * window * prod(between),
-            prod(layer.input.shape[1:]) + prod(between), between,
-        )  # fmt: skip
-        second = LayerCost(
-            f"{row.name}/pointwise", "pointwise", row.parameters - first.parameters, row.flops - first.flops,
-            row.values - first.values, row.output,
-        )  # fmt: skip
-        rows += [first, second]
+        between = (*row.output[:-1], layer.input.shape[-1])
+        window, values = prod(layer.kernel_size), prod(layer.input.shape[1:]) + prod(between)
+        parameters, flops = window * between[-1], 2 * window * prod(between)
+        rest = row.parameters - parameters, row.flops - flops, row.values - values
+        rows += [
+            LayerCost(f"{row.name}/depthwise", "depthwise", parameters, flops, values, between),
+            LayerCost(f"{row.name}/pointwise", "pointwise", *rest, row.output),
+        ]
     return rows
 
 
@@ -112,24 +112,3 @@ def count_flops(model: keras.Model, training: bool = False) -> int:
     The backward pass computes two products for each of the forward pass's: one for the input, one for the weights.
     """
     return (3 if training else 1) * sum(row.flops for row in layer_costs(model))
-
-
-def _operations(layer: keras.Layer, kind: str, source: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, int]:
-    """Operations of one layer, and how many numbers a separable convolution holds between its factors."""
-    if kind == "Dense":
-        return 2 * prod(out) * source[-1], 0
-    if kind == "Conv2D":
-        return 2 * prod(out) * prod(layer.kernel_size) * source[-1] // layer.groups, 0
-    if kind == "DepthwiseConv2D":
-        return 2 * prod(out) * prod(layer.kernel_size), 0
-    if kind == "SeparableConv2D":
-        between = prod(out[:-1]) * source[-1] * layer.depth_multiplier
-        return 2 * between * (prod(layer.kernel_size) + out[-1]), between
-    return 0, 0
-
-
-def _shape(layer: keras.Layer, tensor: keras.KerasTensor) -> tuple[int, ...]:
-    shape = tuple(tensor.shape[1:])
-    if None in shape:
-        raise ValueError(f"layer {layer.name}: its shape {shape} is not fixed, so its cost cannot be counted")
-    return shape

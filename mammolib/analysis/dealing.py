@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import comb
 
 from mammolib.experiments.dealing import WAYS
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mammolib.results import Record
+from mammolib.results import Record
 
 WORDS = {"view": "by view, at random", "lesion": "by lesion", "film": "by film", "woman": "by woman"}
 METHODS = {
@@ -43,36 +40,34 @@ class Strip(NamedTuple):
 def strips(
     record: Record, networks: Mapping[tuple[str, bool], Sequence[Record]] | None = None
 ) -> dict[str, dict[str, Strip]]:
-    """Return method -> way of dealing -> scores, in words, for `plots.leak.ladder`.
+    """Return method -> way of dealing -> scores, in words, of the run "leak", for `plots.leak.ladder`.
 
-    Args:
-        record: of the run "leak".
-        networks: of `analysis.leak.two_by_two`; the mirrored runs at random and by woman are added, one value a seed.
+    Of networks, found by `analysis.leak.two_by_two`, the mirrored ones are added, one value a seed.
     """
-    made = {
-        words: {
-            WORDS[way]: Strip(tuple(record.outputs[name]), record.metrics[name]["low"], record.metrics[name]["high"])
-            for way in WAYS
-            for name in [f"{method}_by_{way}"]
-        }
-        for method, words in METHODS.items()
-    }
-    runs = {WORDS[way]: (networks or {}).get((split, True), ()) for way, split in WAYS.items()}
-    scored = {
-        words: Strip(tuple(r.metrics["map"]["value"] for r in of_way)) for words, of_way in runs.items() if of_way
-    }
-    return made | ({NETWORK: scored} if scored else {})
+    found: dict[str, dict[str, Strip]] = {words: {} for words in METHODS.values()}
+    for method, words in METHODS.items():
+        for way in WAYS:
+            name = f"{method}_by_{way}"
+            interval = record.metrics[name]
+            found[words][WORDS[way]] = Strip(tuple(record.outputs[name]), interval["low"], interval["high"])
+    for way, split in WAYS.items():
+        if runs := (networks or {}).get((split, True)):
+            strip = Strip(tuple(r.metrics["map"]["value"] for r in runs))
+            found.setdefault(NETWORK, {})[WORDS[way]] = strip
+    return found
 
 
 def shared(record: Record) -> pd.DataFrame:
     """Return a table of what training and test share: a row for each way, the mean over splits and its range."""
-    import pandas as pd
 
-    rows = {
-        WORDS[way]: {words: _counted(record.outputs[f"{unit}_by_{way}"]) for unit, words in SHARED.items()}
-        for way in WAYS
-    }
-    return pd.DataFrame(rows).T
+    def counted(values: Sequence[int]) -> str:
+        low, high = min(values), max(values)
+        return f"{np.mean(values):.1f} ({low} to {high})" if low < high else str(low)
+
+    return pd.DataFrame(
+        {words: [counted(record.outputs[f"{unit}_by_{way}"]) for way in WAYS] for unit, words in SHARED.items()},
+        index=[WORDS[way] for way in WAYS],
+    )
 
 
 def reported(scores: ArrayLike, chosen_by: ArrayLike, tried: int) -> float:
@@ -102,20 +97,10 @@ def reported(scores: ArrayLike, chosen_by: ArrayLike, tried: int) -> float:
 def reported_curves(record: Record) -> dict[str, NDArray[np.floating]]:
     """Return the mean over splits of what is `reported` after 1, 2, ... settings, by what chooses."""
     settings = record.outputs["settings"]
-    tried = range(1, len(settings["test"][0]) + 1)
     by = {"chosen on the test women": "test", "chosen on folds of the training women": "inner"}
-    return {
-        words: np.mean(
-            [
-                [reported(test, chosen_by, k) for k in tried]
-                for test, chosen_by in zip(settings["test"], settings[name], strict=True)
-            ],
-            axis=0,
-        )
-        for words, name in by.items()
-    }
-
-
-def _counted(values: Sequence[int]) -> str:
-    low, high = min(values), max(values)
-    return f"{np.mean(values):.1f} ({low} to {high})" if low < high else str(low)
+    curves = {}
+    for words, name in by.items():
+        splits = list(zip(settings["test"], settings[name], strict=True))
+        tried = range(1, len(settings["test"][0]) + 1)
+        curves[words] = np.mean([[reported(*split, k) for k in tried] for split in splits], axis=0)
+    return curves

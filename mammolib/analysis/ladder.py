@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mammolib import mias
 from mammolib.experiments.rungs import PREFIX, RUNGS
 from mammolib.results import Record
 from mammolib.results.words import number_words
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 POINTS = {"0.25": "1/4", "0.5": "1/2", "1": "1", "2": "2", "4": "4"}
 """False marks a film that tables show: end of the metric's name, and words."""
@@ -22,22 +19,15 @@ AT_ONE = "sensitivity_at_1"
 
 def rungs(records: Iterable[Record]) -> dict[str, Record]:
     """Return words -> record of the book's own detectors, in the order of the ladder."""
-    found = {record.name: record for record in records}
-    return {words: found[PREFIX + rung] for rung, words in RUNGS.items() if PREFIX + rung in found}
+    by_name = {record.name: record for record in records}
+    return {words: by_name[PREFIX + rung] for rung, words in RUNGS.items() if PREFIX + rung in by_name}
 
 
 def ladder_table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row for each detector: the share of lesions found at so many false marks a film, with its interval."""
-    import pandas as pd
-
+    heads = {"0.25": "1/4 false mark a film", "1": "1 false mark a film", "4": "4 false marks a film"}
     rows = {
-        words: {
-            f"{label} false mark{'s' if label in ('2', '4') else ''} a film": number_words(
-                record.metrics.get(f"sensitivity_at_{point}")
-            )
-            for point, label in POINTS.items()
-            if point in ("0.25", "1", "4")
-        }
+        words: {head: number_words(record.metrics.get(f"sensitivity_at_{point}")) for point, head in heads.items()}
         for words, record in rungs(records).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -45,8 +35,6 @@ def ladder_table(records: Iterable[Record]) -> pd.DataFrame:
 
 def by_class(record: Record) -> pd.DataFrame:
     """Return a row for each class of lesion: women behind it, and the share found at 1 and 4 false marks a film."""
-    import pandas as pd
-
     rows = {}
     for kind, words in mias.KINDS.items():
         one, four = (record.metrics.get(f"sensitivity_at_{x}_{kind}") for x in (1, 4))
@@ -56,10 +44,9 @@ def by_class(record: Record) -> pd.DataFrame:
 
 
 def leaderboard(records: Iterable[Record]) -> list[tuple[str, ...]]:
-    """Return the rows of the leaderboard, the best at one false mark a film first; the first row is the heading.
+    """Return the heading and the rows of the leaderboard, the best at one false mark a film first.
 
-    Args:
-        records: of `benchmark.score`: the book's own (`benchmark-...`) and others' (`benchmark`).
+    The records are of `benchmark.score`: the book's own (`benchmark-...`) and others' (`benchmark`).
     """
     scored = [r for r in records if r.name.startswith("benchmark") and AT_ONE in r.metrics]
     scored.sort(key=lambda record: -(record.metrics[AT_ONE]["value"] or 0))

@@ -7,15 +7,13 @@ sides, a network that is shown its training images mirrored as well is shown som
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from mammolib.metrics import Interval
 from mammolib.results import Record, key_but
 from mammolib.results.runs import SPLITS
 from mammolib.results.words import metric_words, seeds_words
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CELLS = tuple((split, flip) for split in ("image", "woman") for flip in (True, False))
 """Split and mirroring of the four kinds of run."""
@@ -24,25 +22,24 @@ NAMES = ("map", "ap_benign", "ap_malignant", "map_training", "lookup_map", "cent
 
 
 def two_by_two(records: Sequence[Record]) -> dict[tuple[str, bool], list[Record]]:
-    """Find the runs that differ in nothing but split, mirroring and seed, and fill most of the four cells.
-
-    Args:
-        records: of Experiment A; those that did not finish, or of another split, are passed over.
+    """Find the runs of Experiment A that differ in nothing but split, mirroring and seed, and fill most of four cells.
 
     Returns:
-        (split, flip) -> its runs by seed, for the cells that have any. Of several such groups, the one with more
-        cells counts, then one at the paper's size, then the larger one.
+        (split, flip) -> its finished runs by seed, for the cells that have any. Of several such groups, the one with
+        more cells counts, then one at the paper's size, then the larger one.
     """
     groups: dict[str, dict[tuple[str, bool], list[Record]]] = {}
-    for r in records:
-        cell = (r.split, bool(r.settings.get("flip")))
-        if r.outcome != "finished" or cell not in CELLS:
-            continue
-        groups.setdefault(key_but(r, "flip"), {}).setdefault(cell, []).append(r)
-    if not groups:
-        return {}
-    best = max(groups.values(), key=_standing)
-    return {cell: sorted(best[cell], key=lambda r: r.seed) for cell in CELLS if cell in best}
+    for record in sorted(records, key=lambda r: r.seed):
+        cell = (record.split, bool(record.settings.get("flip")))
+        if record.outcome == "finished" and cell in CELLS:
+            groups.setdefault(key_but(record, "flip"), {}).setdefault(cell, []).append(record)
+
+    def standing(group: Mapping[tuple[str, bool], Sequence[Record]]) -> tuple[int, bool, float]:
+        first = next(iter(group.values()))[0]
+        return len(group), not first.reduced, first.size
+
+    best = max(groups.values(), key=standing, default={})
+    return {cell: best[cell] for cell in CELLS if cell in best}
 
 
 def cell_words(cell: tuple[str, bool]) -> str:
@@ -51,38 +48,24 @@ def cell_words(cell: tuple[str, bool]) -> str:
 
 
 def two_by_two_table(cells: Mapping[tuple[str, bool], Sequence[Record]]) -> pd.DataFrame:
-    """Set the four kinds of run side by side: mean over seeds, and the lowest and highest where there are several.
-
-    Args:
-        cells: of `two_by_two`.
-    """
-    import pandas as pd
-
-    rows = {}
+    """Set the four kinds of run of `two_by_two` side by side: mean over seeds, lowest and highest of several."""
+    columns = {}
     for cell, records in cells.items():
-        row = {"seeds": str(len(records))}
+        columns[cell_words(cell)] = {"seeds": str(len(records))}
         for name in NAMES:
-            values = [v for r in records if (v := r.metrics.get(name, {}).get("value")) is not None]
-            row[metric_words(name)] = seeds_words(values)
-        rows[cell_words(cell)] = row
-    return pd.DataFrame(rows) if rows else pd.DataFrame({"no such runs have been recorded yet": []})
+            values = [r.metrics[name]["value"] for r in records if name in r.metrics]
+            columns[cell_words(cell)][metric_words(name)] = seeds_words([v for v in values if v is not None])
+    return pd.DataFrame(columns)
 
 
 def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dict[str, Interval]:
-    """Return one metric of several runs with its intervals, for `plots.detection.intervals`.
+    """Return a metric of several runs with its intervals, by the words of their row, for `plots.detection.intervals`.
 
-    Args:
-        records: runs by the words of their row; those without the metric or its interval are left out.
-        name: the metric.
+    Runs without the metric or its interval are left out.
     """
-    found = {}
-    for words, record in records.items():
-        held = record.metrics.get(name) if record is not None else None
-        if held and held["value"] is not None and held["low"] is not None:
-            found[words] = Interval(held["value"], held["low"], held["high"], held["n"])
-    return found
-
-
-def _standing(group: Mapping[tuple[str, bool], Sequence[Record]]) -> tuple[int, bool, float]:
-    first = next(iter(group.values()))[0]
-    return len(group), not first.reduced, first.size
+    metrics = {words: record.metrics[name] for words, record in records.items() if record and name in record.metrics}
+    return {
+        words: Interval(metric["value"], metric["low"], metric["high"], metric["n"])
+        for words, metric in metrics.items()
+        if metric["low"] is not None
+    }

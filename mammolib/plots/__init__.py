@@ -1,38 +1,27 @@
 """Every figure of the paper and of the book.
 
-A plotting function takes data, returns a `matplotlib.figure.Figure` and draws nothing else: `figure` makes the canvas
-without pyplot, so a notebook shows the figure once, as the value of its cell. Colours are Okabe and Ito's, which
-colour-blind readers can tell apart; lines differ in dash as well, for print in grey.
+A plotting function takes data, returns a `matplotlib.figure.Figure` and draws nothing else: `figure` makes it without
+pyplot, so a notebook shows it once, as the value of its cell.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
-    from matplotlib.typing import LineStyleType, RcKeyType
+    from matplotlib.typing import RcKeyType
 
-BENIGN, MALIGNANT, NORMAL = "#0072B2", "#D55E00", "#009E73"
-PAPER, ACCENT, GREY = "#000000", "#CC79A7", "#6E6E6E"
-COLOURS = {"benign": BENIGN, "malignant": MALIGNANT, "normal": NORMAL, "paper": PAPER}
-DASHES = {"benign": "-", "malignant": "--", "normal": ":", "paper": "-."}
-LINES: tuple[tuple[str, LineStyleType], ...] = (
-    (BENIGN, "-"), (MALIGNANT, "--"), (NORMAL, "-."), (ACCENT, ":"), (GREY, (0, (5, 1))),
-)  # fmt: skip
-"""Colours and dashes of lines that stand for no class, in turn."""
 STYLE: dict[RcKeyType, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
-}
+    "font.size": 10, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100,
+}  # fmt: skip
 
 
 class Drawing(Figure):
@@ -42,7 +31,7 @@ class Drawing(Figure):
         from PIL import Image
 
         drawn, small = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
+        self.savefig(drawn, format="png", dpi=150)
         Image.open(drawn).convert("RGB").quantize(256).save(small, "png", optimize=True)  # three fifths of the bytes
         return small.getvalue()
 
@@ -76,10 +65,27 @@ def gallery(count: int, height: float) -> Figure:
     return fig
 
 
-def show_pixels(ax: Axes, pixels: Any, title: str = "") -> Axes:
+def show_pixels(ax: Axes, pixels: NDArray, title: str = "") -> Axes:
     """Draw a greyscale image without ticks, in pixel coordinates whose origin is the top-left corner."""
-    height, width = pixels.shape[:2]
+    height, width = pixels.shape
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="nearest")
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set_visible(False)  # no line along two sides only
     return ax
+
+
+def draw_box(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: float = 1.6, **style: Any) -> None:
+    """Draw one `xyxy` box, also where it lies on the border of the image."""
+    x1, y1, x2, y2 = np.asarray(xyxy, float)
+    options: dict[str, Any] = {"fill": False, "ec": colour, "ls": dash, "lw": width, "clip_on": False}
+    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **options | style))
+
+
+def false_marks_axis(ax: Axes, low: float, high: float, points: Sequence[float], **line: Any) -> None:
+    """Make the x axis one of false marks an image, logarithmic, with thin lines where a FROC score is read."""
+    for point in points:
+        ax.axvline(point, zorder=0, **line)
+    ticks = [*points, *(2.0**k for k in range(1, 12) if max(points) < 2**k < high)]
+    ax.set(xscale="log", xlim=(low, high))
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    ax.minorticks_off()

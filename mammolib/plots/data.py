@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
@@ -14,20 +15,12 @@ from mammolib import mias, patches
 from mammolib.detectors import centre
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
-from mammolib.plots import BENIGN, COLOURS, DASHES, GREY, MALIGNANT, canvas, figure, gallery, show_pixels
+from mammolib.plots import canvas, draw_box, figure, gallery, show_pixels
+from mammolib.plots.colours import ACCENT, BENIGN, BRIGHT, COLOURS, DASHES, GREY, MALIGNANT, NORMAL, ORANGE, PAPER, SKY
 from mammolib.splits import Split
 
-BRIGHT = {"benign": "#56B4E9", "malignant": "#F0A04B"}
-"""Lighter relatives of the class colours, to be seen on a dark film."""
 
-
-def draw_box(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: float = 1.6) -> None:
-    """Draw one `xyxy` box, also where it lies on the border of the image."""
-    x1, y1, x2, y2 = np.asarray(xyxy, float)
-    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=dash, lw=width, clip_on=False))
-
-
-def film(ax: Axes, shown: mias.Film) -> Axes:
+def film(ax: Axes, shown: mias.Film) -> None:
     """Draw a film with the circle and the box of each located lesion."""
     show_pixels(ax, shown.pixels(), f"{shown.reference}, {shown.side} breast")
     for lesion in shown.lesions:
@@ -36,7 +29,6 @@ def film(ax: Axes, shown: mias.Film) -> Axes:
             row, column, radius = lesion.circle
             ax.add_patch(Circle((column, row), radius, fill=False, ec=BRIGHT[name], lw=1))
             draw_box(ax, lesion.box, BRIGHT[name], DASHES[name])
-    return ax
 
 
 def boxes_on_film(shown: mias.Film, boxes: ArrayLike) -> Figure:
@@ -51,10 +43,9 @@ def boxes_on_film(shown: mias.Film, boxes: ArrayLike) -> Figure:
 def funnel(counts: Mapping[str, float]) -> Figure:
     """Draw counts as bars, one below the other, centred, so that what is left at each step is seen."""
     fig, ax = canvas(6.4, 0.4 + 0.42 * len(counts))
-    for place, count in enumerate(counts.values()):
-        ax.barh(place, count, left=-count / 2, height=0.7, color=BENIGN, alpha=0.35)
-        ax.text(0, place, f"{count:,}", ha="center", va="center", fontsize=10)
-    ax.set_yticks(range(len(counts)), list(counts))
+    values = np.array(list(counts.values()))
+    bars = ax.barh(list(counts), values, left=-values / 2, height=0.7, color=BENIGN, alpha=0.35)
+    ax.bar_label(bars, fmt="{:,.0f}", label_type="center", fontsize=10)
     ax.set(ylim=(len(counts) - 0.5, -0.5), xticks=[])
     ax.spines[:].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -63,62 +54,52 @@ def funnel(counts: Mapping[str, float]) -> Figure:
 
 def pair(films: Sequence[mias.Film]) -> Figure:
     """Draw the two films of a woman, the right breast on the left as on a viewing box."""
-    ordered = sorted(films, key=lambda f: f.side == "left")
-    fig = figure(1, len(ordered), width=6.4, height=3.4)
-    for ax, one in zip(fig.axes, ordered, strict=True):
+    fig = figure(1, len(films), width=6.4, height=3.4)
+    for ax, one in zip(fig.axes, sorted(films, key=lambda f: f.side == "left"), strict=True):
         film(ax, one)
     return fig
 
 
 def origin(shown: mias.Film) -> Figure:
-    """Draw a lesion's box twice, with what lies in it: with the origin where it is, and taken for the top-left corner.
-
-    Args:
-        shown: a film; its first located lesion is drawn.
-    """
+    """Draw the box of a film's first located lesion twice: with the origin where it is, and at the top-left corner."""
     pixels = shown.pixels()
     x1, y1, x2, y2 = next(s for s in shown.lesions if s.located).box
     last = pixels.shape[0] - 1
     fig = figure(1, 3, width=7.4, height=3.5, width_ratios=(2, 1, 1))
     ax = show_pixels(fig.axes[0], pixels, shown.reference)
     readings = (("bottom-left: right", y1, y2, "benign"), ("top-left: wrong", last - y2, last - y1, "malignant"))
+    side = int(2 * max(x2 - x1, 64))  # the box and as much again around it
     for part, (text, top, bottom, key) in zip(fig.axes[1:], readings, strict=True):
-        box, dash = [x1, top, x2, bottom], DASHES[key]
-        draw_box(ax, box, BRIGHT[key], dash, 2)
-        side = 2 * max(x2 - x1, 64)  # the box and as much again around it
-        piece = patches.crop(pixels, (top + bottom) / 2, (x1 + x2) / 2, int(side))
-        corner = [int((x1 + x2) / 2) - int(side) // 2, int((top + bottom) / 2) - int(side) // 2]
-        draw_box(show_pixels(part, piece, text), np.array(box) - np.tile(corner, 2), BRIGHT[key], dash, 2)
+        box = np.array([x1, top, x2, bottom])
+        draw_box(ax, box, BRIGHT[key], DASHES[key], 2)
+        column, row = (x1 + x2) / 2, (top + bottom) / 2
+        show_pixels(part, patches.crop(pixels, row, column, side), text)
+        corner = np.array([int(column), int(row)]) - side // 2
+        draw_box(part, box - np.tile(corner, 2), BRIGHT[key], DASHES[key], 2)
     return fig
 
 
 def severity_counts(films: Sequence[mias.Film]) -> Figure:
     """Count the located rows by tissue and by class, benign beside malignant (seaborn)."""
-    import pandas as pd
     import seaborn as sns
 
-    rows = [
-        {"tissue": mias.TISSUES[f.tissue], "class": s.kind, "severity": CLASSES[s.label - 1]}
-        for f in films
-        for s in f.lesions
-        if s.located
-    ]
-    if not rows:
-        raise ValueError("films: none of them has a located lesion; there is nothing to count")
-    table = pd.DataFrame(rows)
+    located = [(f, s) for f in films for s in f.lesions if s.located]
+    rows = pd.DataFrame(
+        [(mias.TISSUES[f.tissue], s.kind, CLASSES[s.label - 1]) for f, s in located],
+        columns=["tissue", "class", "severity"],
+    )
     fig = figure(1, 2, width=7.4, height=3.2, sharey=True)
     orders = {"tissue": list(mias.TISSUES.values()), "class": [k for k in mias.KINDS if k != "NORM"]}
     for ax, (column, order) in zip(fig.axes, orders.items(), strict=True):
-        sns.countplot(
-            table, x=column, hue="severity", order=order, hue_order=CLASSES, palette=COLOURS, saturation=1, ax=ax
-        )
+        options = {"order": order, "hue_order": CLASSES, "palette": COLOURS, "saturation": 1}
+        sns.countplot(rows, x=column, hue="severity", ax=ax, **options)
         for bars, hatch in zip(ax.containers, ("", "///"), strict=True):
             for bar in bars:
                 bar.set(hatch=hatch, edgecolor="white", linewidth=0.5)
-        ax.set(xlabel="", ylabel="located rows")
-        ax.tick_params(axis="x", labelsize=8)
         if legend := ax.get_legend():
             legend.remove()
+        ax.set(xlabel="", ylabel="located rows")
+        ax.tick_params(axis="x", labelsize=8)
     fig.axes[0].set_xticks(range(3), [name.replace("-", "-\n") for name in orders["tissue"]])
     fig.axes[1].legend(frameon=False)
     return fig
@@ -127,18 +108,11 @@ def severity_counts(films: Sequence[mias.Film]) -> Figure:
 def radius_histogram(films: Sequence[mias.Film]) -> Figure:
     """Draw the radii of the located lesions, with a line at half the side of a crop."""
     fig, ax = canvas(6.4, 2.8)
-    found = [(s.label, s.radius) for f in films for s in f.lesions if s.radius is not None]
-    bins = np.arange(0, max([128, *(radius for _, radius in found)]) + 16, 8)
-    for label, name in enumerate(CLASSES, start=1):
-        ax.hist(
-            [radius for of, radius in found if of == label],
-            list(bins),
-            histtype="step",
-            lw=1.6,
-            color=COLOURS[name],
-            ls=DASHES[name],
-            label=name,
-        )
+    radii = {name: [s.circle[2] for f in films for s in f.lesions if s.located and CLASSES[s.label - 1] == name]
+             for name in CLASSES}  # fmt: skip
+    bins = np.arange(0, max(128, *radii["benign"], *radii["malignant"]) + 16, 8)
+    for name, values in radii.items():
+        ax.hist(values, list(bins), histtype="step", lw=1.6, color=COLOURS[name], ls=DASHES[name], label=name)
     ax.axvline(128, color=GREY, lw=1)
     ax.text(130, ax.get_ylim()[1] * 0.6, "half a crop", color=GREY, fontsize=9)
     ax.set(xlabel="radius in pixels", ylabel="lesions")
@@ -149,10 +123,10 @@ def radius_histogram(films: Sequence[mias.Film]) -> Figure:
 def views(crops: Crops, lesion: int, flipped: bool) -> Figure:
     """Draw four of the eight views of a lesion: turned only, or turned and flipped (the paper's Figures 1 and 2)."""
     fig = figure(1, 4, width=7.4, height=2.2)
-    for ax, view in zip(fig.axes, range(4, 8) if flipped else range(4), strict=True):
-        (row,) = np.flatnonzero((crops.lesion == lesion) & (crops.view == view))
-        show_pixels(ax, crops.images[row], f"{90 * (view % 4)} degrees" + (", flipped" if flipped else ""))
-        _truths(ax, crops, row)
+    for turn, ax in enumerate(fig.axes):
+        (row,) = np.flatnonzero((crops.lesion == lesion) & (crops.view == turn + 4 * flipped))
+        show_pixels(ax, crops.images[row], f"{90 * turn} degrees" + (", flipped" if flipped else ""))
+        _draw_truths(ax, crops, row)
     return fig
 
 
@@ -172,46 +146,34 @@ def dealt(crops: Crops, split: Split, lesions: int = 3) -> Figure:
 
 
 def alike(crops: Crops, rows: Sequence[int], histograms: NDArray[np.floating]) -> Figure:
-    """Draw three crops, and the shares of their grey levels as lines.
+    """Draw three crops, and the shares of their grey levels, (3, bins) of `detectors.lookup.histograms`, as lines.
 
-    Args:
-        crops: any.
-        rows: of a test crop, of the training crop nearest to it, and of the nearest one of another lesion.
-        histograms: (3, bins), see `detectors.lookup.histograms`.
+    The rows are of a test crop, of the training crop nearest to it, and of the nearest one of another lesion.
     """
     fig = figure(1, 4, width=7.4, height=2.4, width_ratios=[1, 1, 1, 1.6])
     *pictures, ax = fig.axes
     grey = (np.arange(histograms.shape[1]) + 0.5) * 256 / histograms.shape[1]
-    lines = (
-        ("test", "thick", GREY, "-", 5),
-        ("training", "thin", BENIGN, "-", 1.5),
-        ("training", "dashed", MALIGNANT, "--", 1.5),
-    )
-    for picture, row, shares, (part, word, colour, dash, width) in zip(pictures, rows, histograms, lines, strict=True):
+    lines = (("test", "thick", GREY), ("training", "thin", BENIGN), ("training", "dashed", MALIGNANT))
+    for picture, row, shares, (part, word, colour) in zip(pictures, rows, histograms, lines, strict=True):
         show_pixels(picture, crops.images[row], f"{part},\n{CLASSES[crops.strata[row] - 1]}")
         picture.set_xlabel(f"{word} line", fontsize=9, color=colour)
+        dash, width = "--" if word == "dashed" else "-", 5 if word == "thick" else 1.5
         ax.step(grey, shares, dash, where="mid", lw=width, color=colour)
     ax.set(xlabel="grey level", yticks=[], xlim=(0, 256))
     return fig
 
 
 def crop_gallery(crops: Crops, count: int = 8, fixed: float | None = None) -> Figure:
-    """Draw `count` crops, evenly chosen from all, with the boxes of their lesions.
-
-    Args:
-        crops: any.
-        count: how many.
-        fixed: the side of a box in the middle of each crop, drawn white; none if not given.
-    """
+    """Draw crops, evenly chosen from all, with the boxes of their lesions; a white one, `fixed` wide, in the middle."""
     rows = np.unique(np.linspace(0, len(crops) - 1, count).astype(int))
     fig = gallery(len(rows), 2.0)
     for ax, row in zip(fig.axes, rows, strict=False):
         label = crops.strata[row]
         show_pixels(ax, crops.images[row], CLASSES[label - 1] if label else "no lesion")
-        _truths(ax, crops, row)
+        _draw_truths(ax, crops, row)
         if fixed is not None:
-            low = (crops.images.shape[1] - fixed) / 2
-            draw_box(ax, [low, low, low + fixed, low + fixed], "white", "-", width=1.0)
+            middle = crops.images.shape[1] / 2
+            draw_box(ax, middle + fixed / 2 * np.array([-1, -1, 1, 1]), "white", width=1.0)
     return fig
 
 
@@ -219,11 +181,11 @@ def survivors_on_film(shown: mias.Film) -> Figure:
     """Draw the centres of the 225 patches on a film: filled where the patch survives the background rule."""
     pixels = shown.pixels()
     kept = patches.dark_fraction(patches.grid(pixels)) <= patches.MAX_DARK
-    centre = patches.grid_origins(pixels.shape) + 64
+    y, x = np.moveaxis(patches.grid_origins(pixels.shape) + 64, -1, 0)
     fig, ax = canvas(height=4.6)
-    show_pixels(ax, pixels, f"{int(kept.sum())} of {kept.size} patches survive")
-    ax.scatter(centre[~kept][:, 1], centre[~kept][:, 0], s=14, fc="none", ec="#B8B8B8", lw=0.8)
-    ax.scatter(centre[kept][:, 1], centre[kept][:, 0], s=18, fc=BRIGHT["malignant"], ec="black", lw=0.4)
+    show_pixels(ax, pixels, f"{kept.sum()} of {kept.size} patches survive")
+    ax.scatter(x[~kept], y[~kept], s=14, fc="none", ec="#B8B8B8", lw=0.8)
+    ax.scatter(x[kept], y[kept], s=18, fc=BRIGHT["malignant"], ec="black", lw=0.4)
     for left, dash in ((0, "-"), (64, ":")):
         draw_box(ax, [left, 0, left + 128, 128], "white", dash, 1.2)
     black = {"fc": "black", "lw": 0, "pad": 1}
@@ -234,17 +196,12 @@ def survivors_on_film(shown: mias.Film) -> Figure:
 def survivors_by_threshold(counts: NDArray[np.integer], dark: Sequence[int], at_most: Sequence[float]) -> Figure:
     """Draw the mean number of surviving patches against the share of dark pixels allowed, a curve for each grey level.
 
-    Args:
-        counts: (films, len(dark), len(at_most)), as `patches.survivors` gives it.
-        dark, at_most: the thresholds.
+    The counts, (films, len(dark), len(at_most)), are those of `patches.survivors`.
     """
     fig, ax = canvas(6.4, 3.0)
-    markers, colours = "osD^v<>", ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
-    for i, level in enumerate(dark):
-        mean, label = counts[:, i].mean(axis=0), f"{level} or less"
-        ax.plot(at_most, mean, marker=markers[i % 7], color=colours[i % 7], ms=4, label=label)
-    ax.set(xlabel="share of dark pixels allowed", ylabel="patches a film", ylim=(0, None))
-    ax.set_xticks(at_most)
+    ax.set_prop_cycle(marker=list("osD^v<>"), color=[PAPER, BENIGN, NORMAL, MALIGNANT, ACCENT, ORANGE, SKY])
+    ax.plot(at_most, counts.mean(axis=0).T, ls="-", ms=4, label=[f"{level} or less" for level in dark])
+    ax.set(xlabel="share of dark pixels allowed", ylabel="patches a film", ylim=(0, None), xticks=at_most)
     ax.legend(title="grey levels that count as dark", ncols=len(dark), fontsize=8, title_fontsize=8, frameon=False)
     return fig
 
@@ -252,26 +209,24 @@ def survivors_by_threshold(counts: NDArray[np.integer], dark: Sequence[int], at_
 def centre_prior_curve(boxes: ArrayLike) -> Figure:
     """Draw the recall at IoU 0.5 of one box fixed at the centre of the crop against its side, and the best sides.
 
-    Args:
-        boxes: (N, 4) `xyxy` boxes in pixels of a crop of 256.
+    The lesions' boxes are (N, 4) `xyxy` in pixels of a crop of 256.
     """
     sides = np.arange(1, 257)
     fig, ax = canvas(6.4)
-    ax.plot(sides, centre.centre_hits(boxes, sides, 256).mean(axis=1), color=COLOURS["benign"])
+    ax.plot(sides, centre.centre_hits(boxes, sides, 256).mean(axis=1), color=BENIGN)
     for k, marker, words in ((1, "o", "best side"), (2, "s", "best two together"), (3, "D", "best three together")):
         best, recall = centre.best_sizes(boxes, k, 256)
-        ax.plot(best, [recall] * k, marker=marker, ls=":", color=COLOURS["malignant"], ms=5)
+        ax.plot(best, [recall] * k, marker=marker, ls=":", color=MALIGNANT, ms=5)
         text = f"{words}: {', '.join(map(str, best))}"
         ax.annotate(text, (best[-1], recall), (4, 6), textcoords="offset points", fontsize=8)
-    ax.set(xlabel="side of the fixed box in pixels", ylabel="recall at IoU 0.5")
-    ax.set(xlim=(0, 320), ylim=(0, 1.1))
+    ax.set(xlabel="side of the fixed box in pixels", ylabel="recall at IoU 0.5", xlim=(0, 320), ylim=(0, 1.1))
     return fig
 
 
 def centre_heat_map(crops: Crops) -> Figure:
     """Draw how often the centre of a lesion lies where in the crop."""
     size = crops.images.shape[1]
-    x, y = ((crops.truths.box[:, i] + crops.truths.box[:, i + 2]) / 2 for i in (0, 1))
+    x, y = (crops.truths.box[:, :2] + crops.truths.box[:, 2:]).T / 2
     count, _, _ = np.histogram2d(y, x, bins=16, range=[[0, size], [0, size]])
     fig, ax = canvas(height=3.4)
     image = ax.imshow(count, extent=(0, size, size, 0), cmap="cividis", interpolation="nearest")
@@ -282,7 +237,7 @@ def centre_heat_map(crops: Crops) -> Figure:
     return fig
 
 
-def _truths(ax: Axes, crops: Crops, row: np.integer) -> None:
+def _draw_truths(ax: Axes, crops: Crops, row: np.integer) -> None:
     for i in np.flatnonzero(crops.truths.image == row):
         name = CLASSES[crops.truths.label[i] - 1]
         draw_box(ax, crops.truths.box[i], BRIGHT[name], DASHES[name])

@@ -1,9 +1,8 @@
 """A figure with sliders where someone can move them, and the same figure standing still where nobody can.
 
-JupyterLab and Jupyter Notebook tell a kernel which notebook it serves, in the environment variable
-``JPY_SESSION_NAME``; papermill, nbval and `mammolib run` start kernels without a server and set nothing. So a rendered
-page holds a plain picture and no widget, which would need scripts from a foreign host. ``MAMMOLIB_STATIC=1`` asks for
-the picture everywhere.
+Jupyter tells a kernel which notebook it serves, in ``JPY_SESSION_NAME``; papermill, nbval and `mammolib run` start
+kernels without a server. So a rendered page holds a plain picture and no widget, which would need scripts from a
+foreign host. ``MAMMOLIB_STATIC=1`` asks for the picture everywhere.
 """
 
 from __future__ import annotations
@@ -26,23 +25,12 @@ def live() -> bool:
 
 
 def explore(draw: Callable[..., Figure], **sliders: tuple[float, float, float, float]) -> Any:
-    """Return the figure, with sliders where they can be moved.
+    """Return the figure that `draw` makes of the values, given by name; in an `ipywidgets.interactive` if `live()`.
 
-    Args:
-        draw: makes the figure from the sliders' values, given by name.
-        **sliders: (lowest, highest, step, value at first) of each.
-
-    Returns:
-        An `ipywidgets.interactive` if `live()`, else the figure at the first values.
-
-    Raises:
-        ValueError: a slider whose first value lies outside its ends.
+    A slider is (lowest, highest, step, value at first).
     """
-    for name, (low, high, _, first) in sliders.items():
-        if not low <= first <= high:
-            raise ValueError(f"{name}: the first value {first:g} lies outside {low:g} to {high:g}")
     if not live():
-        return draw(**{name: first for name, (_, _, _, first) in sliders.items()})
+        return draw(**{name: first for name, (*_, first) in sliders.items()})
     import ipywidgets
     from IPython.display import display
 
