@@ -13,14 +13,14 @@ keras = pytest.importorskip("keras")
 
 from mammolib import training  # noqa: E402
 from mammolib.geometry import Truths  # noqa: E402
-from mammolib.ssd.loss import SSDLoss, hardest, smooth_l1  # noqa: E402
+from mammolib.ssd.loss import SSDLoss, hardest  # noqa: E402
 from mammolib.ssd.model import ssd256  # noqa: E402
 from mammolib.ssd.targets import make_targets  # noqa: E402
 
 to_numpy = keras.ops.convert_to_numpy
 
 
-def loop(y_true, y_pred, mining="image", ratio=3):
+def loop(y_true, y_pred, mining="image"):
     """Localisation and confidence, box by box in float64."""
     localisation, confidence, hits, pool = 0.0, 0.0, 0, []
     for image in range(len(y_true)):
@@ -37,10 +37,10 @@ def loop(y_true, y_pred, mining="image", ratio=3):
                 negatives.append(entropy)
         hits += here
         if mining == "image":
-            confidence += sum(sorted(negatives, reverse=True)[: int(ratio * here)])
+            confidence += sum(sorted(negatives, reverse=True)[: 3 * here])
         pool += negatives
     if mining == "batch":
-        confidence += sum(sorted(pool, reverse=True)[: int(ratio * hits)])
+        confidence += sum(sorted(pool, reverse=True)[: 3 * hits])
     return localisation / max(hits, 1), confidence / max(hits, 1)
 
 
@@ -56,28 +56,24 @@ def batch(seed, images=3, boxes=30, classes=2, hit_rate=0.15, ties=False):
 
 @pytest.mark.slow
 def test_the_loss_is_that_of_a_loop_on_a_thousand_fuzzed_batches():
-    """Batches of 0 to 3 images, without a lesion, without background, with equal values; both ways of mining."""
-    seen = {"no image": 0, "no lesion": 0, "no background": 0, "both": 0}
+    """Batches of 1 to 3 images, without a lesion, without background, with equal values; both ways of mining."""
+    seen = {"no lesion": 0, "no background": 0, "both": 0}
     for seed in range(1000):
         rng = np.random.default_rng([seed, 1])
-        images, boxes, classes = rng.integers(0, 4), rng.integers(1, 13), rng.integers(1, 4)
+        images, boxes, classes = rng.integers(1, 4), rng.integers(1, 13), rng.integers(1, 4)
         rate = rng.choice([0.0, 0.1, 0.5, 2.0])
         y_true, y_pred = batch(seed, images, boxes, classes, rate, ties=bool(seed % 2))
-        mining, ratio = ("image", "batch")[seed // 2 % 2], float(rng.choice([0, 2.5, 3]))
-        loss = SSDLoss(mining, ratio)
+        mining = ("image", "batch")[seed // 2 % 2]
+        loss = SSDLoss(mining)
         localisation, confidence = (float(v) for v in loss.parts(y_true, y_pred))
-        expected = loop(y_true, y_pred, mining, ratio)
+        expected = loop(y_true, y_pred, mining)
         assert (localisation, confidence) == pytest.approx(expected, rel=1e-5, abs=1e-6), seed
         if seed % 10 == 0:
             assert float(loss(y_true, y_pred)) == pytest.approx(sum(expected), rel=1e-5, abs=1e-6), seed
         hit = y_true[..., 0] > 0
-        kind = "no image" if not images else "no lesion" if not hit.any() else "no background" if hit.all() else "both"
+        kind = "no lesion" if not hit.any() else "no background" if hit.all() else "both"
         seen[kind] += 1
     assert min(seen.values()) >= 50, seen
-
-
-def test_a_batch_without_a_lesion_has_a_loss_of_zero():
-    assert float(SSDLoss()(*batch(0, hit_rate=0))) == 0
 
 
 def test_the_two_ways_of_mining_differ_when_one_image_holds_the_hard_ones():
@@ -112,56 +108,34 @@ def test_the_hardest_of_a_hundred_images_are_those_of_a_sort():
         assert set(np.flatnonzero(got)) == set(np.argsort(-value[0] * candidate[0], kind="stable")[:wanted])
 
 
-def test_smooth_l1_and_its_slope():
-    x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3], "float32")
-    assert to_numpy(smooth_l1(keras.ops.array(x))).tolist() == [2.5, 0.5, 0.125, 0, 0.125, 0.5, 2.5]
-
-
-def test_huge_logits_give_a_finite_loss():
-    y_true, y_pred = batch(1, hit_rate=0.5)
-    assert np.isfinite(float(SSDLoss()(y_true, y_pred * 1e30)))
-
-
-def test_targets_in_half_precision_and_small_integers_are_taken():
+def test_huge_logits_give_a_finite_loss_and_targets_of_any_type_are_taken():
     y_true, y_pred = batch(2, hit_rate=0.5)
-    y_true = np.round(y_true)
-    values = {t: float(SSDLoss()(y_true.astype(t), y_pred)) for t in ("float32", "float16", "int8")}
-    assert len(set(values.values())) == 1
+    assert np.isfinite(float(SSDLoss()(y_true, y_pred * 1e30)))
+    values = {float(SSDLoss()(np.round(y_true).astype(t), y_pred)) for t in ("float32", "float16", "int8")}
+    assert len(values) == 1
 
 
-BAD_LABELS = {
-    "beyond the classes": (2, "row 1: the label 2 of default box 5 is not one of 0 to 1"),
-    "below the background": (-1, "row 1: the label -1 of default box 5 is not one of 0 to 1"),
-    "between two": (0.5, "row 1: the label 0.5 of default box 5 is not one of 0 to 1"),
-}
-
-
-@pytest.mark.parametrize("what", BAD_LABELS)
-def test_a_label_that_the_network_does_not_know_is_named(what):
-    label, part = BAD_LABELS[what]
+@pytest.mark.parametrize("label", [2, -1, 0.5])
+def test_a_label_that_the_network_does_not_know_is_named(label):
     targets = np.zeros((3, 30, 5), np.float16)
     targets[0, 3, 0] = 1
     SSDLoss().check_targets(targets, (None, 30, 6))
     targets[1, 5, 0] = label
+    part = f"^training.targets, row 1: the label {label} of default box 5 is not one of 0 to 1, .*with more classes"
     with pytest.raises(ValueError, match=part) as err:
         SSDLoss().check_targets(targets, (None, 30, 6), "training.targets")
-    assert str(err.value).startswith("training.targets, ") and "build it with more classes" in str(err.value)
     assert "\n" not in str(err.value)
-
-
-@pytest.mark.parametrize("shape", [(3, 29, 5), (3, 30, 4), (3, 30)])
-def test_targets_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"targets: this network needs \(images, 30, 5\), got"):
-        SSDLoss().check_targets(np.zeros(shape), (None, 30, 6))
+    for shape in ((3, 29, 5), (3, 30, 4), (3, 30)):
+        with pytest.raises(ValueError, match=r"targets: this network needs \(images, 30, 5\), got"):
+            SSDLoss().check_targets(np.zeros(shape), (None, 30, 6))
 
 
 def test_training_refuses_a_label_beyond_the_network_s_classes_before_it_begins():
     truths = Truths([0, 1], [1, 2], [[80, 80, 160, 160]] * 2, 2)
     samples = training.Samples(np.zeros((2, 256, 256), np.uint8), make_targets(truths))
-    options = {"settings": training.Settings(1, 2), "loss": SSDLoss().named}
     with pytest.raises(ValueError, match="training.targets, row 1: the label 2 of default box .* of 0 to 1"):
         training.train(
-            lambda: ssd256(classes=1, width=1 / 64), samples, watch=lambda *_: pytest.fail("it trained"), **options
+            lambda: ssd256(classes=1, width=1 / 64), samples, settings=training.Settings(1, 2), loss=SSDLoss()
         )
 
 
@@ -205,13 +179,7 @@ def test_the_slope_of_the_loss_is_that_of_the_loop():
 
 
 def test_the_loss_survives_saving():
-    loss = SSDLoss("batch", negatives_per_hit=2)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
-    assert again.get_config() == loss.get_config()
-
-
-def test_settings_that_cannot_be_are_refused():
+    loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(SSDLoss("batch")))
+    assert loss.mining == "batch"
     with pytest.raises(ValueError, match="mining: must be one of"):
         SSDLoss("row")
-    with pytest.raises(ValueError, match="negatives_per_hit: must not be negative, got -1"):
-        SSDLoss(negatives_per_hit=-1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mammolib.ssd.pooling import MaxPooling2D, pool_halves, pool_neighbours
+from mammolib.ssd.pooling import pool_halves, pool_neighbours
 
 ON_JAX = """
 import jax, keras, numpy as np
@@ -34,7 +34,6 @@ def test_values_are_those_of_keras():
     assert np.array_equal(pool_neighbours(x), layers.MaxPooling2D(3, 1, "same")(x))
     x[0, 3, 3] = np.nan
     assert np.isnan(pool_halves(x)[0, 1, 1]).all() and np.isnan(pool_neighbours(x)[0, 2:5, 2:5]).all()
-    assert MaxPooling2D(2, name="pool1").get_config() == layers.MaxPooling2D(2, name="pool1").get_config()
 
 
 @pytest.mark.slow

@@ -24,8 +24,7 @@ from mammolib.mias import SIDE, Film
 from mammolib.patches import dark_fraction
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512
 from mammolib.ssd.decode import suppress
-from mammolib.ssd.inference import predict
-from mammolib.ssd.model import build, layout_of
+from mammolib.ssd.model import build, layout_of, predict
 
 NOTICE = "Not for clinical use: a network for teaching, trained on a few hundred films at the most."
 MAX_DARK = 0.9  # a window of which a larger share is background is not shown

@@ -40,19 +40,14 @@ class Layout:
     steps: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        n = len(self.maps)
-        if (len(self.scales), len(self.ratios), len(self.steps)) != (n + 1, n, n):
-            raise ValueError(
-                f"layout: {n} maps need {n + 1} scales, {n} lists of ratios and {n} steps, "
-                f"got {len(self.scales)}, {len(self.ratios)} and {len(self.steps)}"
-            )
-        for name in ("maps", "scales", "steps"):
-            for row, value in enumerate(getattr(self, name)):
-                if not value > 0:
-                    raise ValueError(f"layout.{name}, row {row}: must be positive, got {value}")
-        for row, ratios in enumerate(self.ratios):
-            if not ratios or ratios[0] != 1 or min(ratios) <= 0:
-                raise ValueError(f"layout.ratios, row {row}: must be positive and begin with 1, got {ratios}")
+        n, lengths = len(self.maps), (len(self.scales), len(self.ratios), len(self.steps))
+        if lengths != (n + 1, n, n):
+            raise ValueError(f"layout: {n} maps need {n + 1} scales, {n} ratios and {n} steps, got {lengths}")
+        for name, values in (("maps", self.maps), ("scales", self.scales), ("steps", self.steps)):
+            if min(values) <= 0:
+                raise ValueError(f"layout.{name}: must be positive, got {values}")
+        if any(r[:1] != (1,) or min(r) <= 0 for r in self.ratios):
+            raise ValueError(f"layout.ratios: must be positive and begin with 1, got {self.ratios}")
 
     @property
     def per_cell(self) -> tuple[int, ...]:
@@ -70,22 +65,11 @@ class Layout:
         return sum(self.counts)
 
 
-SSD256 = Layout(
-    size=256,
-    maps=(32, 16, 8, 4, 2, 1),
-    scales=(0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05),
-    ratios=(FOUR, SIX, SIX, SIX, FOUR, FOUR),
-    steps=(8, 16, 32, 64, 128, 256),
-)
-"""The paper's: the scales of SSD300, the maps that a 256 x 256 input leaves."""
+PASCAL = (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05)
+"""The scales of SSD300 on Pascal VOC; the paper's SSD256 keeps them."""
 
-SSD300 = Layout(
-    size=300,
-    maps=(38, 19, 10, 5, 3, 1),
-    scales=(0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05),
-    ratios=(FOUR, SIX, SIX, SIX, FOUR, FOUR),
-    steps=(8, 16, 32, 64, 100, 300),
-)
+SSD256 = Layout(256, (32, 16, 8, 4, 2, 1), PASCAL, (FOUR, SIX, SIX, SIX, FOUR, FOUR), (8, 16, 32, 64, 128, 256))
+SSD300 = Layout(300, (38, 19, 10, 5, 3, 1), PASCAL, (FOUR, SIX, SIX, SIX, FOUR, FOUR), (8, 16, 32, 64, 100, 300))
 SSD512 = Layout(
     size=512,
     maps=(64, 32, 16, 8, 4, 2, 1),
@@ -93,21 +77,16 @@ SSD512 = Layout(
     ratios=(FOUR, SIX, SIX, SIX, SIX, FOUR, FOUR),
     steps=(8, 16, 32, 64, 128, 256, 512),
 )
-"""The two sizes the paper started from, with the constants of Pascal VOC."""
 
 
 @cache
 def default_boxes(layout: Layout = SSD256) -> NDArray[np.float64]:
     """Return the default boxes of a network.
 
-    The order is that of the network's output: map, row, column, then within the cell the square, the extra square,
-    and the ratios 2, 1/2, 3, 1/3. Boxes are not clipped: those near the border reach over it.
-
-    Args:
-        layout: which network's; default the paper's SSD256.
-
     Returns:
-        (layout.n_boxes, 4) `cxcywh` boxes relative to the input. The array is shared and cannot be written to.
+        (layout.n_boxes, 4) `cxcywh` boxes relative to the input, in the order of the network's output: map, row,
+        column, then within the cell the square, the extra square, and the ratios 2, 1/2, 3, 1/3. Boxes near the border
+        reach over it. The array is shared and cannot be written to.
 
     Example:
         >>> default_boxes().shape
@@ -117,11 +96,13 @@ def default_boxes(layout: Layout = SSD256) -> NDArray[np.float64]:
     """
     parts = []
     for k, (cells, ratios, step) in enumerate(zip(layout.maps, layout.ratios, layout.steps, strict=True)):
+        scale, extra = layout.scales[k], np.sqrt(layout.scales[k] * layout.scales[k + 1])
+        shapes = [(scale, scale), (extra, extra), *((scale * np.sqrt(r), scale / np.sqrt(r)) for r in ratios[1:])]
         centre = (np.arange(cells) + 0.5) * step / layout.size
-        part = np.empty((cells, cells, len(ratios) + 1, 4))
+        part = np.empty((cells, cells, len(shapes), 4))
         part[..., 0] = centre[None, :, None]
         part[..., 1] = centre[:, None, None]
-        part[..., 2:] = _shapes(layout.scales[k], layout.scales[k + 1], ratios)
+        part[..., 2:] = shapes
         parts.append(part.reshape(-1, 4))
     boxes = np.concatenate(parts)
     boxes.flags.writeable = False
@@ -131,10 +112,3 @@ def default_boxes(layout: Layout = SSD256) -> NDArray[np.float64]:
 def map_of_box(layout: Layout = SSD256) -> NDArray[np.intp]:
     """Return for each default box the number of the map it belongs to: (layout.n_boxes,) int, 0 for the finest."""
     return np.repeat(np.arange(len(layout.maps)), layout.counts)
-
-
-def _shapes(scale: float, next_scale: float, ratios: tuple[float, ...]) -> NDArray[np.float64]:
-    """Widths and heights of the boxes of one cell, (len(ratios) + 1, 2): square, extra square, the other ratios."""
-    extra = np.sqrt(scale * next_scale)
-    rest = [(scale * np.sqrt(r), scale / np.sqrt(r)) for r in ratios[1:]]
-    return np.array([(scale, scale), (extra, extra), *rest])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mammolib.ssd.pooling import Tensor
 
+NEGATIVES_PER_HIT = 3
 MINING = ("image", "batch")
 
 
@@ -31,43 +32,30 @@ class SSDLoss(keras.losses.Loss):
     Keras adds that to the loss it reports.
 
     Args:
-        mining: "image": `negatives_per_hit` background boxes for every hit of the same image, as in the SSD paper;
-            an image without a lesion then adds nothing. "batch": as many for every hit of the batch, from whichever
-            images, as in the implementation of the time (Ferrari 2018).
-        negatives_per_hit: how many.
+        mining: "image": three background boxes for every hit of the same image, as in the SSD paper; an image without a
+            lesion then adds nothing. "batch": as many for every hit of the batch, from whichever images, as in the
+            implementation of the time (Ferrari 2018).
 
     Shapes:
         y_true: (B, boxes, 5) of any number type: label, four offsets, as `ssd.targets.make_targets` gives them.
         y_pred: (B, boxes, classes + 1 + 4): logits, offsets, as the models give them.
     """
 
-    def __init__(
-        self, mining: str = "image", negatives_per_hit: float = 3.0, name: str = "ssd_loss", **options: Any
-    ) -> None:
+    def __init__(self, mining: str = "image", name: str = "ssd_loss", **options: Any) -> None:
         super().__init__(name=name, **options)
         if mining not in MINING:
             raise ValueError(f"mining: must be one of {MINING}, got {mining!r}")
-        if not negatives_per_hit >= 0:
-            raise ValueError(f"negatives_per_hit: must not be negative, got {negatives_per_hit}")
-        self.mining, self.negatives_per_hit = mining, negatives_per_hit
+        self.mining = mining
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        localisation, confidence = self.parts(y_true, y_pred)
-        return confidence + localisation
+        return sum(self.parts(y_true, y_pred))
 
     def named(self, y_true: Tensor, y_pred: Tensor) -> dict[str, Tensor]:
         """Return the parts by name: a loss for `training.train`, which adds and records them."""
-        localisation, confidence = self.parts(y_true, y_pred)
-        return {"localisation": localisation, "confidence": confidence}
+        return dict(zip(("localisation", "confidence"), self.parts(y_true, y_pred), strict=True))
 
     def parts(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits.
-
-        Both are 0 for a batch without images.
-        """
-        if y_pred.shape[0] == 0:
-            nothing = ops.sum(ops.cast(y_pred, "float32"))
-            return nothing, nothing
+        """Return the localisation and the confidence loss of a batch: two scalars, each divided by the hits."""
         # Channels first: then every step below runs over contiguous rows, twice as fast on a CPU.
         y_true, y_pred = (ops.moveaxis(ops.cast(y, "float32"), -1, 0) for y in (y_true, y_pred))
         hit = ops.cast(y_true[0] > 0, "float32")
@@ -82,8 +70,7 @@ class SSDLoss(keras.losses.Loss):
         shape = ops.shape(hit)
         if self.mining == "batch":
             hit, entropy = ops.reshape(hit, (1, -1)), ops.reshape(entropy, (1, -1))
-        wanted = self.negatives_per_hit * ops.sum(hit, axis=1)
-        return ops.reshape(hardest(entropy, 1.0 - hit, wanted), shape)
+        return ops.reshape(hardest(entropy, 1.0 - hit, NEGATIVES_PER_HIT * ops.sum(hit, axis=1)), shape)
 
     def check_targets(self, targets: NDArray, output_shape: tuple[Any, ...], name: str = "targets") -> None:
         """Refuse targets that a network cannot answer; `training.train` asks this once, before the first update.
@@ -91,17 +78,12 @@ class SSDLoss(keras.losses.Loss):
         Within a training step nothing is checked: a label beyond the network's classes belongs to no logit, and its
         cross-entropy would be a number that means nothing.
 
-        Args:
-            targets: (N, boxes, 5), as `ssd.targets.make_targets` gives them.
-            output_shape: of the network: (None, boxes, classes + 1 + 4).
-            name: what the error calls the targets.
-
         Raises:
-            ValueError: targets of another shape, or a label that is not a whole number of 0 to classes; names the row
-                (the image), the default box and the label.
+            ValueError: targets of another shape than (N, boxes, 5), or a label that is not a whole number of 0 to
+                classes; names the row (the image), the default box and the label.
         """
         targets, boxes, classes = np.asarray(targets), output_shape[-2], output_shape[-1] - 5
-        if targets.ndim != 3 or targets.shape[2] != 5 or boxes not in (None, targets.shape[1]):
+        if targets.ndim != 3 or targets.shape[1:] != (boxes, 5):
             raise ValueError(
                 f"{name}: this network needs (images, {boxes}, 5), got {targets.shape}; "
                 "make them with ssd.make_targets and the network's own default boxes"
@@ -116,7 +98,7 @@ class SSDLoss(keras.losses.Loss):
             )
 
     def get_config(self) -> dict:
-        return super().get_config() | {"mining": self.mining, "negatives_per_hit": self.negatives_per_hit}
+        return super().get_config() | {"mining": self.mining}
 
 
 def cross_entropy(label: Tensor, logits: Tensor) -> Tensor:
@@ -144,13 +126,13 @@ def hardest(value: Tensor, candidate: Tensor, wanted: Tensor) -> Tensor:
 
     Args:
         value: (R, n), not negative, as cross-entropies are.
-        candidate: (R, n) of 0 and 1; the others are never chosen.
-        wanted: (R,) how many; all candidates if there are fewer. A fraction is rounded down.
+        candidate: (R, n) of 0 and 1.
+        wanted: (R,) how many; all candidates if there are fewer.
 
     Returns:
-        (R, n) of 0 and 1, of `value`'s type. No gradient passes through it.
+        (R, n) of 0 and 1. No gradient passes through it.
     """
-    wanted = ops.minimum(ops.floor(ops.cast(wanted, value.dtype)), ops.sum(candidate, axis=1))[:, None]
+    wanted = ops.minimum(wanted, ops.sum(candidate, axis=1))[:, None]
     value = ops.where(candidate > 0, ops.stop_gradient(value), -1.0)
 
     def halve(_: Tensor, bounds: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

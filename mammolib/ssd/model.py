@@ -14,8 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
+from mammolib.geometry import Detections
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512, Layout
+from mammolib.ssd.decode import decode_predictions
 from mammolib.ssd.pooling import MaxPooling2D, Tensor
 
 VGG_MEAN = (103.939, 116.779, 123.68)
@@ -24,21 +27,16 @@ VGG_MEAN = (103.939, 116.779, 123.68)
 BACKBONE = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Filters of VGG16's five blocks of 3 x 3 convolutions."""
 
-# Extra layers: name, filters, kernel, stride, zero padding (Figure 6; Liu et al. 2016, Figure 2 and section 3.3)
-_TO_8_AND_4 = (
-    ("conv6_1", 256, 1, 1, 0),
-    ("conv6_2", 512, 3, 2, 1),
-    ("conv7_1", 128, 1, 1, 0),
-    ("conv7_2", 256, 3, 2, 1),
-)
 EXTRAS = {
-    256: (*_TO_8_AND_4, ("conv8_1", 128, 1, 1, 0), ("conv8_2", 256, 3, 1, 0), ("conv9_1", 128, 1, 1, 0),
-          ("conv9_2", 256, 2, 1, 0)),
-    300: (*_TO_8_AND_4, ("conv8_1", 128, 1, 1, 0), ("conv8_2", 256, 3, 1, 0), ("conv9_1", 128, 1, 1, 0),
-          ("conv9_2", 256, 3, 1, 0)),
-    512: (*_TO_8_AND_4, ("conv8_1", 128, 1, 1, 0), ("conv8_2", 256, 3, 2, 1), ("conv9_1", 128, 1, 1, 0),
-          ("conv9_2", 256, 3, 2, 1), ("conv10_1", 128, 1, 1, 0), ("conv10_2", 256, 4, 1, 1)),
-}  # fmt: skip
+    256: ((512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 1, 0), (256, 2, 1, 0)),
+    300: ((512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 1, 0), (256, 3, 1, 0)),
+    512: ((512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 4, 1, 1)),
+}
+"""Filters, kernel, stride and zero padding of conv6_2, conv7_2 and so on; before each stands a 1 x 1 convolution with
+half the filters (Figure 6; Liu et al. 2016, Figure 2 and section 3.3)."""
+
+CUT_NORMAL = 0.87962566103423978
+"""Standard deviation of a unit normal cut off at two of its own, which is what Keras's initializers draw from."""
 
 
 @keras.saving.register_keras_serializable(package="mammolib")
@@ -47,9 +45,7 @@ class CentreInput(layers.Layer):
 
     A greyscale input becomes three channels, which is how films enter a network made for photographs.
 
-    Args:
-        mean: one number for each of three channels, in grey levels of 0 to 255.
-        divide_by: what the difference is divided by; 1 is VGG's own convention.
+    `mean` is in grey levels of 0 to 255, one for each channel; a `divide_by` of 1 is VGG's own convention.
     """
 
     def __init__(self, mean: Sequence[float] = VGG_MEAN, divide_by: float = 1.0, **options: Any) -> None:
@@ -61,9 +57,6 @@ class CentreInput(layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         x = (ops.cast(x, "float32") - ops.convert_to_tensor(self.mean, "float32")) * (1 / self.divide_by)
         return ops.cast(x, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:-1], len(self.mean))
 
     def get_config(self) -> dict:
         return super().get_config() | {"mean": self.mean, "divide_by": self.divide_by}
@@ -87,10 +80,7 @@ class CentreInput(layers.Layer):
 class L2Normalise(layers.Layer):
     """Scale the channels of every cell to length one, then each channel by a learned factor (Liu et al., section 3.1).
 
-    conv4_3 holds far larger numbers than the deeper maps; this puts them on one footing.
-
-    Args:
-        scale: the factor every channel begins with.
+    conv4_3 holds far larger numbers than the deeper maps; this puts them on one footing. All factors begin as `scale`.
     """
 
     def __init__(self, scale: float = 20.0, **options: Any) -> None:
@@ -98,16 +88,12 @@ class L2Normalise(layers.Layer):
         self.scale = float(scale)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        self.gamma = self.add_weight(
-            name="gamma", shape=(input_shape[-1],), initializer=keras.initializers.Constant(self.scale)
-        )
+        start = keras.initializers.Constant(self.scale)
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer=start)
 
     def call(self, x: Tensor) -> Tensor:
         square = ops.sum(ops.square(ops.cast(x, "float32")), axis=-1, keepdims=True)
         return x * ops.cast(ops.rsqrt(ops.maximum(square, 1e-12)), x.dtype) * self.gamma
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
 
     def get_config(self) -> dict:
         return super().get_config() | {"scale": self.scale}
@@ -127,7 +113,7 @@ class HeNormal(keras.initializers.HeNormal):
             return super().__call__(shape, dtype)
         n, inputs = math.prod(shape), math.prod(shape[:-1])
         length = 1 << -(-n.bit_length() // 4) * 4  # 4,096, 65,536, 1,048,576 or 16,777,216
-        deviation = math.sqrt(self.scale / inputs) / 0.87962566103423978  # see `_Convolutions`
+        deviation = math.sqrt(self.scale / inputs) / CUT_NORMAL
         drawn = keras.random.truncated_normal((length,), stddev=deviation, dtype=dtype, seed=self.seed)
         return np.asarray(drawn)[:n].reshape(shape)
 
@@ -139,8 +125,8 @@ def ssd256(classes: int = 2, separable: bool = False, width: float = 1.0, **opti
 
     Args:
         classes: how many kinds of object, background not counted.
-        separable: make every convolution of the backbone and the extra layers a SeparableConv2D, those of one by one
-            included; the twelve heads stay Conv2D.
+        separable: make every convolution of the backbone and the extra layers a SeparableConv2D, 1 x 1 ones included;
+            the twelve heads stay Conv2D.
         width: factor on the number of filters, for small machines.
         **options: passed to `build`.
 
@@ -161,11 +147,6 @@ def ssd300(classes: int = 20, separable: bool = False, width: float = 1.0, **opt
     Colours are expected in VGG's order: blue, green, red. Otherwise as `ssd256`, with 8732 default boxes.
     """
     return build(SSD300, classes, separable, width, **{"channels": 3, "name": "ssd300", **options})
-
-
-def ssd512(classes: int = 20, separable: bool = False, width: float = 1.0, **options: Any) -> keras.Model:
-    """Return the SSD512 of Liu et al. for 512 x 512 colour images, with 24564 default boxes; see `ssd300`."""
-    return build(SSD512, classes, separable, width, **{"channels": 3, "name": "ssd512", **options})
 
 
 def build(
@@ -202,83 +183,55 @@ def build(
         ("classes", classes, classes >= 1, "at least 1"),
         ("width", width, width > 0, "positive"),
         ("l2", l2, l2 >= 0, "at least 0"),
+        ("channels", channels, channels in (1, 3), "1 or 3"),
+        ("layout", layout.size, layout.size in EXTRAS, f"of a size of {sorted(EXTRAS)}"),
     ):
         if not good:
             raise ValueError(f"{argument}: must be {what}, got {value}")
-    if channels not in (1, 3):
-        raise ValueError(f"channels: must be 1 or 3, got {channels}")
-    if layout.size not in EXTRAS:
-        raise ValueError(f"layout: there is no SSD of size {layout.size}; there are {sorted(EXTRAS)}")
-    conv = _Convolutions(separable, width, l2, regularise_separable)
+    decay = keras.regularizers.L2(l2) if l2 else None
+    plain = {"kernel_initializer": HeNormal, "kernel_regularizer": decay}
+
+    def factors(kernel: int) -> dict[str, Any]:
+        # The depthwise factor has kernel x kernel inputs and no ReLU behind it: variance 1 / inputs keeps the size of
+        # its output.
+        start = keras.initializers.TruncatedNormal(stddev=1 / kernel / CUT_NORMAL)
+        depthwise = {"depthwise_initializer": start, "depthwise_regularizer": decay}
+        return depthwise | {"pointwise_initializer": HeNormal, "pointwise_regularizer": decay}
+
+    def convolve(
+        x: Tensor, name: str, filters: int, kernel: int, stride: int = 1, padding: str = "same", dilation: int = 1
+    ) -> Tensor:
+        kind, own = layers.Conv2D, plain
+        if separable:
+            kind, own = layers.SeparableConv2D, factors(kernel) if regularise_separable else {}
+        n = max(1, round(filters * width))
+        return kind(n, kernel, stride, padding, dilation_rate=dilation, activation="relu", name=name, **own)(x)
+
     inputs = keras.Input((layout.size, layout.size, channels), name="image")
     x = CentreInput(mean, divide_by, name="centre")(inputs)
     sources = {}
     for block, widths in enumerate(BACKBONE, start=1):
         for i, filters in enumerate(widths, start=1):
-            x = conv(x, f"conv{block}_{i}", filters, 3)
+            x = convolve(x, f"conv{block}_{i}", filters, 3)
         if block == 4:
             sources["conv4_3_norm"] = L2Normalise(name="conv4_3_norm")(x)
         pool, stride = (2, 2) if block < 5 else (3, 1)
-        x = MaxPooling2D(pool, stride, "same", data_format="channels_last", name=f"pool{block}")(x)
-    x = conv(x, "fc6", 1024, 3, dilation=6)
-    x = sources["fc7"] = conv(x, "fc7", 1024, 1)
-    for layer, filters, kernel, stride, padding in EXTRAS[layout.size]:
+        x = MaxPooling2D(pool, stride, "same", name=f"pool{block}")(x)
+    x = convolve(x, "fc6", 1024, 3, dilation=6)
+    x = sources["fc7"] = convolve(x, "fc7", 1024, 1)
+    for block, (filters, kernel, stride, padding) in enumerate(EXTRAS[layout.size], start=6):
+        x = convolve(x, f"conv{block}_1", filters // 2, 1, padding="valid")
         if padding:
-            x = layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{layer}_padding")(x)
-        x = conv(x, layer, filters, kernel, stride, padding="valid")
-        if layer.endswith("_2"):
-            sources[layer] = x
+            x = layers.ZeroPadding2D(padding, name=f"conv{block}_2_padding")(x)
+        x = sources[f"conv{block}_2"] = convolve(x, f"conv{block}_2", filters, kernel, stride, padding="valid")
     heads: dict[str, list[Tensor]] = {"logits": [], "offsets": []}
     for (source, x), cells, per_cell in zip(sources.items(), layout.maps, layout.per_cell, strict=True):
         for part, kind, n in (("logits", "conf", classes + 1), ("offsets", "loc", 4)):
-            head = conv.head(x, f"{source}_{kind}", per_cell * n)
+            head = layers.Conv2D(per_cell * n, 3, padding="same", name=f"{source}_{kind}", **plain)(x)
             heads[part].append(layers.Reshape((cells * cells * per_cell, n), name=f"{source}_{kind}_boxes")(head))
     parts = [layers.Concatenate(axis=1, name=part)(of_maps) for part, of_maps in heads.items()]
     outputs = layers.Concatenate(axis=-1, dtype="float32", name="predictions")(parts)  # the loss works in float32
     return keras.Model(inputs, outputs, name=name)
-
-
-class _Convolutions:
-    """Makes the convolutions of one network: plain or separable, wide or narrow, with or without weight decay."""
-
-    def __init__(self, separable: bool, width: float, l2: float, regularise_separable: bool) -> None:
-        self.separable, self.width, self.l2, self.explicit = separable, width, l2, regularise_separable
-
-    def __call__(
-        self, x: Tensor, name: str, filters: int, kernel: int, stride: int = 1, padding: str = "same", dilation: int = 1
-    ) -> Tensor:
-        shared = {
-            "filters": max(1, round(filters * self.width)),
-            "kernel_size": kernel,
-            "strides": stride,
-            "padding": padding,
-            "dilation_rate": dilation,
-            "activation": "relu",
-            "data_format": "channels_last",
-            "name": name,
-        }
-        if not self.separable:
-            return layers.Conv2D(**shared, **self._plain())(x)
-        factors = {}
-        if self.explicit:
-            # The depthwise factor has kernel x kernel inputs and no ReLU behind it: variance 1 / inputs keeps the size
-            # of its output. 0.8796 is the standard deviation of a unit normal cut off at two of its own, as He's is.
-            factors = {
-                "depthwise_initializer": keras.initializers.TruncatedNormal(stddev=1 / kernel / 0.87962566103423978),
-                "pointwise_initializer": HeNormal,
-                "depthwise_regularizer": self._decay(),
-                "pointwise_regularizer": self._decay(),
-            }
-        return layers.SeparableConv2D(**shared, **factors)(x)
-
-    def head(self, x: Tensor, name: str, filters: int) -> Tensor:
-        return layers.Conv2D(filters, 3, padding="same", data_format="channels_last", name=name, **self._plain())(x)
-
-    def _plain(self) -> dict[str, Any]:
-        return {"kernel_initializer": HeNormal, "kernel_regularizer": self._decay()}
-
-    def _decay(self) -> keras.regularizers.Regularizer | None:
-        return keras.regularizers.L2(self.l2) if self.l2 else None
 
 
 def layout_of(model: keras.Model) -> Layout:
@@ -295,38 +248,49 @@ def layout_of(model: keras.Model) -> Layout:
     raise ValueError(f"model: {model.name!r} maps {shape} to {out}, which is none of SSD256, SSD300 and SSD512")
 
 
-def load_imagenet(model: keras.Model, source: keras.Model | str | None = None) -> list[str]:
-    """Copy VGG16's thirteen convolutions, trained on ImageNet, into a model of this file at width 1.
+def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any) -> Detections:
+    """Return a network's detections on images of its own size.
 
     Args:
-        model: plain, not separable; its other layers are left as they are.
-        source: a Keras VGG16, or the file `vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5`; default: what
-            `keras.applications` fetches.
+        model: of this file.
+        images: (N, S, S) grey levels 0 to 255, S the side of the model's input.
+        batch: images at once. The last batch is filled up to a power of two, so that compiled backends meet few sizes;
+            on JAX to a whole batch, if there was one before, since that is compiled.
+        **options: of `decode_predictions`: confidence, iou, top, top_before.
+    """
+    layout, images = layout_of(model), np.asarray(images)
+    if images.ndim != 3 or images.shape[1:] != (layout.size, layout.size):
+        raise ValueError(
+            f"images: expected (N, {layout.size}, {layout.size}) grey levels for {model.name!r}, got {images.shape}"
+        )
+    parts, whole = [], keras.backend.backend() == "jax" and len(images) > batch
+    for first in range(0, len(images), batch):
+        shown = images[first : first + batch]
+        size = batch if whole else min(batch, 1 << (len(shown) - 1).bit_length())
+        filled = np.zeros((size, *shown.shape[1:], model.input_shape[-1]), np.float32)
+        filled[: len(shown)] = shown[..., None]
+        out = np.asarray(model.predict_on_batch(filled))[: len(shown)]
+        part = decode_predictions(out, layout.size, layout, **options)
+        parts.append((part.image + first, part.label, part.confidence, part.box))
+    return Detections(*(np.concatenate(v) for v in zip(*parts, strict=True))) if parts else Detections()
 
-    Returns:
-        The names of the layers filled.
+
+def load_imagenet(model: keras.Model) -> None:
+    """Copy VGG16's thirteen convolutions, trained on ImageNet, into a plain model of this file at width 1.
 
     Raises:
-        OSError: the weights cannot be fetched or read.
+        OSError: `keras.applications` cannot fetch or read the weights.
         ValueError: a layer does not fit; names it. Then no layer has been changed.
     """
-    network = source if isinstance(source, keras.Model) else _fetch_vgg16(source)
-    names = {f"conv{b}_{i}": f"block{b}_conv{i}" for b, n in enumerate(BACKBONE, 1) for i in range(1, len(n) + 1)}
-    weights = {name: network.get_layer(theirs).get_weights() for name, theirs in names.items()}
-    for name, arrays in weights.items():
-        have, need = [w.shape for w in arrays], [tuple(w.shape) for w in model.get_layer(name).weights]
-        if have != need:
-            raise ValueError(
-                f"load_imagenet: layer {name} has weights of shapes {need}, VGG16's {names[name]} has {have}"
-            )
-    for name, arrays in weights.items():
-        model.get_layer(name).set_weights(arrays)
-    return list(weights)
-
-
-def _fetch_vgg16(file: str | None) -> keras.Model:
     try:
-        return keras.applications.VGG16(include_top=False, weights=file or "imagenet", input_shape=(224, 224, 3))
+        vgg16 = keras.applications.VGG16(include_top=False, input_shape=(224, 224, 3))
     except Exception as err:  # Keras raises bare Exceptions here, and h5py and urllib their own
-        reason = " ".join(str(err).split())[:200]
-        raise OSError(f"ImageNet weights: cannot be had from {file or 'keras.applications'}: {reason}") from None
+        raise OSError(f"ImageNet weights: cannot be had: {' '.join(str(err).split())[:200]}") from None
+    names = {f"conv{b}_{i}": f"block{b}_conv{i}" for b, n in enumerate(BACKBONE, 1) for i in range(1, len(n) + 1)}
+    pairs = [(model.get_layer(ours), vgg16.get_layer(theirs)) for ours, theirs in names.items()]
+    for ours, theirs in pairs:
+        have, need = [tuple(w.shape) for w in theirs.weights], [tuple(w.shape) for w in ours.weights]
+        if have != need:
+            raise ValueError(f"load_imagenet: layer {ours.name} has weights of shapes {need}, VGG16's has {have}")
+    for ours, theirs in pairs:
+        ours.set_weights(theirs.get_weights())

@@ -17,8 +17,8 @@ class MaxPooling2D(layers.MaxPooling2D):
     """Keras's layer; on JAX, the windows of an SSD are pooled by comparisons.
 
     XLA turns the gradient of a maximum over windows into select-and-scatter, which is slow on a GPU at 256 x 256. The
-    comparisons below give the same values and the same gradients, which go to the first of equal numbers, without a
-    scatter. Other windows and other backends use Keras's own.
+    comparisons below give the same values and the same gradients, which go to the first of equal numbers. Other windows
+    and other backends use Keras's own.
     """
 
     def call(self, x: Tensor) -> Tensor:

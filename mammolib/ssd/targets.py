@@ -1,8 +1,7 @@
 """Training targets: assigning default boxes to lesions, and encoding boxes as offsets.
 
 Everything here is NumPy in float64 and runs once, before training. `keras.utils.bounding_boxes` encodes the same
-offsets, box by box with its anchor, on whatever backend is loaded; the tests hold `encode` and `decode` against it.
-It assigns nothing, and importing it takes longer than all targets of the paper.
+offsets, and the tests hold `encode` and `decode` against it; it assigns nothing, and is slow to import.
 """
 
 from __future__ import annotations
@@ -22,16 +21,11 @@ if TYPE_CHECKING:
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 """Offsets are divided by these, so that they spread about as widely as a standard normal (Liu et al.'s code)."""
 
-MIRROR = Symmetry.of(2, flip=True)
-"""The one symmetry that SSD's augmentation keeps here: left and right change places."""
-
 
 def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.floating]:
     """Return the offsets that turn default boxes into given boxes (Liu et al. 2016, equation 2).
 
-    Args:
-        cxcywh: (..., 4) boxes, relative to the image.
-        default: (..., 4) default boxes, `cxcywh` relative; box i goes with default box i.
+    Box i goes with default box i; both are (..., 4) `cxcywh` boxes relative to the image.
 
     Returns:
         (..., 4) offsets: ((cx - dx) / dw / 0.1, (cy - dy) / dh / 0.1, ln(w / dw) / 0.2, ln(h / dh) / 0.2).
@@ -39,28 +33,22 @@ def encode(cxcywh: ArrayLike, default: ArrayLike) -> NDArray[np.floating]:
     Raises:
         ValueError: a box has no area; names its row.
     """
-    box, d = (_with_area(v, name) for v, name in ((cxcywh, "cxcywh"), (default, "default")))
+    box, d = as_boxes(cxcywh, "cxcywh", ordered=False), as_boxes(default, "default", ordered=False)
+    _check_area(box[..., 2:], "cxcywh")
+    _check_area(d[..., 2:], "default")
     offsets = np.concatenate([(box[..., :2] - d[..., :2]) / d[..., 2:], np.log(box[..., 2:] / d[..., 2:])], axis=-1)
     return offsets / VARIANCES
 
 
 def decode(offsets: ArrayLike, default: ArrayLike) -> NDArray[np.floating]:
-    """Move default boxes by offsets; the inverse of `encode`.
-
-    Args:
-        offsets: (..., 4) as `encode` gives them.
-        default: (..., 4) default boxes, `cxcywh` relative.
-
-    Returns:
-        (..., 4) `cxcywh` boxes, relative to the image.
+    """Move default boxes by offsets, both (..., 4); the inverse of `encode`.
 
     Example:
         >>> default = [0.5, 0.5, 0.2, 0.2]
         >>> decode(encode([0.48, 0.5, 0.3, 0.2], default), default).round(6)
         array([0.48, 0.5 , 0.3 , 0.2 ])
     """
-    step = np.asarray(offsets, float) * VARIANCES
-    d = np.asarray(default, float)
+    step, d = np.asarray(offsets, float) * VARIANCES, np.asarray(default, float)
     return np.concatenate([d[..., :2] + step[..., :2] * d[..., 2:], d[..., 2:] * np.exp(step[..., 2:])], axis=-1)
 
 
@@ -80,15 +68,11 @@ def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.
         (n_boxes,) int: the truth's row, or -1 for background.
 
     Example:
-        Truth 1 takes box 0, the best pair of all; truth 0 gets box 1, its second choice, though truth 1 overlaps
-        that more:
+        Truth 1 takes box 0, the best pair of all; truth 0 gets box 1, though truth 1 overlaps that more:
 
         >>> assign(np.array([[0.8, 0.6, 0.1], [0.9, 0.7, 0.2]]))
         array([ 1,  0, -1])
     """
-    overlap = np.asarray(overlap, float)
-    if overlap.ndim != 2:
-        raise ValueError(f"overlap: expected (truths, default boxes), got shape {overlap.shape}")
     assigned = np.full(overlap.shape[1], -1)
     if not overlap.size:
         return assigned
@@ -122,8 +106,8 @@ def make_targets(
     Raises:
         ValueError: a truth has no area, lies outside its image or in relative units; names its row.
     """
-    default = default_boxes(layout)
-    box = _with_area(truths.box, "truths.box", corners=True)
+    default, box = default_boxes(layout), truths.box
+    _check_area(box[:, 2:] - box[:, :2], "truths.box")
     outside = (box[:, 2:] <= 0).any(axis=1) | (box[:, :2] >= size).any(axis=1)
     relative = ((box >= 0) & (box <= 1)).all(axis=1) & (size > 2)
     for bad, what in ((outside, f"lies outside its image of side {size:g}"), (relative, "looks relative; give pixels")):
@@ -133,43 +117,36 @@ def make_targets(
     box = box / size
     corners = np.asfortranarray(cxcywh_to_xyxy(default))  # by columns: the overlaps are computed twice as fast
     targets = np.zeros((truths.n_images, layout.n_boxes, 5), dtype)
-    hits = [np.zeros((2, 0), int)]
+    pairs = [np.zeros((2, 0), int)]
     for image in np.unique(truths.image):
         rows = np.flatnonzero(truths.image == image)
         assigned = assign(paired_iou(box[rows, None], corners), threshold)
-        at = np.flatnonzero(assigned >= 0)
-        hits.append(np.stack([rows[assigned[at]], at]))
-    lesion, at = np.concatenate(hits, axis=1)
-    targets[truths.image[lesion], at, 0] = truths.label[lesion]
-    targets[truths.image[lesion], at, 1:] = encode(xyxy_to_cxcywh(box[lesion]), default[at])
+        hits = np.flatnonzero(assigned >= 0)
+        pairs.append(np.stack([rows[assigned[hits]], hits]))
+    lesion, hit = np.concatenate(pairs, axis=1)
+    targets[truths.image[lesion], hit, 0] = truths.label[lesion]
+    targets[truths.image[lesion], hit, 1:] = encode(xyxy_to_cxcywh(box[lesion]), default[hit])
     return targets
 
 
 def samples(crops: Crops, rows: ArrayLike, flip: bool = False) -> Samples:
-    """Return crops with their targets, as `training.train` takes them.
+    """Return square crops, those of `rows`, with their targets, as `training.train` takes them.
 
-    Args:
-        crops: square ones, of 256 pixels.
-        rows: which of them, as indices.
-        flip: also give the targets of their mirror images, so that a training may mirror them.
+    With `flip`, the targets of their mirror images come too, so that a training may mirror them.
     """
     from mammolib.training import Samples
 
     taken = crops.take(np.asarray(rows))
-    size, truths = taken.images.shape[1], taken.truths
-    mirrored = None
+    size, truths, mirrored = taken.images.shape[1], taken.truths, None
     if flip:
-        boxes = MIRROR.boxes(truths.box, size, size)
+        boxes = Symmetry.of(2, flip=True).boxes(truths.box, size, size)  # left and right change places
         mirrored = make_targets(Truths(truths.image, truths.label, boxes, truths.n_images), size, dtype=np.float16)
     return Samples(taken.images, make_targets(truths, size, dtype=np.float16), mirrored)
 
 
-def _with_area(boxes: ArrayLike, name: str, corners: bool = False) -> NDArray[np.floating]:
-    """Return boxes as floats, or say which one has no width or no height."""
-    b = as_boxes(boxes, name, ordered=corners)
-    size = b[..., 2:] - b[..., :2] if corners else b[..., 2:]
-    bad = np.flatnonzero(~(size > 0).all(axis=-1))
+def _check_area(sizes: NDArray[np.floating], name: str) -> None:
+    """Name the first box, of (..., 2) widths and heights, that has no area."""
+    bad = np.flatnonzero(~(sizes > 0).all(axis=-1))
     if len(bad):
-        w, h = size.reshape(-1, 2)[bad[0]]
+        w, h = sizes.reshape(-1, 2)[bad[0]]
         raise ValueError(f"{name}, row {bad[0]}: a box must have an area, this one is {w:g} wide and {h:g} high")
-    return b
