@@ -65,6 +65,7 @@ def network(width: float) -> str:
     from mammolib.analysis.cost import count_flops
     from mammolib.ssd import SSDLoss, ssd256
     from mammolib.training.feed import Fed, epoch_plan
+    from mammolib.training.settings import use_jit
 
     gpu = training.device_kind() != "cpu"
     batch, steps = (100, 10) if gpu else (8, 2)
@@ -77,7 +78,7 @@ def network(width: float) -> str:
     samples = training.Samples(images, make_targets(lesions(batch), dtype=np.float16))
     settings = training.Settings(1, batch, steps, options={"momentum": 0.9}, precision=precision)
     fed = Fed(model, SSDLoss().named, {}, steps, [samples])
-    jit = training.Execution().use_jit()
+    jit = use_jit()
     fed.compile(settings.make_optimizer(steps), jit_compile=jit)
     plan = epoch_plan(batch, 0, 0, batch * steps)
 

@@ -30,6 +30,7 @@ def beside_keras(network: str) -> str:
 
     from mammolib import classifiers, training
     from mammolib.training import checkpoint
+    from mammolib.training.settings import use_jit
 
     n = IMAGES[keras.backend.backend()]
     rng = np.random.default_rng(0)
@@ -42,7 +43,7 @@ def beside_keras(network: str) -> str:
 
     execution = training.Execution(progress=False)
     bare = build()
-    bare.compile("sgd", "categorical_crossentropy", metrics=["accuracy"], jit_compile=execution.use_jit())
+    bare.compile("sgd", "categorical_crossentropy", metrics=["accuracy"], jit_compile=use_jit())
     x = images[..., None]
 
     def fit() -> None:
@@ -75,7 +76,7 @@ def beside_keras(network: str) -> str:
             watch=watch,
         )
         state = checkpoint.load(Path(folder) / "checkpoint.npz")
-        written = best_seconds(lambda: checkpoint.save(state, Path(folder) / "again.npz"))
+        written = best_seconds(lambda: checkpoint.save(Path(folder) / "again.npz", *state))
     trained, *other = np.min(took[1:], axis=0)  # the first epoch compiles
     ours, theirs = trained + written / execution.checkpoint_every, min(other)
     return f"{theirs / ours:.0%} ({n / ours:.0f} against {n / theirs:.0f} images/s)"

@@ -7,18 +7,15 @@ continues to those same weights; a run whose loss explodes is a result.
 
 from __future__ import annotations
 
-from mammolib.training.checkpoint import Checkpoint
-from mammolib.training.checks import OutOfMemory, out_of_memory, outputs_above_zero, spread_of_answers
+from mammolib.training.checks import OutOfMemory, outputs_above_zero, spread_of_answers
 from mammolib.training.export import export_weights, load_network, load_weights, read_weights
-from mammolib.training.feed import Loss, Samples, epoch_order, epoch_plan, predict, quiet
+from mammolib.training.feed import Loss, Samples, epoch_plan, predict, quiet
 from mammolib.training.history import History
 from mammolib.training.loop import CHECKPOINT, Run, train
-from mammolib.training.schedule import Schedule
-from mammolib.training.settings import Execution, OutOfTime, Settings, device_kind
+from mammolib.training.settings import Execution, OutOfTime, Schedule, Settings, device_kind
 
 __all__ = [
-    "CHECKPOINT", "Checkpoint", "Execution", "History", "Loss", "OutOfMemory", "OutOfTime", "Run", "Samples",
-    "Schedule", "Settings", "device_kind", "epoch_order", "epoch_plan", "export_weights", "load_network",
-    "load_weights", "out_of_memory", "outputs_above_zero", "predict", "quiet", "read_weights", "spread_of_answers",
-    "train",
+    "CHECKPOINT", "Execution", "History", "Loss", "OutOfMemory", "OutOfTime", "Run", "Samples", "Schedule", "Settings",
+    "device_kind", "epoch_plan", "export_weights", "load_network", "load_weights", "outputs_above_zero", "predict",
+    "quiet", "read_weights", "spread_of_answers", "train",
 ]  # fmt: skip

@@ -1,11 +1,10 @@
-"""One-line errors for what cannot be trained: images or targets that do not fit the network, too little memory."""
+"""What cannot be trained: images or targets that do not fit the network, too little memory, a network that died."""
 
 from __future__ import annotations
 
 import errno
 import re
 import warnings
-from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -15,35 +14,33 @@ from numpy.typing import NDArray
 from mammolib.training.feed import Loss, Samples
 from mammolib.training.settings import device_kind
 
-
-def check_images(network: keras.Model, samples: Samples, name: str) -> None:
-    """Refuse images of another size than the network's.
-
-    Raises:
-        ValueError: names the set and both sizes.
-    """
-    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
-        raise ValueError("build: the network must take one input of (B, H, W, channels)")
-    wanted_shape, got = network.inputs[0].shape[1:3], samples.images.shape[1:]
-    if any(w is not None and w != g for w, g in zip(wanted_shape, got, strict=True)):
-        raise ValueError(f"{name}.images: the network takes {wanted_shape[0]}x{wanted_shape[1]}, got {got[0]}x{got[1]}")
-
-
-def check_targets(network: keras.Model, loss: str | Loss, sets: Mapping[str, Samples | None]) -> None:
-    """Let the loss refuse targets that the network cannot answer, if it can tell: `feed.Loss` says how."""
-    check = getattr(getattr(loss, "__self__", loss), "check_targets", None)
-    if check is None:
-        return
-    for name, samples in sets.items():
-        given = {} if samples is None else {"targets": samples.targets, "mirrored": samples.mirrored}
-        for side, values in given.items():
-            if values is not None:
-                check(values, network.output_shape, f"{name}.{side}")
-
-
 LOOK, ALIKE = 100, 0.03
 """The update from which on answers should depend on the image, and how much less than within an image they may differ:
 0.03 and less was seen where a training was dead, 0.07 and more where it went on to learn (chapter 8)."""
+
+NO_MEMORY = re.compile(
+    r"""resource_?\ ?exhausted | out[\ _-]?of[\ _-]?memory | \bOOM\b | bad_alloc | alloc_failed | \bENOMEM\b
+    | cannot\ parse\ tensor\ from\ proto
+    | (not\ enough|insufficient|no)\ (\w+\ ){0,3}memory | memory\ (\w+\ ){0,3}(exhausted|exceeded)
+    | (unable|cannot|can't|could\ not|couldn't|fail(ed|ure|s)?)\ (to\ )?(\w+\ ){0,2}(re)?(alloc|reserve\ memory)
+    | alloc\w*\ (\w+\ ){0,6}(failed|failure)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How backends, allocators and drivers say that memory ran out."""
+
+
+def check_samples(network: keras.Model, loss: str | Loss, samples: Samples, name: str) -> None:
+    """Refuse images of another size than the network's, and targets that it cannot answer: `feed.Loss` says how."""
+    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
+        raise ValueError("build: the network must take one input of (B, H, W, channels)")
+    wanted, got = network.inputs[0].shape[1:3], samples.images.shape[1:]
+    if any(w not in (None, g) for w, g in zip(wanted, got, strict=True)):
+        raise ValueError(f"{name}.images: the network takes {wanted[0]}x{wanted[1]}, got {got[0]}x{got[1]}")
+    check = getattr(getattr(loss, "__self__", loss), "check_targets", None)
+    for side in ("targets", "mirrored"):
+        values = getattr(samples, side)
+        if check is not None and values is not None:
+            check(values, network.output_shape, f"{name}.{side}")
 
 
 def spread_of_answers(answers: NDArray) -> tuple[float, float]:
@@ -60,16 +57,11 @@ def outputs_above_zero(network: keras.Model, images: NDArray) -> dict[str, float
     """Return the share of outputs above zero for each layer that ends in a ReLU, from the input to the output.
 
     About half is what random weights give. A filter whose outputs are 0 on every image gets no gradient any more: it is
-    dead, and what lies behind it sees nothing.
-
-    Args:
-        network: such as SSD256.
-        images: (N, H, W) grey levels 0 to 255.
+    dead, and what lies behind it sees nothing. `images` are (N, H, W) grey levels of 0 to 255.
     """
     layers = [layer for layer in network.layers if getattr(layer, "activation", None) is keras.activations.relu]
     outputs = keras.Model(network.input, [layer.output for layer in layers])(images, training=False)
-    shares = [float(np.mean(ops.convert_to_numpy(y) > 0)) for y in outputs]
-    return {layer.name: share for layer, share in zip(layers, shares, strict=True)}
+    return {x.name: float(np.mean(ops.convert_to_numpy(y) > 0)) for x, y in zip(layers, outputs, strict=True)}
 
 
 def warn_of_a_constant_answer(network: keras.Model, images: NDArray, update: int) -> None:
@@ -83,19 +75,17 @@ def warn_of_a_constant_answer(network: keras.Model, images: NDArray, update: int
         )
 
 
-NO_MEMORY = re.compile(
-    r"""resource_?\ ?exhausted | out[\ _-]?of[\ _-]?memory | \bOOM\b | bad_alloc | alloc_failed | \bENOMEM\b
-    | cannot\ parse\ tensor\ from\ proto
-    | (not\ enough|insufficient|no)\ (\w+\ ){0,3}memory | memory\ (\w+\ ){0,3}(exhausted|exceeded)
-    | (unable|cannot|can't|could\ not|couldn't|fail(ed|ure|s)?)\ (to\ )?(\w+\ ){0,2}(re)?(alloc|reserve\ memory)
-    | alloc\w*\ (\w+\ ){0,6}(failed|failure)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""How backends, allocators and drivers say that memory ran out."""
-
-
 class OutOfMemory(ValueError):
     """The batch does not fit; the message names it and suggests half, or what else to do if it was one image."""
+
+
+def too_large(batch: int, images: NDArray) -> OutOfMemory:
+    """Return the error that says what to do."""
+    side, memory = "x".join(str(v) for v in images.shape[1:]), f"the {device_kind()}'s memory"
+    if batch > 1:
+        return OutOfMemory(f"batch: {batch} images of {side} do not fit into {memory}; try a batch of {batch // 2}")
+    advice = "take a narrower network, mixed_bfloat16 or a device with more memory"
+    return OutOfMemory(f"batch: not even one image of {side} fits into {memory}; {advice}")
 
 
 def out_of_memory(err: BaseException) -> bool:
@@ -112,18 +102,7 @@ def out_of_memory(err: BaseException) -> bool:
         cause = cause.__cause__ or cause.__context__
     return any(
         isinstance(e, MemoryError)
-        or (isinstance(e, OSError) and e.errno == errno.ENOMEM)
+        or getattr(e, "errno", None) == errno.ENOMEM
         or bool(NO_MEMORY.search(f"{type(e).__name__}: {e}"))
         for e in causes
-    )
-
-
-def too_large(batch: int, size: Sequence[int]) -> str:
-    """Return the message that memory ran out, and what to do."""
-    side, memory = "x".join(str(v) for v in size), f"the {device_kind()}'s memory"
-    if batch > 1:
-        return f"batch: {batch} images of {side} do not fit into {memory}; try a batch of {batch // 2}"
-    return (
-        f"batch: not even one image of {side} fits into {memory}; take a narrower network, mixed_bfloat16 "
-        "or a device with more memory"
     )

@@ -26,6 +26,13 @@ A loss, or the object whose method it is, may offer `check_targets(targets, outp
 with each array of targets before the first update, and it raises a ValueError for what the network cannot answer.
 """
 
+COLUMNS = 16
+"""How many quantities a batch can record."""
+
+ROWS = 128
+"""The sets on the device are filled up to a multiple of this: XLA compiles a step for every size that it meets, and
+Experiment A trains and validates on 696, 700 or 704 crops, depending on its split."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -51,17 +58,13 @@ class Samples:
         if not len(images):
             raise ValueError("images: the set is empty; there is nothing to train or validate on")
         object.__setattr__(self, "images", images)
-        for name in ("targets", "mirrored"):
-            values = getattr(self, name)
-            if values is None:
-                continue
-            values = np.asarray(values)
+        for name in ("targets",) if self.mirrored is None else ("targets", "mirrored"):
+            values = np.asarray(getattr(self, name))
             if values.ndim == 0 or len(values) != len(images) or values.dtype.kind not in "iufb":
-                raise ValueError(
-                    f"{name}: {len(images)} images need as many numbers, got {values.dtype} {values.shape}"
-                )
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                row = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0]
+                needed = f"{len(images)} images need as many numbers"
+                raise ValueError(f"{name}: {needed}, got {values.dtype} {values.shape}")
+            if not np.isfinite(values).all():
+                row = np.argwhere(~np.isfinite(values))[0, 0]
                 raise ValueError(f"{name}, row {row}: holds a value that is not finite")
             object.__setattr__(self, name, values)
         if self.mirrored is not None and self.mirrored.shape != self.targets.shape:
@@ -80,42 +83,18 @@ class Samples:
         return h.hexdigest()
 
 
-def epoch_order(n: int, seed: int, epoch: int, rows: int | None = None) -> NDArray[np.int32]:
-    """Return which images an epoch shows, in order.
-
-    Args:
-        n: images in the set.
-        seed: of the run.
-        epoch: counted from 0.
-        rows: images an epoch shows, from an endless stream of shuffled passes; None: one pass of n.
-
-    Returns:
-        (rows,) image numbers. A pass shows every image once.
-    """
-    if rows is None:
-        return _shuffled(n, seed, epoch)
-    first, last = epoch * rows, (epoch + 1) * rows
-    passes = range(first // n, -(-last // n))
-    return np.concatenate([_shuffled(n, seed, p) for p in passes])[first - passes[0] * n : last - passes[0] * n]
-
-
 def epoch_plan(n: int, seed: int, epoch: int, rows: int | None = None, flip: bool = False) -> NDArray[np.int32]:
-    """Return the rows (image number, view) of an epoch; view 1 is the image mirrored left to right."""
-    order = epoch_order(n, seed, epoch, rows)
-    view = np.random.default_rng([seed, 2, epoch]).integers(0, 2, len(order)) if flip else np.zeros_like(order)
+    """Return what an epoch, counted from 0, shows: (rows, 2) image number, and view: 1 is the image mirrored.
+
+    The epochs cut up an endless stream of shuffled passes, each of which shows all n images once; by default an epoch
+    is one pass.
+    """
+    rows = n if rows is None else rows
+    first, last = epoch * rows, (epoch + 1) * rows
+    passes = [np.random.default_rng([seed, 1, p]).permutation(n) for p in range(first // n, -(-last // n))]
+    order = np.concatenate(passes)[first % n :][:rows]
+    view = np.random.default_rng([seed, 2, epoch]).integers(0, 2, rows) if flip else np.zeros(rows)
     return np.stack([order, view], axis=1).astype(np.int32)
-
-
-def _shuffled(n: int, seed: int, number: int) -> NDArray[np.int32]:
-    return np.random.default_rng([seed, 1, number]).permutation(n).astype(np.int32)
-
-
-COLUMNS = 16
-"""How many quantities a batch can record."""
-
-ROWS = 128
-"""The sets on the device are filled up to a multiple of this: XLA compiles a step for every size that it meets, and
-Experiment A trains and validates on 696, 700 or 704 crops, depending on its split."""
 
 
 class Fed(keras.Model):
@@ -129,30 +108,25 @@ class Fed(keras.Model):
         loss: see `Loss`; its parts are averaged over the batch and added up.
         measures: further quantities to record, by name, each (targets, outputs) -> scalar or one per image.
         rows: rows of the trace: the most batches between two readings.
-        samples: sets that follow each other in the numbering of images.
+        sets: they follow each other in the numbering of images.
         flip: whether rows may ask for view 1.
     """
 
     def __init__(
-        self,
-        network: keras.Model,
-        loss: Loss,
-        measures: Mapping[str, Loss],
-        rows: int,
-        samples: Sequence[Samples],
+        self, network: keras.Model, loss: Loss, measures: Mapping[str, Loss], rows: int, sets: Sequence[Samples],
         flip: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(dtype="float32")  # of this shell alone: the network's layers have their own policies
         self.network, self.flip = network, flip
         self.loss_function, self.measure_functions = loss, dict(measures)
         self.columns: tuple[str, ...] = ()  # known once Keras has traced a step
         self.trace = _held(np.zeros((rows, COLUMNS), np.float32), "trace")
         self.place = _held(np.zeros((), np.int32), "place")
-        self.images = _held(_filled([s.images for s in samples]), "images")
-        targets, self.mirrored_at = _filled([s.targets for s in samples]), 0
-        if flip and samples[0].mirrored is not None:
+        self.images = _held(_filled([s.images for s in sets]), "images")
+        targets, self.mirrored_at = _filled([s.targets for s in sets]), 0
+        if flip and sets[0].mirrored is not None:
             self.mirrored_at = len(targets)
-            mirrored = [s.targets if s.mirrored is None else s.mirrored for s in samples]
+            mirrored = [s.targets if s.mirrored is None else s.mirrored for s in sets]
             targets = np.concatenate([targets, _filled(mirrored)])
         self.targets = _held(targets, "targets")
         self.built = True
@@ -162,7 +136,10 @@ class Fed(keras.Model):
         images = ops.take(self.images.value, x[:, 0], axis=0)
         if self.flip:
             images = ops.where(x[:, 1][:, None, None] == 1, ops.flip(images, axis=2), images)
-        return self.network(grey_to_input(images, self.network), training=training)
+        wanted = self.network.inputs[0]
+        grey = ops.cast(images, wanted.dtype)[..., None]
+        shown = grey if wanted.shape[-1] == 1 else ops.repeat(grey, wanted.shape[-1], axis=-1)
+        return self.network(shown, training=training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -170,7 +147,8 @@ class Fed(keras.Model):
         """Return the total loss of a batch and write its parts into the trace; the hook of Keras on any backend."""
         targets = ops.take(self.targets.value, x[:, 0] + self.mirrored_at * x[:, 1], axis=0)
         outputs = keras.tree.map_structure(lambda v: ops.cast(v, "float32"), y_pred)
-        parts = _parts(self.loss_function(targets, outputs))
+        value = self.loss_function(targets, outputs)
+        parts = {name: _mean(v) for name, v in (value if isinstance(value, dict) else {"data": value}).items()}
         l2 = sum((ops.cast(value, "float32") for value in self.losses), ops.zeros(()))
         total = sum(parts.values(), l2)
         measures = {name: _mean(f(targets, outputs)) for name, f in self.measure_functions.items()}
@@ -179,8 +157,7 @@ class Fed(keras.Model):
             raise ValueError(f"loss: {len(named)} quantities to record, at most {COLUMNS} are kept")
         self.columns = tuple(named)
         row = ops.pad(ops.stop_gradient(ops.stack(list(named.values()))), [(0, COLUMNS - len(named))])
-        here = ops.arange(self.trace.shape[0], dtype="int32")[:, None] == self.place.value
-        self.trace.assign(ops.where(here, row[None], self.trace.value))
+        write_row(self.trace, self.place.value, row)
         self.place.assign(self.place.value + 1)
         return total
 
@@ -194,13 +171,8 @@ class Fed(keras.Model):
     def show(self, plan: NDArray[np.int32], batch: int, watch: keras.callbacks.Callback | None = None) -> None:
         """Train on the rows of a plan, or test on them if nobody watches; `read` returns what came of it.
 
-        TensorFlow gets its batches one by one: after the last batch of `fit`, the thread that tunes tf.data sleeps on,
-        up to as long again as all the batches took.
-
-        Args:
-            plan: (rows, 2) image number and view.
-            batch: rows in a batch.
-            watch: told of every batch of a training; it may end it by `stop_training`.
+        A `watch` is told of every batch, and may end a training by `stop_training`. TensorFlow gets its batches one by
+        one: after the last batch of `fit`, the thread that tunes tf.data sleeps on, up to as long again as all took.
         """
         if keras.backend.backend() != "tensorflow":
             if watch is None:
@@ -220,15 +192,36 @@ class Fed(keras.Model):
                 break
 
 
-def grey_to_input(images: Any, network: keras.Model) -> Any:
-    """Turn (B, H, W) grey levels into what the network takes: its channels, its number type."""
-    inputs = network.inputs[0]
-    x = ops.cast(images, inputs.dtype)[..., None]
-    return x if inputs.shape[-1] == 1 else ops.repeat(x, inputs.shape[-1], axis=-1)
+def record_gradient_norms(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[Any], rows: int, by_layer: bool
+) -> tuple[list[str], Any]:
+    """Make an optimizer write each update's gradient norms, before clipping, into a variable; return names and that.
+
+    `apply` is replaced on the instance: of a subclass, Keras would not see that PyTorch has a faster optimizer.
+    """
+    layer = [v.path.rsplit("/", 1)[0] if by_layer else "all" for v in variables]
+    names = list(dict.fromkeys(layer))
+    table = optimizer.add_variable((rows, len(names)), name="gradient_norms", dtype="float32")
+    inner = optimizer.apply
+
+    def apply(grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        grads = list(grads)
+        squares = dict.fromkeys(names, ops.zeros(()))
+        for name, g in zip(layer, grads, strict=True):
+            if g is not None:
+                squares[name] = squares[name] + ops.sum(ops.square(ops.cast(g, "float32")))
+        place = ops.cast(ops.mod(optimizer.iterations, rows), "int32")
+        write_row(table, place, ops.sqrt(ops.stack(list(squares.values()))))
+        inner(grads, trainable_variables)
+
+    optimizer.apply = apply
+    return names, table
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    return {name: _mean(v) for name, v in (value if isinstance(value, dict) else {"data": value}).items()}
+def write_row(table: keras.Variable, place: Any, row: Any) -> None:
+    """Write one row of a table on the device, by a mask: nothing has to be known before the step is compiled."""
+    here = ops.arange(table.shape[0], dtype="int32")[:, None] == place
+    table.assign(ops.where(here, row[None], table.value))
 
 
 def _mean(value: Any) -> Any:
@@ -247,11 +240,7 @@ def _held(values: NDArray, name: str) -> keras.Variable:
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.floating]:
-    """Return a network's outputs for (N, H, W) grey levels, as `train` shows them; (N, ...) single precision.
-
-    Raises:
-        ValueError: the images do not suit the network.
-    """
+    """Return a network's outputs for (N, H, W) grey levels, as `train` shows them; (N, ...) single precision."""
     samples = Samples(images, np.zeros(len(images), np.uint8))
     channels = model.inputs[0].shape[-1]
     with quiet():
@@ -272,9 +261,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def even_batch(n: int, batch: int) -> int:
-    """Return the largest batch of at most `batch` into which n images divide evenly, unless that is under a quarter."""
-    even = next(b for b in range(min(n, batch), 0, -1) if n % b == 0)
-    return even if 4 * even >= min(n, batch) else min(n, batch)

@@ -30,16 +30,10 @@ class History:
     notes: dict[str, Any] = field(default_factory=dict)
     opening: dict[str, float] = field(default_factory=dict)
 
-    def add_updates(self, columns: Mapping[str, ArrayLike]) -> None:
-        """Append one value or more to each column along updates."""
+    def add(self, axis: str, columns: Mapping[str, ArrayLike]) -> None:
+        """Append one value or more to each column of an axis, "update" or "epoch"."""
         for name, values in columns.items():
-            self.update.setdefault(name, []).extend(np.asarray(values, float).tolist())
-
-    def add_epoch(self, row: Mapping[str, float]) -> None:
-        """Append a row along epochs; a column that is missing from it, or new, is filled with not-a-number."""
-        done = len(next(iter(self.epoch.values()), []))
-        for name in dict.fromkeys([*self.epoch, *row]):
-            self.epoch.setdefault(name, [float("nan")] * done).append(float(row.get(name, float("nan"))))
+            getattr(self, axis).setdefault(name, []).extend(np.atleast_1d(np.asarray(values, float)).tolist())
 
     def for_record(self, rows: int = 600) -> dict[str, dict[str, list[Any]]]:
         """Return plain data of at most `rows` points an axis: longer columns become means over blocks of equal length.
@@ -48,18 +42,19 @@ class History:
         not its mean. What is not finite stays so: a record says where and why.
         """
         n = len(self.update.get("loss", []))
-        updates: dict[str, list[Any]] = {"update": list(range(1, n + 1)), **self.update}
-        return {"epoch": _thin(self.epoch, rows), "update": _thin(updates, rows)}
+        return {"epoch": _thin(self.epoch, rows), "update": _thin({"update": range(1, n + 1), **self.update}, rows)}
 
 
 def _thin(columns: Mapping[str, Sequence[float]], rows: int) -> dict[str, list[Any]]:
     n = len(next(iter(columns.values()), []))
     size = max(1, -(-n // rows))
-    ends = [*range(size, n, size), n] if n else []
-    starts = [0, *ends[:-1]]
-    thin = {}
+    blocks = [slice(start, start + size) for start in range(0, n, size)]
+    thin: dict[str, list[Any]] = {}
     for name, values in columns.items():
-        last = size == 1 or name in ("update", "epoch", "learning_rate")
-        blocks = [values[b - 1] if last else float(np.mean(values[a:b])) for a, b in zip(starts, ends, strict=False)]
-        thin[name] = [int(v) for v in blocks] if name in ("update", "epoch") else blocks
+        if name in ("update", "epoch"):
+            thin[name] = [int(values[block][-1]) for block in blocks]
+        elif name == "learning_rate" or size == 1:
+            thin[name] = [values[block][-1] for block in blocks]
+        else:
+            thin[name] = [float(np.mean(values[block])) for block in blocks]
     return thin

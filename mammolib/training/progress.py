@@ -15,31 +15,21 @@ import numpy as np
 SWITCH = "MAMMOLIB_PROGRESS"
 
 
-def wanted(choice: bool | None) -> bool:
-    """Return whether to show a bar: the caller's choice, else the environment's switch, else whether anyone watches."""
-    if choice is not None:
-        return choice
-    if os.environ.get(SWITCH) in ("0", "1"):
-        return os.environ[SWITCH] == "1"
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
 def progress_bar(choice: bool | None, title: str, total: int, done: int, batch: int) -> Any:
-    """Return tqdm's bar over `total` updates of `batch` images each, `done` of them done; it counts in images."""
+    """Return tqdm's bar over `total` updates of `batch` images each, `done` of them done; it counts in images.
+
+    Whether it is shown says the caller's choice, else the environment's switch, else whether anyone watches.
+    """
+    if choice is None and os.environ.get(SWITCH) in ("0", "1"):
+        choice = os.environ[SWITCH] == "1"
+    elif choice is None:
+        choice = sys.stderr.isatty() or "ipykernel" in sys.modules
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where ipywidgets are missing, and works all the same
         from tqdm.auto import tqdm
 
-        return tqdm(
-            total=total,
-            initial=done,
-            desc=title,
-            unit=" images",
-            unit_scale=batch,
-            leave=False,
-            mininterval=0.5,
-            disable=not wanted(choice),
-        )
+        options = {"unit": " images", "unit_scale": batch, "leave": False, "mininterval": 0.5, "disable": not choice}
+        return tqdm(total=total, initial=done, desc=title, **options)
 
 
 class Watch(keras.callbacks.Callback):

@@ -6,25 +6,19 @@ import json
 import math
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import keras
-
-from mammolib.training.schedule import Schedule
+import numpy as np
+from keras import ops
+from numpy.typing import ArrayLike, NDArray
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 GRADIENT_NORMS = ("off", "total", "layer")
-OPTIMIZERS = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "adagrad": "Adagrad",
-    "adadelta": "Adadelta",
-}
+UNITS = ("epoch", "update")
+OPTIMIZERS = {name.lower(): name for name in ("SGD", "Adam", "AdamW", "Nadam", "RMSprop", "Adagrad", "Adadelta")}
 
 
 def whole(value: Any, least: int) -> bool:
@@ -40,6 +34,78 @@ def number(value: Any) -> bool:
 def one_of(value: Any, names: Collection[str]) -> bool:
     """Whether a setting is one of some words; anything but a word is none."""
     return isinstance(value, str) and value in names
+
+
+def _check(what: str, settings: Any, words: Mapping[str, Collection[str]], *rules: tuple[str, bool, str]) -> None:
+    """Name the first field that is none of its words, or breaks a rule: (field, is it good, what it must be)."""
+    for name, choices in words.items():
+        if not one_of(getattr(settings, name), choices):
+            raise ValueError(f"{what}.{name}: {getattr(settings, name)!r} is not one of {', '.join(choices)}")
+    for name, good, must in rules:
+        if not good:
+            raise ValueError(f"{what}.{name}: must be {must}, got {getattr(settings, name)!r}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate that is constant between steps.
+
+    Attributes:
+        values: the rates, in order.
+        starts: where each begins, counted in `unit` from 0; the first is 0.
+        unit: "epoch" or "update".
+        warmup: updates over which the rate climbs linearly: update u < warmup trains at (u + 1) / warmup of its rate.
+
+    Raises:
+        ValueError: names the field and the value.
+
+    Example:
+        >>> Schedule((1e-3, 1e-4), (0, 2)).rates(range(5), steps_per_epoch=2).tolist()
+        [0.001, 0.001, 0.001, 0.001, 0.0001]
+    """
+
+    values: tuple[float, ...] = (1e-3,)
+    starts: tuple[int, ...] = (0,)
+    unit: str = "epoch"
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(float(v) for v in self.values))
+        object.__setattr__(self, "starts", tuple(int(s) for s in self.starts))
+        rising = self.starts[:1] == (0,) and sorted(set(self.starts)) == list(self.starts)
+        _check(
+            "schedule",
+            self,
+            {"unit": UNITS},
+            ("values", all(math.isfinite(v) and v >= 0 for v in self.values), "learning rates"),
+            ("starts", rising and len(self.starts) == len(self.values), "one for each value, begin at 0 and rise"),
+            ("warmup", self.warmup >= 0, "at least 0"),
+        )
+
+    def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
+        """Return the updates at which the rates begin."""
+        return tuple(s * steps_per_epoch if self.unit == "epoch" else s for s in self.starts)
+
+    def rates(self, updates: ArrayLike, steps_per_epoch: int) -> NDArray[np.floating]:
+        """Return the learning rate of each update, counted from 0."""
+        updates = np.asarray(updates)
+        row = np.searchsorted(self.boundaries(steps_per_epoch), updates, side="right") - 1
+        return np.array(self.values)[row] * np.minimum(1, (updates + 1) / max(self.warmup, 1))
+
+
+class _Steps(keras.optimizers.schedules.LearningRateSchedule):
+    """A `Schedule` as Keras asks for it."""
+
+    def __init__(self, schedule: Schedule, steps_per_epoch: int) -> None:
+        self.values, self.warmup = schedule.values, schedule.warmup
+        self.boundaries = schedule.boundaries(steps_per_epoch)
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")  # exact up to 16 million updates
+        rate = ops.full_like(step, self.values[0])
+        for value, start in zip(self.values[1:], self.boundaries[1:], strict=True):
+            rate = ops.where(step >= start, value, rate)
+        return rate * ops.minimum(1.0, (step + 1) / self.warmup) if self.warmup else rate
 
 
 @dataclass(frozen=True)
@@ -75,43 +141,37 @@ class Settings:
     gradient_norm: str = "off"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "steps_per_epoch"):
-            value = getattr(self, name)
-            if not (whole(value, 1) or (value is None and name == "steps_per_epoch")):
-                raise ValueError(f"settings.{name}: must be a whole number of at least 1, got {value!r}")
-        for name, choices in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("gradient_norm", GRADIENT_NORMS)):
-            if not one_of(getattr(self, name), choices):
-                raise ValueError(f"settings.{name}: {getattr(self, name)!r} is not one of {', '.join(choices)}")
-        if self.clip is not None and not (number(self.clip) and self.clip > 0):
-            raise ValueError(f"settings.clip: must be positive, got {self.clip!r}")
-        if not isinstance(self.flip, bool):
-            raise ValueError(f"settings.flip: must be true or false, got {self.flip!r}")
-        if not isinstance(self.schedule, Schedule):
-            raise ValueError(f"settings.schedule: must be a Schedule, got {self.schedule!r}")
-        if not isinstance(self.options, Mapping):
-            raise ValueError(f"settings.options: must be names with values, got {self.options!r}")
+        _check(
+            "settings",
+            self,
+            {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "gradient_norm": GRADIENT_NORMS},
+            ("epochs", whole(self.epochs, 1), "a whole number of at least 1"),
+            ("batch", whole(self.batch, 1), "a whole number of at least 1"),
+            ("steps_per_epoch", self.steps_per_epoch is None or whole(self.steps_per_epoch, 1), "at least 1"),
+            ("options", isinstance(self.options, Mapping), "names with values"),
+            ("schedule", isinstance(self.schedule, Schedule), "a Schedule"),
+            ("clip", self.clip is None or (number(self.clip) and self.clip > 0), "positive"),
+            ("flip", isinstance(self.flip, bool), "true or false"),
+        )
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
         try:
-            json.dumps(dict(self.options))
+            self.as_data()
         except TypeError as err:
             raise ValueError(f"settings.options: must be plain data: {err}") from None
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
     def as_data(self) -> dict[str, Any]:
         """Return the settings as plain JSON data, for a record.
 
         "updates", a field of earlier versions, stays in it as None: it is part of the hash of recorded runs.
         """
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"updates": None}
-        plain["options"] = dict(self.options)
-        schedule = asdict(self.schedule)
-        plain["schedule"] = {k: list(v) if isinstance(v, tuple) else v for k, v in schedule.items()}
-        return plain
+        plain = {"options": dict(self.options), "schedule": vars(self.schedule), "updates": None}
+        return json.loads(json.dumps(vars(self) | plain))
 
     def make_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         """Return the optimizer, not yet built."""
-        make = getattr(keras.optimizers, OPTIMIZERS[self.optimizer])
+        make, rate = getattr(keras.optimizers, OPTIMIZERS[self.optimizer]), _Steps(self.schedule, steps_per_epoch)
         try:
-            return make(self.schedule.for_optimizer(steps_per_epoch), global_clipnorm=self.clip, **self.options)
+            return make(rate, global_clipnorm=self.clip, **self.options)
         except (TypeError, ValueError) as err:
             raise ValueError(f"settings.options: {self.optimizer} does not take {dict(self.options)}: {err}") from None
 
@@ -121,35 +181,33 @@ class Execution:
     """How a training runs on this machine; nothing here changes the result, except for rounding.
 
     Attributes:
-        jit: compile with XLA. None: yes with JAX, and with TensorFlow on a GPU (on a CPU it is slower); else no.
         checkpoint_every: how often a checkpoint is written, in `checkpoint_unit`; also at the end.
         checkpoint_unit: "epoch" or "update".
         progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
             terminal or a live notebook.
-        deadline: the moment, in seconds as `time.time` counts, by which a training that keeps a checkpoint stops; see
-            `loop.OutOfTime`. None: it runs to its end.
+        deadline: the moment, in seconds as `time.time` counts, by which a training that keeps a checkpoint stops, with
+            `OutOfTime`. None: it runs to its end.
     """
 
-    jit: bool | None = None
     checkpoint_every: int = 10
     checkpoint_unit: str = "epoch"
     progress: bool | None = None
     deadline: float | None = None
 
     def __post_init__(self) -> None:
-        if not whole(self.checkpoint_every, 1):
-            raise ValueError(f"execution.checkpoint_every: must be at least 1, got {self.checkpoint_every!r}")
-        if self.checkpoint_unit not in ("epoch", "update"):
-            raise ValueError(f"execution.checkpoint_unit: {self.checkpoint_unit!r} is not one of epoch, update")
-        if self.deadline is not None and not number(self.deadline):
-            raise ValueError(f"execution.deadline: must be a finite number or None, got {self.deadline!r}")
+        _check(
+            "execution",
+            self,
+            {"checkpoint_unit": UNITS},
+            ("checkpoint_every", whole(self.checkpoint_every, 1), "at least 1"),
+            ("deadline", self.deadline is None or number(self.deadline), "a finite number or None"),
+        )
 
-    def use_jit(self) -> bool:
-        """Return whether XLA compiles the training step on this backend and machine."""
-        if self.jit is not None:
-            return self.jit
-        backend = keras.backend.backend()
-        return backend == "jax" or (backend == "tensorflow" and device_kind() != "cpu")
+
+def use_jit() -> bool:
+    """Return whether XLA compiles the training step here: on JAX, and on TensorFlow with a GPU; a CPU it slows down."""
+    backend = keras.backend.backend()
+    return backend == "jax" or (backend == "tensorflow" and device_kind() != "cpu")
 
 
 def cores() -> int:
@@ -160,7 +218,7 @@ def cores() -> int:
 def device_kind() -> str:
     """Return "cpu", "gpu" or "tpu": the fastest kind of device that the backend sees."""
     if keras.backend.backend() == "torch":
-        where = str(keras.ops.zeros(1).device)
+        where = str(ops.zeros(1).device)
         return "gpu" if where.startswith(("cuda", "mps", "xpu")) else "cpu"
     kinds = {name.split(":")[0].lower() for name in keras.distribution.list_devices()}
     return next((kind for kind in ("tpu", "gpu", "cuda") if kind in kinds), "cpu").replace("cuda", "gpu")
