@@ -14,9 +14,6 @@ from keras import layers
 VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Filters of VGG16's 13 convolutions (Simonyan and Zisserman 2014, table 1, column D)."""
 
-VGG16_DENSE = (4096, 4096)
-"""Units of the two fully connected layers before the one that answers."""
-
 CNNI_BCC_BLOCKS = ((64,) * 4, (128,) * 4, (256,) * 6, (512,) * 7, (512,) * 7)
 """Filters of CNNI-BCC's 28 convolutions in our reading, see `cnni_bcc`."""
 
@@ -45,18 +42,19 @@ def vgg16(classes: int = 2, width: float = 1.0, input_shape: Sequence[int] = (12
         >>> vgg16().count_params()
         65061570
     """
-    _check(classes, width)
     if min(input_shape[:2]) < 32:
         raise ValueError(f"input_shape: VGG16 halves an image five times; {tuple(input_shape)} is too small")
-    inputs, x = _scaled(input_shape, 1 / 64, -2)
+    he = {"activation": "relu", "kernel_initializer": "he_normal"}
+    inputs = keras.Input(tuple(input_shape), name="grey_levels")
+    x = layers.Rescaling(1 / 64, -2, name="scale")(inputs)
     for b, filters in enumerate(VGG16_BLOCKS, start=1):
         for c, n in enumerate(filters, start=1):
-            x = layers.Conv2D(_wide(n, width), 3, padding="same", name=f"block{b}_conv{c}", **_RELU)(x)
+            x = layers.Conv2D(_wide(n, width), 3, padding="same", name=f"block{b}_conv{c}", **he)(x)
         x = layers.MaxPooling2D(2, name=f"block{b}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
-    for d, n in enumerate(VGG16_DENSE, start=1):
-        x = layers.Dense(_wide(n, width), name=f"fc{d}", **_RELU)(x)
-    return keras.Model(inputs, _answer(x, classes), name="vgg16")
+    for name in ("fc1", "fc2"):
+        x = layers.Dense(_wide(4096, width), name=name, **he)(x)
+    return _answering(inputs, x, classes, "vgg16")
 
 
 def cnni_bcc(
@@ -77,37 +75,24 @@ def cnni_bcc(
       had what was usual.
 
     Args:
-        classes: 3 (normal, benign, malignant) or 2.
+        classes, width, input_shape, and what is returned: as of `vgg16`.
         layers_used: "full", or "paper": the first four convolutions, the pooling and the dense layer, which the paper
             calls 6-layer CNNI-BCC (Figure 7).
-        width: factor on the filters.
-        input_shape: (rows, columns, channels).
-
-    Returns:
-        A model from (B, rows, columns, channels) grey levels to (B, classes) shares that add up to 1.
 
     Example:
         >>> cnni_bcc().count_params(), cnni_bcc(layers_used="paper").count_params()
         (4060748, 14540)
     """
-    _check(classes, width)
     if layers_used not in ("full", "paper"):
         raise ValueError(f"layers_used: must be 'full' or 'paper', got {layers_used!r}")
-    inputs, x = _scaled(input_shape, 1 / 255, 0)
-    left = PAPER_LAYERS if layers_used == "paper" else sum(map(len, CNNI_BCC_BLOCKS))
-    for b, filters in enumerate(CNNI_BCC_BLOCKS, start=1):
-        for c, n in enumerate(filters[:left], start=1):
-            x = layers.SeparableConv2D(
-                _wide(n, width),
-                3,
-                strides=2 if c == 1 else 1,
-                padding="same",
-                activation="relu",
-                name=f"block{b}_conv{c}",
-            )(x)
-        left = max(0, left - len(filters))
+    inputs = keras.Input(tuple(input_shape), name="grey_levels")
+    x = layers.Rescaling(1 / 255, name="scale")(inputs)
+    for b, filters in enumerate(CNNI_BCC_BLOCKS[: 1 if layers_used == "paper" else None], start=1):
+        for c, n in enumerate(filters, start=1):
+            shape = (_wide(n, width), 3, 2 if c == 1 else 1, "same")  # filters, kernel, stride, padding
+            x = layers.SeparableConv2D(*shape, activation="relu", name=f"block{b}_conv{c}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    return keras.Model(inputs, _answer(x, classes), name=f"cnni_bcc_{layers_used}")
+    return _answering(inputs, x, classes, f"cnni_bcc_{layers_used}")
 
 
 def counts(model: keras.Model) -> dict[str, int]:
@@ -118,38 +103,26 @@ def counts(model: keras.Model) -> dict[str, int]:
         input_side, input_channels, blocks, and convolutions_early and convolutions_late: of the first and last block.
     """
     kinds = [type(layer).__name__ for layer in model.layers]
-    convolutions = [layer for layer in model.layers if "Conv2D" in type(layer).__name__]
-    poolings = sum("Pooling" in kind for kind in kinds)
-    dense = kinds.count("Dense")
-    block = [layer.name.split("_")[0] for layer in convolutions]
-    counted = len(convolutions) + dense + (poolings if model.name.startswith("cnni") else 0)
+    block = [x.name.split("_")[0] for x, kind in zip(model.layers, kinds, strict=True) if "Conv2D" in kind]
+    poolings, dense = sum("Pooling" in kind for kind in kinds), kinds.count("Dense")
     return {
-        "layers": counted, "convolutions": len(convolutions), "poolings": poolings, "dense": dense,
-        "parameters": model.count_params(), "input_side": int(model.inputs[0].shape[1]),
-        "input_channels": int(model.inputs[0].shape[-1]), "blocks": len(set(block)),
-        "convolutions_early": block.count(block[0]), "convolutions_late": block.count(block[-1]),
+        "layers": len(block) + dense + (poolings if model.name.startswith("cnni") else 0),
+        "convolutions": len(block), "poolings": poolings, "dense": dense, "parameters": model.count_params(),
+        "input_side": int(model.inputs[0].shape[1]), "input_channels": int(model.inputs[0].shape[-1]),
+        "blocks": len(set(block)), "convolutions_early": block.count(block[0]),
+        "convolutions_late": block.count(block[-1]),
     }  # fmt: skip
 
 
-_RELU = {"activation": "relu", "kernel_initializer": "he_normal"}
-
-
-def _scaled(input_shape: Sequence[int], factor: float, offset: float) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    inputs = keras.Input(tuple(input_shape), name="grey_levels")
-    return inputs, layers.Rescaling(factor, offset, name="scale")(inputs)
-
-
-def _answer(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+def _answering(inputs: keras.KerasTensor, x: keras.KerasTensor, classes: int, name: str) -> keras.Model:
+    """Close a network by the layer that answers and a softmax."""
+    if classes < 2:
+        raise ValueError(f"classes: at least 2 are needed, got {classes}")
     x = layers.Dense(classes, name="predictions")(x)
-    return layers.Activation("softmax", dtype="float32", name="softmax")(x)
+    return keras.Model(inputs, layers.Activation("softmax", dtype="float32", name="softmax")(x), name=name)
 
 
 def _wide(n: int, width: float) -> int:
-    return max(1, round(n * width))
-
-
-def _check(classes: int, width: float) -> None:
-    if classes < 2:
-        raise ValueError(f"classes: at least 2 are needed, got {classes}")
     if not width > 0:
         raise ValueError(f"width: must be positive, got {width}")
+    return max(1, round(n * width))

@@ -14,24 +14,32 @@ import pytest
 STEPS = """
 import json
 import numpy as np
-from mammolib import classifiers, training
+from keras.initializers import HeNormal
+from mammolib import classifiers, ssd, training
+from mammolib.geometry import Truths, circle_to_box
+from mammolib.ssd.model import HeNormal as Ours
 from tiny import *
 
+assert np.array_equal(*(np.asarray(kind(seed=1)((3, 3, 5, 700))) for kind in (HeNormal, Ours)))
 rng = np.random.default_rng(0)
-images = rng.integers(0, 256, (12, 32, 32)).astype(np.uint8)
-targets = np.eye(2, dtype=np.float32)[np.arange(12) % 2]
+patches = Samples(rng.integers(0, 256, (12, 32, 32)).astype(np.uint8), np.eye(2, dtype=np.float32)[np.arange(12) % 2])
+truths = Truths(np.arange(4), [1, 2, 1, 2], circle_to_box([60, 180, 128, 90], [70, 190, 128, 40], [20, 40, 50, 9]), 4)
+crops = Samples(rng.integers(0, 256, (4, 256, 256)).astype(np.uint8), ssd.make_targets(truths))
 answer = {}
-for optimizer, rate, build in (
-    ("sgd", 1e-2, lambda: classifiers.vgg16(2, 0.05, (32, 32, 1))),
-    ("adam", 1e-4, lambda: classifiers.cnni_bcc(2, "paper", 0.1, (32, 32, 1))),
+for name, data, batch, loss, optimizer, rate, build in (
+    ("vgg", patches, 8, "categorical_crossentropy", "sgd", 1e-2, lambda: classifiers.vgg16(2, 0.05, (32, 32, 1))),
+    ("bcc", patches, 8, "categorical_crossentropy", "adam", 1e-4,
+     lambda: classifiers.cnni_bcc(2, "paper", 0.1, (32, 32, 1))),
+    ("ssd", crops, 2, ssd.SSDLoss("image"), "sgd", 1e-4, lambda: ssd.ssd256(width=1 / 16, divide_by=64)),
+    ("separable", crops, 2, ssd.SSDLoss("batch"), "sgd", 1e-4,
+     lambda: ssd.ssd256(width=1 / 16, divide_by=64, separable=True)),
 ):
     rng = np.random.default_rng(1)
     start = [rng.normal(0, np.sqrt(2 / max(1, np.prod(w.shape[:-1]))), w.shape) for w in build().get_weights()]
-    settings = Settings(epochs=3, batch=8, steps_per_epoch=1, optimizer=optimizer, flip=True, clip=1.0,
+    settings = Settings(epochs=3, batch=batch, steps_per_epoch=1, optimizer=optimizer, flip=True, clip=1.0,
                         gradient_norm="total", schedule=training.Schedule((rate, rate / 10), (0, 2), warmup=2))
-    run = training.train(build, Samples(images, targets), Samples(images, targets), settings=settings, start=start,
-                         loss="categorical_crossentropy", execution=QUIET)
-    answer[optimizer] = [run.history.update["loss"], run.history.epoch["val_loss"], run.history.update["gradient_norm"]]
+    run = training.train(build, data, data, settings=settings, start=start, loss=loss, execution=QUIET)
+    answer[name] = [run.history.update["loss"], run.history.epoch["val_loss"], run.history.update["gradient_norm"]]
 run = train(Settings(epochs=2, batch=16, optimizer="adam", precision="mixed_bfloat16"))
 assert run.outcome == "finished"
 digests = {weights_digest(train(Settings(1, 16, optimizer="adam")).model) for _ in range(2)}
@@ -59,7 +67,7 @@ def answers() -> dict[str, dict]:
             )
     said = {}
     for backend, process in running.items():
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         assert process.returncode == 0, f"{backend}: {err[-3000:]}"
         said[backend] = json.loads(out.split("ANSWER", 1)[1])
     return said
