@@ -126,11 +126,8 @@ def hardest(value: Tensor, candidate: Tensor, wanted: Tensor) -> Tensor:
 
     Args:
         value: (R, n), not negative, as cross-entropies are.
-        candidate: (R, n) of 0 and 1.
+        candidate: (R, n) of 0 and 1, as is the mask. No gradient passes through it.
         wanted: (R,) how many; all candidates if there are fewer.
-
-    Returns:
-        (R, n) of 0 and 1. No gradient passes through it.
     """
     wanted = ops.minimum(wanted, ops.sum(candidate, axis=1))[:, None]
     value = ops.where(candidate > 0, ops.stop_gradient(value), -1.0)

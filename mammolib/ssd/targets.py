@@ -94,11 +94,11 @@ def make_targets(
     """Return what a network should answer for every image: the `y_true` of `ssd.loss.SSDLoss`.
 
     Args:
-        truths: the lesions, in pixels of images of side `size`; images without a lesion are all background.
+        truths: the lesions, in pixels; images without a lesion are all background.
         size: side of the images, in pixels.
         layout: the network's default boxes.
         threshold: IoU from which a default box counts as a hit, see `assign`.
-        dtype: of the result; float16 halves the memory and rounds an offset by at most a part in two thousand.
+        dtype: float16 halves the memory and rounds an offset by at most a part in two thousand.
 
     Returns:
         (n_images, layout.n_boxes, 5): the label (0 for background), then four offsets (0 for background).

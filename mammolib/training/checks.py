@@ -92,8 +92,7 @@ def out_of_memory(err: BaseException) -> bool:
     """Whether an exception of any backend, or one that it was raised from, means that memory ran out.
 
     Backends have types of their own for it, and name them alike; below them C++ raises bad_alloc, the system ENOMEM,
-    and TensorFlow says "cannot parse tensor from proto" where a constant finds no room. What is left is told by its
-    words: memory that is short, or an allocation that failed.
+    and TensorFlow cannot parse a tensor where a constant finds no room. What is left is told by its words.
     """
     causes: list[BaseException] = []
     cause: BaseException | None = err

@@ -82,7 +82,7 @@ def load_network(folder: str | Path) -> keras.Model:
     """Return the network that a folder's model.json describes, filled with the weights exported beside it.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_weights`.
+        FileNotFoundError, ValueError: as `load_weights`, or for model.json.
     """
     path = Path(folder) / MODEL
     text = path.read_bytes()

@@ -105,11 +105,10 @@ class Fed(keras.Model):
 
     Args:
         network: takes (B, H, W, channels) grey levels in 0-255.
-        loss: see `Loss`; its parts are averaged over the batch and added up.
-        measures: further quantities to record, by name, each (targets, outputs) -> scalar or one per image.
-        rows: rows of the trace: the most batches between two readings.
+        loss, measures: see `Loss` and `train`; both are averaged over the batch.
+        rows: of the trace: the most batches between two readings.
         sets: they follow each other in the numbering of images.
-        flip: whether rows may ask for view 1.
+        flip: whether the plan may ask for view 1.
     """
 
     def __init__(

@@ -19,10 +19,9 @@ class History:
             "gradient_norm" (and "gradient_norm/LAYER") where asked for. loss = sum of parts + l2.
         epoch: one value an epoch: "epoch" and "update" (both counted from 1, at the epoch's end), "seconds" of
             training, the mean of each column over the epoch's images, and the same of the validation set as "val_...".
-        notes: plain JSON data by name. A `watch` writes here what must not be lost: it runs before the checkpoint of
-            its update is written, and the checkpoint keeps the notes.
+        notes: plain JSON data by name, which checkpoints keep: a `watch` writes here what must not be lost.
         opening: seconds that this call of `train` needed to begin, by what for: "network" (to build it and to draw its
-            weights), "data" (to put them on the device), "first update" (to compile it, too). No checkpoint keeps it.
+            weights), "data" (to put them on the device), "first update" (to compile it, too).
     """
 
     update: dict[str, list[float]] = field(default_factory=dict)

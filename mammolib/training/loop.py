@@ -34,11 +34,8 @@ class Run:
     """A training that ended.
 
     Attributes:
-        model: the network: trained; after a divergence with the weights of the last finite checkpoint (where a folder
-            kept one).
-        history: what it saw.
+        model: the network; after a divergence with the weights of the last finite checkpoint, where a folder kept one.
         outcome: "finished", "diverged at update N" or, where `watch` ended it, "stopped at update N", counted from 1.
-        updates: updates done.
         seconds: training and validation together, resumed parts included.
         images_per_second: training alone, without the first stretch, in which Keras compiles, where there is more.
     """
@@ -85,7 +82,7 @@ def train(
         settings, execution: what decides the weights, and how to run.
         loss: a loss of Keras by name, an `ssd.SSDLoss`, whose parts are recorded one by one, or a function, see
             `feed.Loss`. Regularisers of the model are added as "l2".
-        measures: further quantities to record, such as {"accuracy": keras.metrics.categorical_accuracy}.
+        measures: further quantities to record, by name, such as {"accuracy": keras.metrics.categorical_accuracy}.
         seed: of initial weights, order, mirroring and dropout; not negative.
         folder: where the checkpoint lies; a training found there is continued. None: nothing is kept. A training that
             fails before its first update is done leaves nothing there.

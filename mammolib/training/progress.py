@@ -33,14 +33,11 @@ def progress_bar(choice: bool | None, title: str, total: int, done: int, batch: 
 
 
 class Watch(keras.callbacks.Callback):
-    """Moves the bar after each batch and stops the fit once the loss is not finite.
+    """Moves the bar after each batch, stops the fit once the loss is not finite, and keeps when the first was through.
 
     The logs are on the host already with TensorFlow and PyTorch; with JAX Keras calls this from threads of its own, so
     that neither waits for the device. There the callback's own `model` must be left alone: looking at it makes Keras
     copy the state that the running step is about to give away.
-
-    Attributes:
-        first: when the first batch was through, by `time.perf_counter`: what was compiled for it is compiled by then.
     """
 
     async_safe = True

@@ -48,16 +48,12 @@ def _check(what: str, settings: Any, words: Mapping[str, Collection[str]], *rule
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate that is constant between steps.
+    """A learning rate that is constant between steps; what makes no sense raises a ValueError that names the field.
 
     Attributes:
         values: the rates, in order.
-        starts: where each begins, counted in `unit` from 0; the first is 0.
-        unit: "epoch" or "update".
+        starts: where each begins, counted in `unit` ("epoch" or "update") from 0; the first is 0.
         warmup: updates over which the rate climbs linearly: update u < warmup trains at (u + 1) / warmup of its rate.
-
-    Raises:
-        ValueError: names the field and the value.
 
     Example:
         >>> Schedule((1e-3, 1e-4), (0, 2)).rates(range(5), steps_per_epoch=2).tolist()
@@ -113,13 +109,10 @@ class Settings:
     """The settings that decide the trained weights, beside the model, the data and the seed.
 
     Attributes:
-        epochs: how many.
         batch: images an update.
         steps_per_epoch: updates an epoch; the data then come as one endless shuffled stream. None: an epoch is one
             pass over the data, whose last batch may be smaller.
-        optimizer: one of `OPTIMIZERS`.
-        options: the optimizer's further arguments, such as {"momentum": 0.9}.
-        schedule: the learning rate.
+        optimizer, options: one of `OPTIMIZERS`, and its further arguments, such as {"momentum": 0.9}.
         clip: the norm to which the whole gradient is cut, or None.
         precision: "float32" or "mixed_bfloat16" (layers compute in bfloat16, weights stay in float32).
         flip: mirror each training image left to right with probability one half.
@@ -181,8 +174,7 @@ class Execution:
     """How a training runs on this machine; nothing here changes the result, except for rounding.
 
     Attributes:
-        checkpoint_every: how often a checkpoint is written, in `checkpoint_unit`; also at the end.
-        checkpoint_unit: "epoch" or "update".
+        checkpoint_every: how often a checkpoint is written, in `checkpoint_unit` ("epoch" or "update"), beside the end.
         progress: show a bar. None: ask the environment variable MAMMOLIB_PROGRESS (0 or 1), else show it in a
             terminal or a live notebook.
         deadline: the moment, in seconds as `time.time` counts, by which a training that keeps a checkpoint stops, with
@@ -225,11 +217,7 @@ def device_kind() -> str:
 
 
 class OutOfTime(RuntimeError):
-    """A training that stopped for `Execution.deadline`: its checkpoint is written, and the same call goes on from it.
-
-    Attributes:
-        update, total: updates done, and updates in all.
-    """
+    """A training stopped for `Execution.deadline`: its checkpoint is written, and the same call goes on from it."""
 
     def __init__(self, update: int, total: int) -> None:
         super().__init__(update, total)  # as arguments, so that it travels between processes
