@@ -134,8 +134,8 @@ def test_asking_for_a_committed_run_again_finds_its_record():
     ("change", "words"),
     [
         ({"patches": 2.5}, ", patches: 2.5 does not fit; it must be a whole number"),
-        ({"classes": [2]}, ": classes must be 2 or 3, got [2]"),
-        ({"network": {}}, ": there is no network {}"),
+        ({"classes": [2]}, ", classes: [2] does not fit; it must be 2 or 3"),
+        ({"network": {}}, ", network: {} does not fit; it must be one of cnni_bcc, vgg16"),
         ({"loss": "foo"}, ", loss: 'foo' does not fit; it must be one of mean_squared_error"),
         ({"balanced": 1}, ", balanced: 1 does not fit; it must be true or false"),
         ({"views": 3}, ", views: 3 does not fit; it must be a number from 1 to 8"),

@@ -70,22 +70,19 @@ class Classification:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not one_of(self.network, NETWORKS):
-            raise ValueError(f"experiment {self.name!r}: there is no network {self.network!r}")
-        if not (whole(self.classes, 2) and self.classes in CLASS_NAMES):
-            raise ValueError(f"experiment {self.name!r}: classes must be 2 or 3, got {self.classes!r}")
         views = self.views if isinstance(self.views, Mapping) else {}
         good_views = set(views) == set(READINGS) and all(whole(v, 1) and v <= 8 for v in views.values())
         for name, good, words in (
+            ("network", one_of(self.network, NETWORKS), f"one of {', '.join(NETWORKS)}"),
+            ("classes", whole(self.classes, 2) and self.classes in CLASS_NAMES, "2 or 3"),
             ("patches", whole(self.patches, 10), "a whole number of at least 10"),
             ("balanced", isinstance(self.balanced, bool), "true or false"),
             ("loss", one_of(self.loss, LOSSES), f"one of {', '.join(LOSSES)}"),
             ("views", good_views, f"a number from 1 to 8 for each reading: {', '.join(READINGS)}"),
         ):
             if not good:
-                raise ValueError(
-                    f"experiment {self.name!r}, {name}: {getattr(self, name)!r} does not fit; it must be {words}"
-                )
+                value = getattr(self, name)
+                raise ValueError(f"experiment {self.name!r}, {name}: {value!r} does not fit; it must be {words}")
         object.__setattr__(self, "views", MappingProxyType(dict(self.views)))
         object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
 
