@@ -5,14 +5,14 @@ import re
 import pytest
 
 from mammolib import cli, results
-from mammolib.experiments import classification, inside, named, profiles, running, whole_films
+from mammolib.experiments import baselines, classification, inside, named, profiles, running, whole_films
 
 DATA = {"name": "grey", "digest": "7" * 64, "films": 2}
 
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Return what the three rooms are asked, in order."""
+    """Return what the rooms are asked, in order."""
     asked = []
 
     def answer(room):
@@ -22,12 +22,8 @@ def seen(monkeypatch):
 
         return run
 
-    runners = {
-        running: "run_detector",
-        classification: "run_classifier",
-        whole_films: "run_on_films",
-        inside: "run_inside",
-    }
+    runners = {running: "run_detector", classification: "run_classifier", whole_films: "run_on_films",
+               inside: "run_inside", baselines: "run_baseline"}  # fmt: skip
     for room, name in runners.items():
         monkeypatch.setattr(room, name, answer(room.__name__.rsplit(".", 1)[-1]))
     monkeypatch.setattr("mammolib.book.session.open_data", lambda *_: ([], DATA["digest"], DATA["name"]))
@@ -35,35 +31,38 @@ def seen(monkeypatch):
 
 
 def call(name, store, **options):
-    return named.run_named(name, [], profile=profiles.profile("paper"), data=DATA, store=store, **options)
+    return named.run_named(name, [], **{"profile": profiles.PROFILES["paper"], "data": DATA, "store": store, **options})
+
+
+def asked(name, store, **options):
+    return running.ask(name, data=DATA, store=store, **options).record
 
 
 def test_a_classifier_is_changed_and_read_as_asked(seen, tmp_path):
     call("vgg16", tmp_path, split="folds", reading="lesion", width=0.125, seed=2, changes={"epochs": 3})
     room, one, options = seen[0]
     assert room == "classification" and one.changes == {"epochs": 3} and one.settings.epochs == 3
-    asked = {k: options[k] for k in ("seed", "split", "reading", "width")}
-    assert asked == {"seed": 2, "split": "folds", "reading": "lesion", "width": 0.125}
-    named.run_named("cnni-bcc", [], profile=profiles.profile("quick"), data=DATA, store=tmp_path)
-    assert seen[1][1] == classification.QUICK["cnni-bcc"] and seen[1][2]["width"] == profiles.profile("quick").width
-    assert seen[1][2]["reading"] == "film"
+    assert [options[k] for k in ("seed", "split", "reading", "width")] == [2, "folds", "lesion", 0.125]
+    quick = profiles.PROFILES["quick"]
+    call("cnni-bcc", tmp_path, profile=quick)
+    assert seen[1][1] == classification.QUICK["cnni-bcc"] and seen[1][2]["width"] == quick.width
 
 
 def test_a_detector_has_its_variant_and_changes(seen, tmp_path):
     call("A", tmp_path, variant="trains", changes={"flip": False}, updates=9)
     call("A", tmp_path, changes={"clip": 1.0})
-    a = running.ask("A", [], data=DATA).record
+    a = asked("A", tmp_path)
     results.save(a, tmp_path)
     (tmp_path / f"A-{a.hash}" / "weights").mkdir(parents=True)
     call("E-after", tmp_path, of=f"A-{a.hash}")
-    asked = [(options.get("variant"), options.get("changes")) for _, _, options in seen]
-    assert asked == [("trains", {"flip": False}), (None, {"clip": 1.0}), (None, None)]
+    said = [(options.get("variant"), options.get("changes")) for _, _, options in seen]
+    assert said == [("trains", {"flip": False}), (None, {"clip": 1.0}), (None, None)]
     assert seen[0][2]["updates"] == 9 and seen[2][2]["of"] == f"A-{a.hash}"
 
 
 def test_whole_films_are_shown_to_the_run_that_is_described_or_named(seen, tmp_path):
     options = {"variant": "trains", "width": 0.125, "updates": 10, "seed": 3, "split": "woman"}
-    described = running.ask("A", [], profile="paper", data=DATA, **options).record
+    described = asked("A", tmp_path, **options)
     with pytest.raises(FileNotFoundError, match=f"{described.hash}.json: there is no such run"):
         call("A-films", tmp_path, **options)
     results.save(described, tmp_path)
@@ -74,26 +73,21 @@ def test_whole_films_are_shown_to_the_run_that_is_described_or_named(seen, tmp_p
     assert [(room, what) for room, what, _ in seen] == [(room, described) for room in rooms]
 
 
-def test_a_baseline_takes_nothing_but_its_split(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        named.baselines, "run_baseline", lambda name, films, **options: asked.append((name, options.get("split")))
-    )
+def test_a_baseline_takes_nothing_but_its_split(seen, tmp_path):
     call("lookup", tmp_path, split="woman")
     call("loss-levels", tmp_path)
     call("leak", tmp_path)
-    assert asked == [("lookup", "woman"), ("loss-levels", None), ("leak", None)]
-    with pytest.raises(ValueError, match=r"width: lookup takes none, got 0\.5"):
-        call("lookup", tmp_path, width=0.5)
-    with pytest.raises(ValueError, match="seed: lookup takes none, got 3"):
-        call("lookup", tmp_path, seed=3)
-    for name in ("loss-levels", "leak"):
-        with pytest.raises(ValueError, match=f"split: {name} takes none, got 'woman'"):
-            call(name, tmp_path, split="woman")
+    said = [(name, options.get("split")) for _, name, options in seen]
+    assert said == [("lookup", "woman"), ("loss-levels", None), ("leak", None)]
+    for name, option, value in (
+        ("lookup", "width", 0.5), ("lookup", "seed", 3), ("loss-levels", "split", "woman"), ("leak", "split", "woman")
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{option}: {name} takes none, got {value!r}"):
+            call(name, tmp_path, **{option: value})
 
 
 def test_whole_films_of_a_named_run_take_nothing_else(seen, tmp_path):
-    record = running.ask("A", [], data=DATA, seed=2, split="woman").record
+    record = asked("A", tmp_path, seed=2, split="woman")
     results.save(record, tmp_path)
     stem = f"A-{record.hash}"
     call("A-films", tmp_path, of=stem, seed=2, split="woman")
@@ -121,29 +115,8 @@ def test_whole_films_of_a_named_run_take_nothing_else(seen, tmp_path):
         ("cnni-bcc", {"changes": {"flop": 1}}, "experiment 'cnni-bcc': it has no setting 'flop'"),
         ("A", {"variant": "best"}, "variant: 'best' is not one of stated, trains"),
         ("A", {"of": "A-0123456789ab"}, "of: A starts from no other run, got 'A-0123456789ab'; leave it out"),
-        ("A", {"changes": {"rates": 1e-3}}, "experiment 'A', rates: 0.001 does not fit; it must be a list of numbers"),
-        (
-            "A",
-            {"changes": {"optimizer": {}}},
-            "experiment 'A', optimizer: {} does not fit; it must be one of sgd, adam",
-        ),
-        (
-            "A",
-            {"changes": {"epochs": 0}},
-            "experiment 'A', epochs: 0 does not fit; it must be a whole number of at least",
-        ),
-        (
-            "A",
-            {"seed": 99999999999999999999},
-            "seed: must be a whole number from 0 to 4294967295, got 99999999999999999999",
-        ),
+        ("A", {"seed": 2**64}, "seed: must be a whole number from 0 to 4294967295, got 18446744073709551616"),
         ("vgg16", {"seed": -1}, "seed: must be a whole number from 0 to 4294967295, got -1"),
-        (
-            "vgg16",
-            {"changes": {"epochs": 0}},
-            "experiment 'vgg16', epochs: must be a whole number of at least 1, got 0",
-        ),
-        ("vgg16", {"changes": {"optimizer": {}}}, "experiment 'vgg16', optimizer: {} is not one of sgd, adam"),
         ("vgg16", {"width": 2}, "width: must lie in (0, 1], got 2"),
         ("vgg16", {"split": "random"}, "split: 'random' is not one of image, woman, folds"),
         ("A", {"split": "folds"}, "split: 'folds' is not one of image, lesion-order, woman"),
@@ -161,9 +134,6 @@ def test_the_command_prints_the_headline_numbers(seen, tmp_path, capsys):
         cli.main(["experiment", "cnni-bcc", "A", "--split", "woman", "--out", str(tmp_path)])
     out = capsys.readouterr().out
     assert end.value.code == 0 and out.count("finished, auc 0.7, map 0.5\n") == 2 and "epoch30" not in out
-    with pytest.raises(SystemExit) as end:
-        cli.main(["experiment", "A", "--set", "flip"])
-    assert end.value.code == 1 and "--set: 'flip' is not of the form KEY=VALUE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -171,11 +141,13 @@ def test_the_command_prints_the_headline_numbers(seen, tmp_path, capsys):
     [
         ("A --set rates=1e-3", "rates: 0.001 does not fit"),
         ("A --set optimizer={}", "optimizer: {} does not fit"),
-        ("A --set epochs=0", "epochs: 0 does not fit"),
         ("A --set clip=NaN", "clip: nan does not fit"),
+        ("A --set flip", "--set: 'flip' is not of the form KEY=VALUE"),
         ("A --of A-0123456789ab", "of: A starts from no other run"),
-        ("lookup --seed 1", "seed: lookup takes none, got 1"),
         ("A --seed 99999999999999999999", "seed: must be a whole number from 0 to 4294967295"),
+        ("A --seed 1 --seeds 0-2", "seeds: give --seed or --seeds, not both"),
+        ("A --split image --splits image,woman", "splits: give --split or --splits, not both"),
+        ("A --seeds 2-1", "seeds: '2-1' is not of the form 0-9 or 0,3,5"),
         ("lookup A F", "experiment: 'F' is not one of A, B"),
     ],
 )

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,34 +27,35 @@ def options(*given: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(given), command)
 
 
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a table of text; the first is its head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [rows[0], ["-" * w for w in widths], *rows[1:]]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in rows)
+
+
 class _OneLine(click.Group):
     """A group whose errors are one line on standard error, and a traceback with --debug only."""
 
     def main(self, args: list[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run the command line and exit: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C."""
         args = list(sys.argv[1:] if args is None else args)
-        debug = "--debug" in args
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets whoever imports it
-        args = [a for a in args if a != "--debug"]
         try:
-            status = super().main(args, **{**extra, "standalone_mode": False})
+            status = super().main([a for a in args if a != "--debug"], **{**extra, "standalone_mode": False})
         except click.ClickException as err:
             err.show()
             status = err.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            status = _fail("stopped", debug, 130)
-        except EXPECTED as err:
-            status = _fail(" ".join(str(err).split()) or type(err).__name__, debug, 1)
-        except Exception as err:
-            status = _fail(f"{type(err).__name__}: {' '.join(str(err).split())} (--debug shows where)", debug, 1)
+        except (Exception, KeyboardInterrupt) as err:
+            words, status = " ".join(str(err).split()), 1
+            if isinstance(err, click.Abort | KeyboardInterrupt):
+                words, status = "stopped", 130
+            elif not isinstance(err, EXPECTED):
+                words = f"{type(err).__name__}: {words} (--debug shows where)"
+            if "--debug" in args:
+                traceback.print_exc()
+            click.echo(f"mammolib: {words or type(err).__name__}", err=True)
         sys.exit(status if isinstance(status, int) else 0)
-
-
-def _fail(line: str, debug: bool, status: int) -> int:
-    if debug:
-        traceback.print_exc()
-    click.echo(f"mammolib: {line}", err=True)
-    return status
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .group import DATA, FOLDER, PROFILE, main, options
+from .group import DATA, FOLDER, PROFILE, main, options, table
 
 if TYPE_CHECKING:
     from mammolib import mias
@@ -45,16 +44,7 @@ _run_options = options(
 
 
 def _jobs(
-    names: tuple[str, ...],
-    profile: str,
-    data: str,
-    seed: int | None,
-    seeds: str | None,
-    split: str | None,
-    splits: str | None,
-    pairs: tuple[str, ...],
-    out: Path | None,
-    **given: Any,
+    names: tuple[str, ...], profile: str, data: str, pairs: tuple[str, ...], out: Path | None, **given: Any
 ) -> list[jobs.Job]:
     """Return a job for each name, split and seed; what cannot be is refused before films are read or made."""
     from mammolib import results
@@ -68,21 +58,22 @@ def _jobs(
         if not equals or not key.isidentifier():
             raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
         changes[key] = _value(value)
-    for one, several, option in ((seed, seeds, "seed"), (split, splits, "split")):
-        if one is not None and several is not None:
-            raise ValueError(f"{option}s: give --{option} or --{option}s, not both; got {one!r} and {several!r}")
-    store = (results.run_store() if out is None else out).absolute()
+    one = {option: given.pop(option) for option in ("seed", "split")}
+    several = {option: given.pop(f"{option}s") for option in one}
+    for option, value in one.items():
+        if value is not None and several[option] is not None:
+            two = f"{value!r} and {several[option]!r}"
+            raise ValueError(f"{option}s: give --{option} or --{option}s, not both; got {two}")
     from mammolib.experiments import jobs, named  # Keras comes with it, so not before the options are read
 
-    asked = {"profile": size, "store": store, "changes": changes if pairs else None, **given}
-    each: list[dict[str, Any]] = [
-        {**asked, "seed": s, "split": p}
-        for p in (splits.split(",") if splits is not None else [split])
-        for s in (jobs.numbers(seeds) if seeds is not None else [seed])
-    ]
+    seeds = [one["seed"]] if several["seed"] is None else jobs.numbers(several["seed"])
+    splits = [one["split"]] if several["split"] is None else several["split"].split(",")
+    store = (results.run_store() if out is None else out).absolute()
+    given |= {"profile": size, "store": store, "changes": changes or None}
+    each = [{**given, "seed": seed, "split": split} for split in splits for seed in seeds]
     for name, run in itertools.product(names, each):  # before another run takes its time
         with contextlib.suppress(FileNotFoundError):  # a run of A that an earlier name makes
-            named.check(name, **run)
+            named.outline(name, **run)
 
     @functools.cache
     def opened(seed: int) -> tuple[list[mias.Film], dict[str, Any]]:
@@ -125,18 +116,17 @@ def experiment(
     from mammolib.experiments import jobs
     from mammolib.training import Execution
 
-    execution = Execution(deadline=None if budget is None else began + budget)
-    if checkpoint is not None:
-        execution = dataclasses.replace(execution, checkpoint_every=checkpoint, checkpoint_unit="update")
+    often: dict[str, Any] = {} if checkpoint is None else {"checkpoint_every": checkpoint, "checkpoint_unit": "update"}
+    execution = Execution(deadline=None if budget is None else began + budget, **often)
     ended = []
     for done in jobs.run(asked, execution, workers, engine, click.echo):
         ended.append(done)
         if done.record is not None:
             path = done.job.options["store"] / done.record.file_name
-            line = ", ".join([f"{path}: {done.record.outcome}", *_said(done.record.metrics)])
-            n, of = len(ended), len(asked)
-            left = (time() - began) / n * (of - n)
-            click.echo(line if of == 1 else f"{line}\n{n} of {of} runs, about {left / 60:.0f} min left")
+            click.echo(", ".join([f"{path}: {done.record.outcome}", *_said(done.record.metrics)]))
+            if len(asked) > 1:
+                left = (time() - began) / len(ended) * (len(asked) - len(ended))
+                click.echo(f"{len(ended)} of {len(asked)} runs, about {left / 60:.0f} min left")
     failed, cut = [(d.job, d.error) for d in ended if d.error is not None], [d for d in ended if d.left]
     if len(asked) == len(failed) == 1:
         raise failed[0][1]
@@ -149,7 +139,11 @@ def experiment(
 
 @main.command()
 @_run_options
-@click.option("--rate", type=float, help="Images a second of every training; measured here if not given.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Images a second of every training; measured here if not given.",
+)
 def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **given: Any) -> None:
     """Say in which order NAMES are best run, the shortest first, and when each ends; nothing is run.
 
@@ -157,17 +151,13 @@ def plan(names: tuple[str, ...], budget: float | None, rate: float | None, **giv
     """
     from mammolib.experiments import jobs
 
-    from .tools import _table
-
-    if rate is not None and not rate > 0:
-        raise ValueError(f"rate: must be positive, got {rate!r}")
     rows = [("run", "updates x batch", "images", "seconds", "ends at")]
     planned = jobs.plan(_jobs(names, **given), rate)
     for row in planned:
         line, said = row.outline, "recorded" if row.outline.recorded else f"{row.seconds:.0f}"
         size = (f"{line.updates} x {line.batch}", f"{line.images}") if line.images else ("no training", "0")
         rows.append((str(row.job), *size, said, f"{row.end:.0f} s"))
-    click.echo(_table(rows))
+    click.echo(table(rows))
     if budget is not None:
         click.echo(f"{sum(row.end <= budget for row in planned)} of {len(planned)} end within {budget:g} s")
 

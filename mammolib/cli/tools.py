@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .group import FOLDER, main
+from .group import FOLDER, main, table
 
 
 @main.command()
@@ -23,33 +22,23 @@ from .group import FOLDER, main
 @click.option("--confidence", default=0.3, show_default=True, help="What a detection must exceed.")
 @click.option("--spacing", type=float, help="Millimetres a pixel, if the file does not say.")
 @click.option("--divide-by", type=float, help="What the network's input was divided by, if the weights do not say.")
-def detect(
-    image: Path,
-    weights: Path | None,
-    rung: str | None,
-    data: Path | None,
-    out: Path | None,
-    as_json: bool,
-    confidence: float,
-    spacing: float | None,
-    divide_by: float | None,
-) -> None:
+def detect(image: Path, weights: Path | None, rung: str | None, data: Path | None, as_json: bool, **given: Any) -> None:
     """Find lesions on IMAGE, a PGM, PNG or DICOM file. For teaching and research: not for clinical use."""
     from mammolib.detectors import windows as room
 
     if (weights is None) == (rung is None):
         raise click.UsageError("give either --weights or --detector")
-    if rung is not None:
+    divide_by = given.pop("divide_by")
+    options = {} if divide_by is None else {"divide_by": divide_by}
+    network: Any
+    if weights is not None:
+        network = _network_of_run(weights, options) if weights.is_dir() else room.load_detector(weights, **options)
+    else:
         from mammolib import mias, results
         from mammolib.experiments import rungs
 
-        one = rungs.detector(rung, results.run_store() / "features").fit(mias.load(mias.find(data)))
-        report = room.detect_file(image, one, out, confidence, spacing, name=rung)
-        return click.echo(report.json() if as_json else report.table())
-    assert weights is not None
-    options = {} if divide_by is None else {"divide_by": divide_by}
-    network = _network_of_run(weights, options) if weights.is_dir() else room.load_detector(weights, **options)
-    report = room.detect_file(image, network, out, confidence, spacing, name=str(weights))
+        network = rungs.detector(str(rung), results.run_store() / "features").fit(mias.load(mias.find(data)))
+    report = room.detect_file(image, network, name=rung or str(weights), **given)
     click.echo(report.json() if as_json else report.table())
 
 
@@ -100,7 +89,7 @@ def bench(rooms: tuple[str, ...], data: Path | None) -> None:
     versions = ", ".join(f"{k} {v}" for k, v in here["versions"].items())
     click.echo(f"\n{here['processor']}, {here['cores']} cores, GPU {here['gpu'] or 'none'}, Keras on {here['backend']}")
     click.echo(f"Python {here['python']}, {versions}, commit {here['commit']}")
-    click.echo(_table([("room", "benchmark", "asked", "measured"), *rows]))
+    click.echo(table([("room", "benchmark", "asked", "measured"), *rows]))
 
 
 @main.command()
@@ -113,14 +102,7 @@ def bench(rooms: tuple[str, ...], data: Path | None) -> None:
 @click.option("--example", is_flag=False, flag_value="-", metavar="[FILE]", help="Write a valid file, or print it.")
 @click.option("--coco", is_flag=True, help="Write the example in COCO's format of results.")
 def benchmark(
-    predictions: tuple[Path, ...],
-    folder: Path | None,
-    out: Path | None,
-    mean: bool,
-    name: str | None,
-    figure: Path | None,
-    example: str | None,
-    coco: bool,
+    predictions: tuple[Path, ...], folder: Path | None, out: Path | None, mean: bool, figure: Path | None, **given: Any
 ) -> None:
     """Score PREDICTIONS, a JSON file of detections on all films; of two such files, their paired difference.
 
@@ -130,10 +112,10 @@ def benchmark(
     from mammolib import mias, results
     from mammolib.benchmark import report
 
-    if example is not None:
-        if example == "-":
-            return click.echo(room.text(room.example(), coco), nl=False)
-        return room.write(room.example(), example, coco)
+    if given["example"] == "-":
+        return click.echo(room.text(room.example(), given["coco"]), nl=False)
+    if given["example"] is not None:
+        return room.write(room.example(), given["example"], given["coco"])
     if not predictions or (len(predictions) > 2 and not mean):
         raise click.UsageError(
             f"give one file of detections, two to compare, or several with --mean; got {len(predictions)}"
@@ -141,20 +123,14 @@ def benchmark(
     films = mias.load(mias.find(folder))
     read = [room.read(path, [film.reference for film in films]) for path in predictions]
     if mean or len(read) == 1:
-        record = room.score(read, films, source=str(predictions[0]), name=name)
+        record = room.score(read, films, source=str(predictions[0]), name=given["name"])
     else:
         (one, other), (first, second) = read, map(str, predictions)
         record = room.compare(one, other, films, sources=(first, second))
-    click.echo("\n\n".join([report.heading(record), *map(_table, report.tables(record))]))
+    click.echo("\n\n".join([report.heading(record), *map(table, report.tables(record))]))
     if out is not None:
         click.echo(f"\n{results.save(record, out, replace=True)}")
     if figure is not None:
         from mammolib.plots.benchmark import froc
 
         froc(record).savefig(figure, metadata={"Date": None} if figure.suffix == ".svg" else None)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows = [rows[0], ["-" * w for w in widths], *rows[1:]]
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in rows)

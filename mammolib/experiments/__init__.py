@@ -1,8 +1,1 @@
-"""The book's experiments as data, and the profiles they run in.
-
-Importing this room is light; the modules that train import Keras themselves.
-"""
-
-from .profiles import PROFILES, Profile, profile
-
-__all__ = ["PROFILES", "Profile", "profile"]
+"""The book's experiments as data, the profiles they run in, and what prepares, runs and evaluates them."""

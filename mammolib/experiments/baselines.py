@@ -33,8 +33,7 @@ def run_baseline(
         name: "lookup": accuracy, map and majority (always the larger class), means over `SPLITS` splits with the 2.5
             and 97.5 percentiles as interval. "loss-levels": see `loss_levels`. "leak": see `dealing`; means over
             `dealing.SEEDS` splits of each kind.
-        films: a data set.
-        data: the record's name, digest and number of films.
+        films, data: a data set, and what the record says of it.
         store: the folder of records.
         split: of the lookup: "image" or "woman".
 
@@ -44,13 +43,17 @@ def run_baseline(
     asked = ask(name, data, split)
 
     def make() -> results.Record:
-        crops = sets.centred(films)
-        outputs: dict[str, Any] = {}
+        crops, more = sets.centred(films), {}
         if name == "loss-levels":
-            metrics: dict[str, Any] = loss_levels(crops)
+            return results.Record(**asked, metrics=loss_levels(crops), machine=results.machine())
+        if name == "lookup":
+            found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(SPLITS)])
+            columns = dict(zip(("accuracy", "map", "majority"), found.T.tolist(), strict=True))
         else:
-            metrics, outputs = _looked_up(crops, split) if name == "lookup" else _leaked(crops)
-        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+            more["settings"] = dealing.twenty_settings(crops)
+            columns = dealing.four_ways(crops) | dealing.choices(more["settings"])
+        metrics = {key: over_splits(column) for key, column in columns.items()}
+        return results.Record(**asked, metrics=metrics, outputs=columns | more, machine=results.machine())
 
     return results.once(store, make, **asked)
 
@@ -93,19 +96,6 @@ def loss_levels(crops: Crops) -> dict[str, float]:
         found |= {f"{name}_localisation": localisation, f"{name}_confidence": confidence}
         found[name] = localisation + confidence
     return found
-
-
-def _looked_up(crops: Crops, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(SPLITS)])
-    names = ("accuracy", "map", "majority")
-    metrics = {name: over_splits(column) for name, column in zip(names, found.T, strict=True)}
-    return metrics, {name: column.tolist() for name, column in zip(names, found.T, strict=True)}
-
-
-def _leaked(crops: Crops) -> tuple[dict[str, Any], dict[str, Any]]:
-    scores = dealing.twenty_settings(crops)
-    found = dealing.four_ways(crops) | dealing.choices(scores)
-    return {name: over_splits(column) for name, column in found.items()}, {**found, "settings": scores}
 
 
 def over_splits(column: ArrayLike) -> dict[str, Any]:

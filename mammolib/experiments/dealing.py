@@ -39,10 +39,7 @@ def reduced(images: NDArray[np.uint8], side: int) -> NDArray[np.floating]:
 
 
 def four_ways(crops: Crops) -> dict[str, list[float]]:
-    """Deal crops in four ways, `SEEDS` times each, and score on each split what is cheap.
-
-    Args:
-        crops: the tumour-centred set.
+    """Deal the tumour-centred crops in four ways, `SEEDS` times each, and score on each split what is cheap.
 
     Returns:
         For each way, as in "lookup_map_by_woman", a value a split: the mAP of the lookup (lookup_map) and of three
@@ -51,13 +48,12 @@ def four_ways(crops: Crops) -> dict[str, list[float]]:
         test share: test views whose mirror image trains (views), lesions, films and women.
     """
     from sklearn.linear_model import RidgeClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
     malignant = crops.strata > 1
     seen = {"histogram_auc": histograms(crops.images, BINS), "pixels_auc": reduced(crops.images, PIXELS)}
     models = {"histogram_auc": RidgeClassifier(), "pixels_auc": SVC(C=10.0)}
+    units = {"lesions": crops.lesion, "films": crops.film, "women": crops.woman}
     found: dict[str, list[float]] = {}
     for way, split in WAYS.items():
         for seed in range(SEEDS):
@@ -65,29 +61,22 @@ def four_ways(crops: Crops) -> dict[str, list[float]]:
             nothing = baselines(crops, part)
             row = {name: nothing[name] for name in ("lookup_map", "centre_map")}
             for name, model in models.items():
-                scaled = make_pipeline(StandardScaler(), model)
-                row[name] = _auc(scaled, seen[name], malignant, part.training, part.test)
+                row[name] = _auc(_scaled(model), seen[name], malignant, part.training, part.test)
             row["views"] = int(sets.mirror_in_training(crops, part).sum())
-            for units, column in (("lesions", crops.lesion), ("films", crops.film), ("women", crops.woman)):
-                row[units] = len(part.shared(column))
+            row |= {unit: len(part.shared(column)) for unit, column in units.items()}
             for name, value in row.items():
                 found.setdefault(f"{name}_by_{way}", []).append(value)
     return found
 
 
 def twenty_settings(crops: Crops) -> dict[str, list[list[float]]]:
-    """Score support vectors with `FEATURES` x `PENALTIES` settings, with women kept apart.
-
-    Args:
-        crops: the tumour-centred set, split by woman `SEEDS` times; validation and training together train.
+    """Score support vectors with `FEATURES` x `PENALTIES` settings on the crops, split by woman `SEEDS` times.
 
     Returns:
         "test" and "inner", each (`SEEDS`, settings): the area under the ROC curve on the test women; and its mean over
-        `INNER` folds of the training women, which knows nothing of the test.
+        `INNER` folds of the women who train or validate, which knows nothing of the test.
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
     malignant = crops.strata > 1
@@ -99,29 +88,24 @@ def twenty_settings(crops: Crops) -> dict[str, list[list[float]]]:
     for seed in range(SEEDS):
         part = sets.divide(crops, "woman", seed)
         train = np.concatenate([part.training, part.validation])
-        test, inner = [], []
+        for scores in found.values():
+            scores.append([])
         for features in seen:
             for penalty in PENALTIES:
-                model = make_pipeline(StandardScaler(), SVC(C=penalty))
-                test.append(_auc(model, features, malignant, train, part.test))
+                model = _scaled(SVC(C=penalty))
+                found["test"][-1].append(_auc(model, features, malignant, train, part.test))
                 folds = cross_val_score(
                     model, features[train], malignant[train], groups=crops.woman[train], scoring="roc_auc",
                     cv=StratifiedGroupKFold(INNER),
                 )  # fmt: skip
-                inner.append(float(folds.mean()))
-        found["test"].append(test)
-        found["inner"].append(inner)
+                found["inner"][-1].append(float(folds.mean()))
     return found
 
 
 def choices(scores: dict[str, list[list[float]]]) -> dict[str, list[float]]:
-    """Return what is reported for each split, by how the setting is chosen.
+    """Return what is reported for each split of `twenty_settings`, by how the setting is chosen.
 
-    Args:
-        scores: of `twenty_settings`.
-
-    Returns:
-        best_auc (by the test itself), nested_auc (by the inner folds) and typical_auc (the mean of all settings).
+    best_auc: by the test itself; nested_auc: by the inner folds; typical_auc: the mean of all settings.
     """
     test, inner = np.array(scores["test"]), np.array(scores["inner"])
     nested = test[np.arange(len(test)), inner.argmax(axis=1)]
@@ -137,6 +121,13 @@ def as_files(crops: Crops, part: Split, folder: Path) -> Path:
         for row in getattr(part, side):
             Image.fromarray(crops.images[row]).save(folder / side / f"{row:04d}.png")
     return folder
+
+
+def _scaled(model: Any) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), model)
 
 
 def _auc(model: Any, features: NDArray, malignant: NDArray[np.bool_], train: NDArray, test: NDArray) -> float:

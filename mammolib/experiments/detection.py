@@ -30,8 +30,7 @@ class Plan:
 
     Attributes:
         epochs, steps: epochs, and updates in each.
-        rates: the learning rates.
-        starts: the update at which each begins, the first 0.
+        rates, starts: the learning rates, and the update at which each begins, the first 0.
         marks: epoch of the paper -> epoch of this run at the same share of it.
     """
 
@@ -43,7 +42,7 @@ class Plan:
 
     @property
     def updates(self) -> int:
-        """Updates of the run."""
+        """Updates in all."""
         return self.epochs * self.steps
 
 
@@ -56,15 +55,14 @@ class Detection:
         epochs, steps, batch: how long; `epochs` 0 for an evaluation without training.
         rates, rate_epochs: the learning rates, and the last epoch of each.
         separable: with separable convolutions.
-        regularise_separable: give them the weight decay and the He-normal start that the others have. Keras 2.2.4
-            ignored both without a word, and so do Experiments D by default.
+        regularise_separable: give them the weight decay and the He-normal start that the others have; Keras 2.2.4
+            ignored both without a word, and so do Experiments D.
         trains_on: "centred" (a crop around each lesion, in eight views) or "uniform" (cuts on a grid that hold it).
         tests_on: the sets it is tested on; with two, names of metrics end in "_centred" and "_uniform".
         start: "random" weights, "imagenet" (VGG16's, at width 1), or a run of the store such as "A-0123456789ab".
         from_a: continue from Experiment A's weights, whatever `start` says.
-        optimizer, momentum, clip, warmup: momentum is SGD's; clip is the largest norm of the gradient or None; warmup
-            counts updates of the run as it is.
-        precision: "float32" or "mixed_bfloat16".
+        optimizer, momentum, precision: see `training.Settings`; momentum is SGD's.
+        clip, warmup: the largest norm of the gradient, or None; updates over which the rate rises.
         flip: mirror each training image left to right with probability one half, as the implementation of the time.
         l2: weight decay, added to the loss.
         mining: where hard negatives are looked for: in the "batch", as the implementation of the time, or each "image".
@@ -106,21 +104,17 @@ class Detection:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("rates", "rate_epochs", "watch", "tests_on", "open"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
         for name, (good, words) in RULES.items():
             if not good(getattr(self, name), self):
-                raise self.misfit(name, getattr(self, name), f"it must be {words}")
+                raise self._misfit(name, getattr(self, name), f"it must be {words}")
 
     @property
     def updates(self) -> int:
         """Updates of the experiment at its full length."""
         return self.epochs * self.steps
 
-    def misfit(self, name: str, value: Any, words: str) -> ValueError:
-        """Return the error that names a setting, its value and what to do."""
+    def _misfit(self, name: str, value: Any, words: str) -> ValueError:
         return ValueError(f"experiment {self.name!r}, {name}: {value!r} does not fit; {words}")
 
     def but(self, **changes: Any) -> Detection:
@@ -136,46 +130,36 @@ class Detection:
             ValueError: an unknown setting or a value that does not fit.
         """
         fixed = {"name", "changes", "open", "from_a", "trains_on", "tests_on"}
-        known = {f.name for f in fields(self)} - fixed | {"rate"}
-        unknown = sorted(set(changes) - known)
-        if unknown:
-            raise ValueError(
-                f"experiment {self.name!r}: it has no setting {unknown[0]!r}; there are {', '.join(sorted(known))}"
-            )
+        refuse_unknown(self.name, changes, {f.name for f in fields(self)} - fixed | {"rate"})
         new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
         if "rate" in new:
             rate = new.pop("rate")
             if not (number(rate) and rate > 0):
-                raise self.misfit("rate", rate, "it must be a positive number")
+                raise self._misfit("rate", rate, "it must be a positive number")
             if "rates" in new:
-                raise self.misfit("rate", rate, "it takes all rates along; give rate or rates, not both")
+                raise self._misfit("rate", rate, "it takes all rates along; give rate or rates, not both")
             new["rates"] = tuple(r * rate / self.rates[0] for r in self.rates)
-        if "rates" in new and isinstance(new["rates"], tuple) and len(new["rates"]) == 1:
+        if isinstance(new.get("rates"), tuple) and len(new["rates"]) == 1:
             new.setdefault("rate_epochs", (new.get("epochs", self.epochs),))
-        if "epochs" in new and self.epochs and not whole(new["epochs"], 1):
-            raise self.misfit("epochs", new["epochs"], "it must be a whole number of at least 1")
-        if "epochs" in new and "rate_epochs" not in new and self.epochs:
-            new["rate_epochs"] = tuple(round(e * new["epochs"] / self.epochs) for e in self.rate_epochs)
-            if not _rising(new["rate_epochs"]):
-                words = f"it is too few for {len(self.rates)} rates; give more, or rates with rate_epochs"
-                raise self.misfit("epochs", new["epochs"], words)
+        if "epochs" in new and self.epochs:
+            epochs = new["epochs"]
+            if not whole(epochs, 1):
+                raise self._misfit("epochs", epochs, "it must be a whole number of at least 1")
+            if "rate_epochs" not in new:
+                new["rate_epochs"] = tuple(round(e * epochs / self.epochs) for e in self.rate_epochs)
+                if not _rising(new["rate_epochs"]):
+                    words = f"it is too few for {len(self.rates)} rates; give more, or rates with rate_epochs"
+                    raise self._misfit("epochs", epochs, words)
         replace(self, **new)  # checks the values as they were given; below, 1 is 1.0 where the experiment has 1.0
         stated = EXPERIMENTS.get(self.name, self)
         new = {k: next((getattr(e, k) for e in (stated, self) if getattr(e, k) == v), v) for k, v in new.items()}
         changed = replace(self, **new)
-        names = [k for k in dict.fromkeys([*self.changes, *new]) if getattr(changed, k) != getattr(stated, k)]
-        plain = {k: getattr(changed, k) for k in names}
-        return replace(changed, changes={k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()})
+        both = {k: (getattr(changed, k), getattr(stated, k)) for k in dict.fromkeys([*self.changes, *new])}
+        departs = {k: list(v) if isinstance(v, tuple) else v for k, (v, paper) in both.items() if v != paper}
+        return replace(changed, changes=departs)
 
     def plan(self, updates: int | None = None) -> Plan:
-        """Return the run's length; see the head of this module.
-
-        Args:
-            updates: about how many; None for the experiment's own. Rounded to whole epochs.
-
-        Raises:
-            ValueError: `updates` is not a whole number of at least 1.
-        """
+        """Return the length of a run of about so many updates, in whole epochs; see the head of this module."""
         if updates is None or updates == self.updates:
             epochs, steps = self.epochs, self.steps
         elif not whole(updates, 1):
@@ -198,16 +182,15 @@ class Detection:
             shown = {"updates": plan.updates, "images": plan.updates * self.batch}
             stated = {"updates": paper.updates, "images": paper.updates * paper.batch}
             ends = [round(end / plan.steps, 2) for end in (*plan.starts[1:], plan.updates)]
+            same = ("trains_on", "batch", "clip", "warmup", "precision", "flip", "l2", "mining", "start")
+            data |= {name: getattr(self, name) for name in same}
             data |= {
-                "trains_on": self.trains_on, "batch": self.batch, "steps": plan.steps, "epochs": plan.epochs,
-                "updates": plan.updates, "rates": list(plan.rates),
-                "rate_epochs": [int(e) if e == int(e) else e for e in ends],
-                "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
-                **({"momentum": self.momentum} if self.optimizer == "sgd" else {}), "clip": self.clip,
-                "warmup": self.warmup, "precision": self.precision, "flip": self.flip, "l2": self.l2,
-                "mining": self.mining, "start": self.start,
+                "steps": plan.steps, "epochs": plan.epochs, "updates": plan.updates, "rates": list(plan.rates),
+                "rate_epochs": [int(e) if e == int(e) else e for e in ends], "optimizer": OPTIMIZERS[self.optimizer],
                 "reduced": width < 1 or any(shown[k] < stated[k] for k in shown),
             }  # fmt: skip
+            if self.optimizer == "sgd":
+                data["momentum"] = self.momentum
             if (plan.epochs, plan.steps) != (self.epochs, self.steps):
                 data["shortened_from"] = {"epochs": self.epochs, "steps": self.steps}
             if self.gradient_norm != "off":
@@ -220,6 +203,13 @@ class Detection:
         return data | {"open": list(self.open), "changed": dict(self.changes)}
 
 
+def refuse_unknown(name: str, changes: Mapping[str, Any], known: set[str]) -> None:
+    """Raise a ValueError that names the first change that an experiment has no setting for."""
+    if unknown := sorted(set(changes) - known):
+        there = ", ".join(sorted(known))
+        raise ValueError(f"experiment {name!r}: it has no setting {unknown[0]!r}; there are {there}")
+
+
 def _rising(values: Any) -> bool:
     whole_numbers = isinstance(values, tuple) and all(whole(v, 0) for v in values)
     return whole_numbers and all(a < b for a, b in zip(values, values[1:], strict=False))
@@ -229,7 +219,6 @@ def _end(values: Any, of: Detection) -> bool:
     return _rising(values) and len(values) == len(of.rates) and (not of.epochs or values[-1] == of.epochs)
 
 
-_NUMBER = (lambda v, _: number(v) and v >= 0, "a number that is not negative")
 _TRUTH = (lambda v, _: isinstance(v, bool), "true or false")
 RULES: Mapping[str, tuple[Callable[[Any, Detection], bool], str]] = {
     "epochs": (lambda v, _: whole(v, 0), "a whole number"),
@@ -250,7 +239,7 @@ RULES: Mapping[str, tuple[Callable[[Any, Detection], bool], str]] = {
     "warmup": (lambda v, _: whole(v, 0), "a whole number"),
     "precision": (lambda v, _: one_of(v, PRECISIONS), f"one of {', '.join(PRECISIONS)}"),
     "flip": _TRUTH,
-    "l2": _NUMBER,
+    "l2": (lambda v, _: number(v) and v >= 0, "a number that is not negative"),
     "mining": (lambda v, _: one_of(v, ("batch", "image")), "one of batch, image"),
     "mean": (lambda v, _: v == "vgg" or number(v), "vgg or a number"),
     "divide_by": (lambda v, _: number(v) and v > 0, "a positive number"),
@@ -258,7 +247,6 @@ RULES: Mapping[str, tuple[Callable[[Any, Detection], bool], str]] = {
     "watch": (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"),
 }
 """What each setting of a `Detection` must be: the test, and the words that say so."""
-
 
 SILENT = ("split", "optimizer", "momentum", "l2", "start", "mean", "divide_by", "flip", "mining", "crops left out")
 """What the paper does not state of any of its trainings of SSD256."""
@@ -308,19 +296,14 @@ VARIANTS = ("stated", "trains")
 
 
 def variant_changes(variant: str, one: Detection, width: float) -> dict[str, Any]:
-    """Return what a variant changes in an experiment at a width.
+    """Return what a variant changes in an experiment at a width; what the experiment itself has changed stays.
 
     "stated": nothing, the paper's settings. "trains": `TRAINS`, and the rate goes with the width. Adam's steps have the
     size of the rate whatever the gradients' size, and a layer twice as wide adds up twice as many of them, so that
     rate x width has to stay the same for the outputs to move alike (Yang et al. 2022, "Tensor Programs V: tuning large
     neural networks via zero-shot hyperparameter transfer"). The experiments' rates train at `TRAINS_WIDTH`; at another
     width they are multiplied by TRAINS_WIDTH / width. At width 1 the unscaled rate kills the network: it answers all
-    images alike. The record says the rates among what was changed.
-
-    What the experiment itself has changed stays.
-
-    Raises:
-        ValueError: there is no such variant.
+    images alike.
     """
     if not one_of(variant, VARIANTS):
         raise ValueError(f"variant: {variant!r} is not one of {', '.join(VARIANTS)}")
@@ -331,11 +314,7 @@ def variant_changes(variant: str, one: Detection, width: float) -> dict[str, Any
 
 
 def experiment(name: str) -> Detection:
-    """Return an experiment by its name.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
+    """Return an experiment by its name, or raise a ValueError that lists the names."""
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment: {name!r} is not one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammolib.experiments.detection import Detection, Plan
 
@@ -35,25 +36,24 @@ def of_training(one: Detection, plan: Plan, done: Run, n_train: int) -> dict[str
     }
     if not n:
         return found
-    columns = {k: np.asarray(epoch[k], float) for k in ("seconds", "update")}
-    for side, prefix in (("train", ""), ("val", "val_")):
-        own = {k: np.asarray(epoch[prefix + k], float) for k in ("loss", "localisation", "confidence", "l2")}
-        columns |= {f"{side}_{k}": v for k, v in own.items()}
-        columns[f"{side}_detection_loss"] = own["localisation"] + own["confidence"]
-    for name in ("train_loss", "val_loss", "val_detection_loss", "val_localisation", "val_confidence", "val_l2"):
-        found[name] = float(columns[name][-1])
+    columns = {name: np.asarray(values, float) for name, values in epoch.items()}
+    losses = {
+        "train_loss": columns["loss"],
+        "val_loss": columns["val_loss"],
+        "val_detection_loss": columns["val_localisation"] + columns["val_confidence"],
+    }
+    found |= {name: float(columns[name][-1]) for name in ("val_localisation", "val_confidence", "val_l2")}
+    found |= {name: float(values[-1]) for name, values in losses.items()}
     points = {"epoch1": 1, "last": n} | {f"epoch{mark}": own for mark, own in plan.marks.items()}
-    for u in UPDATES:
-        at = np.flatnonzero(columns["update"] == u)
-        points |= {f"update{u}": int(at[0]) + 1} if len(at) else {}
-    for point, number in points.items():
-        if number <= n:
-            for name in ("train_loss", "val_loss", "val_detection_loss"):
-                found[f"{name}@{point}"] = float(columns[name][number - 1])
+    points |= {f"update{u}": k for k, u in enumerate(columns["update"].astype(int), 1) if u in UPDATES}
+    for point, k in points.items():
+        if k <= n:
+            found |= {f"{name}@{point}": float(values[k - 1]) for name, values in losses.items()}
     drop = [f"val_loss@epoch{mark}" for mark in (50, one.epochs)]
-    if all(name in found for name in drop) and 50 in one.watch:
+    if 50 in one.watch and all(name in found for name in drop):
         found["val_loss_drop"] = found[drop[0]] - found[drop[1]]
-    found["seconds_per_epoch"] = seconds_per_epoch([epoch])
+    # a median: the first epoch after each start of a run that was killed and continued compiles
+    found["seconds_per_epoch"] = float(np.median(columns["seconds"]))
     found["seconds_per_pass"] = found["seconds_per_epoch"] * n_train / (plan.steps * one.batch)
     reached = np.flatnonzero(columns["val_loss"] <= COMMON_LOSS)
     found["seconds_to_common_loss"] = (
@@ -64,64 +64,53 @@ def of_training(one: Detection, plan: Plan, done: Run, n_train: int) -> dict[str
     return found
 
 
-def seconds_per_epoch(epochs: Sequence[Mapping[str, Sequence[float]]]) -> float:
-    """Return the median of the seconds that the epochs of one training or several took.
-
-    A median, so that a run that was killed and continued keeps its pace: its first epoch after each start compiles.
-    """
-    return float(np.median(np.concatenate([np.asarray(e["seconds"], float) for e in epochs])))
-
-
 def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, first: float | None) -> dict[str, Any]:
     """Say when and how a loss exploded: the first epoch whose loss is ten times the lowest before it, or no number.
 
     Args:
         epoch: the history's columns by epoch. No number among the validation losses is an epoch that was not
             validated, except in the last epoch of a run that diverged.
-        outcome: of the run.
-        steps: updates in an epoch.
-        first: loss of the first update.
-
-    Returns:
-        explosion_epoch, train_loss_before and _after, val_loss_before and _after; without values, and with the reason,
-        where nothing exploded.
+        outcome, steps, first: of the run, updates in an epoch, the loss of the first update.
     """
-    names = ("train_loss", "val_loss")
     ended = int(outcome.rsplit(" ", 1)[1]) if outcome.startswith("diverged") else None
     train = np.nan_to_num(np.asarray(epoch.get("loss", []), float), nan=np.inf)
     n = len(train)
-    val = np.asarray(epoch.get("val_loss", np.full(n, np.nan)), float)
+    val = np.array(epoch.get("val_loss", np.full(n, np.nan)), float)
     if n and ended == n * steps and np.isnan(val[-1]):
-        val = np.append(val[:-1], np.inf)  # this is what ended the run
-    columns = [train, val]
-    lowest = [np.fmin.accumulate(c) if n else c for c in columns]
-    at = next(
-        (k for k in range(1, n) if any(c[k] > 10 * low[k - 1] for c, low in zip(columns, lowest, strict=True))), None
-    )
-    found: dict[str, Any] = {}
-    unknown = {"value": None, "reason": "no epoch there was validated"}
-    if at is not None:
-        found["explosion_epoch"] = at + 1
-        seen = ended is None or not np.isfinite(val[-1])  # or else it ended between two validations
-        for name, c in zip(names, columns, strict=True):
-            before, after = c[:at][~np.isnan(c[:at])], c[at:][~np.isnan(c[at:])]
-            if name == "train_loss" and not seen:
-                after = np.append(after, np.inf)
-            found[f"{name}_before"] = float(before[-1]) if len(before) else unknown
-            found[f"{name}_after"] = float(after.max()) if len(after) else unknown
-        return found
+        val[-1] = np.inf  # this is what ended the run
+    grown = [k for c in (train, val) for k in range(1, n) if c[k] > 10 * np.fmin.reduce(c[:k])]
+    if grown:
+        at = min(grown)
+        unseen = ended is not None and np.isfinite(val[-1])  # it ended between two validations
+        return {
+            "explosion_epoch": at + 1,
+            "train_loss_before": _known(train[:at], _last),
+            "train_loss_after": np.inf if unseen else _known(train[at:], np.max),
+            "val_loss_before": _known(val[:at], _last),
+            "val_loss_after": _known(val[at:], np.max),
+        }
     if ended is None:
-        keys = ["explosion_epoch", *(f"{name}_{side}" for name in names for side in ("before", "after"))]
-        return {key: {"value": None, "reason": "the loss did not explode"} for key in keys}
-    found["explosion_epoch"] = (ended - 1) // steps + 1
+        names = ("explosion_epoch", "train_loss_before", "train_loss_after", "val_loss_before", "val_loss_after")
+        return {name: {"value": None, "reason": "the loss did not explode"} for name in names}
+    before = train[-1] if n else first
     none = {"value": None, "reason": "the loss was no number before the first validation"}
-    before = columns[0][-1] if n else first
-    found["train_loss_before"] = none if before is None or not np.isfinite(before) else float(before)
-    found["train_loss_after"] = float("inf")
-    validated = val[~np.isnan(val)]
-    found["val_loss_before"] = (float(validated[-1]) if len(validated) else unknown) if n else none
-    found["val_loss_after"] = none if not n else {"value": None, "reason": "the loss was no number before validation"}
-    return found
+    return {
+        "explosion_epoch": (ended - 1) // steps + 1,
+        "train_loss_before": none if before is None or not np.isfinite(before) else float(before),
+        "train_loss_after": np.inf,
+        "val_loss_before": _known(val, _last) if n else none,
+        "val_loss_after": {"value": None, "reason": "the loss was no number before validation"} if n else none,
+    }
+
+
+def _known(values: NDArray, choose: Callable[[NDArray], float]) -> float | dict[str, Any]:
+    """Return one of the losses of the epochs that were validated, or why there is none."""
+    values = values[~np.isnan(values)]
+    return float(choose(values)) if len(values) else {"value": None, "reason": "no epoch there was validated"}
+
+
+def _last(values: NDArray) -> float:
+    return values[-1]
 
 
 def gradient_growth(update: Mapping[str, Sequence[float]]) -> dict[str, int]:
@@ -136,8 +125,7 @@ def gradient_growth(update: Mapping[str, Sequence[float]]) -> dict[str, int]:
     least = IDLE * max((v[0] for v in norms.values()), default=0.0)
     found = {}
     for name, v in norms.items():
-        with np.errstate(invalid="ignore"):
-            grown = np.flatnonzero(~(v <= GROWN * max(v[0], least)))
+        grown = np.flatnonzero(~(v <= GROWN * max(v[0], least)))  # no number has grown, too
         if len(grown):
             found[name] = int(grown[0]) + 1
     return dict(sorted(found.items(), key=lambda item: item[1]))

@@ -13,18 +13,19 @@ from mammolib.experiments import running, sets
 
 CROPS = 64
 """Crops that are looked at: centred, and evenly spaced over the data set."""
+KEPT = ("width", "updates", "batch", "rates", "precision", "reduced", "changed")
+"""Settings of the run that its record repeats."""
 
 
 def run_inside(
     of: results.Record, films: Sequence[mias.Film], *, store: str | Path, data: Mapping[str, Any] | None = None
 ) -> results.Record:
-    """Show crops to a run's network and record what happens within it, or load that record.
+    """Show crops to the network of a detector's run and record what happens within it, or load that record.
 
     Args:
-        of: a finished run of a detector; its weights are in the store.
-        films: the data set that it was trained on.
+        of: the run; its weights are in the store.
+        films, data: the data set that it was trained on, and what the record says of it; as the run does if not given.
         store: the folder for records and weights.
-        data: the record's data; the run's if not given.
 
     Returns:
         The record, named after the run ("A-inside"): crop_to_crop and within_a_crop (`training.spread_of_answers`) and
@@ -40,7 +41,7 @@ def run_inside(
         images = sets.centred(films).images
         images = images[np.linspace(0, len(images) - 1, min(CROPS, len(images))).astype(int)]
         over, within = training.spread_of_answers(training.predict(network, images))
-        metrics = {"crop_to_crop": over, "within_a_crop": within}
+        metrics: dict[str, Any] = {"crop_to_crop": over, "within_a_crop": within}
         metrics |= {k: v for k, v in of.metrics.items() if k == "val_detection_loss"}
         outputs = {"above_zero": training.outputs_above_zero(network, images)}
         return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
@@ -50,7 +51,6 @@ def run_inside(
 
 def ask(of: results.Record, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what such a record says was asked for; the arguments are those of `run_inside`."""
-    kept = ("width", "updates", "batch", "rates", "precision", "reduced", "changed")
-    settings = {**results.start_of(of), "crops": CROPS, **{k: of.settings[k] for k in kept if k in of.settings}}
-    asked = {"name": f"{of.name}-inside", "settings": settings, "data": dict(data or of.data)}
-    return asked | {"seed": of.seed, "split": of.split}
+    settings = {**results.start_of(of), "crops": CROPS, **{k: of.settings[k] for k in KEPT if k in of.settings}}
+    name, data = f"{of.name}-inside", dict(data or of.data)
+    return {"name": name, "settings": settings, "data": data, "seed": of.seed, "split": of.split}

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from time import perf_counter, time
+from time import time
 from typing import Any
 
 import numpy as np
@@ -22,20 +22,13 @@ from mammolib import mias, results
 from mammolib.experiments import named
 from mammolib.training import Execution, OutOfTime, Samples, device_kind, train
 
-ENGINES = ("dask", "ray")
 LOST = 3
 """So many times in a row worker processes may be lost before a single run more is done."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made: what `named.run_named` is called with.
-
-    Attributes:
-        name: one of `named.NAMES`.
-        films, data: the data set, and what a record says of it.
-        options: profile, store, seed, split and so on.
-    """
+    """A run to be made: what `named.run_named` is called with. `options` are profile, store, seed, split and so on."""
 
     name: str
     films: Sequence[mias.Film] = field(repr=False)
@@ -54,29 +47,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job: a record, or an error, or neither where there was no time left.
-
-    Attributes:
-        job: the job.
-        record: of the run; None if there is none yet.
-        error: why it failed.
-        left: what is left of it, in words.
-        seconds: that it took just now.
-    """
+    """What became of a job: a record, or why it failed, or, where there was no time, what is left of it in words."""
 
     job: Job
     record: results.Record | None = None
     error: Exception | None = None
     left: str = ""
-    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row of a plan: a run, its outline, the seconds of its training and the seconds from the start to its end."""
+
+    job: Job
+    outline: named.Outline
+    seconds: float
+    end: float
 
 
 def numbers(text: str) -> list[int]:
-    """Read "0-9" or "0,3,5-7" as whole numbers, in that order.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
+    """Read "0-9" or "0,3,5-7" as whole numbers, in that order; a ValueError says what is none of these."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -86,28 +76,66 @@ def numbers(text: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def in_order(jobs: Sequence[Job], cost: Callable[[int], float] = float) -> list[tuple[Job, named.Outline, int]]:
-    """Order jobs so that each comes after the one whose weights it needs.
-
-    Args:
-        jobs: in any order.
-        cost: of the job at a place; of those that may be next, the cheapest is. If not given, the given order.
+def in_order(jobs: Sequence[Job], cost: Callable[[int], float] = float) -> list[tuple[int, named.Outline, int]]:
+    """Order jobs so that each comes after the one whose weights it needs, and else the cheapest first.
 
     Returns:
-        (job, its outline, its wave): those of a wave need nothing of each other.
+        (place among the jobs, its outline, its wave): those of a wave need nothing of each other. The cost of a place
+        is the place, if not given.
     """
     lines = [job.outline for job in jobs]
-    places = {line.stem: i for i, line in enumerate(lines)}
-    order: list[tuple[Job, named.Outline, int]] = []
+    stems = {line.stem for line in lines}
+    order: list[tuple[int, named.Outline, int]] = []
     waves: dict[str, int] = {}
     waiting = list(range(len(jobs)))
     while waiting:
-        ready = [i for i in waiting if lines[i].origin in waves or lines[i].origin not in places]
-        i = min(ready, key=cost)
+        i = min((i for i in waiting if lines[i].origin in waves or lines[i].origin not in stems), key=cost)
         waiting.remove(i)
-        waves[lines[i].stem] = waves.get(lines[i].origin, -1) + 1
-        order.append((jobs[i], lines[i], waves[lines[i].stem]))
+        wave = waves[lines[i].stem] = waves.get(lines[i].origin, -1) + 1
+        order.append((i, lines[i], wave))
     return order
+
+
+def plan(jobs: Sequence[Job], rate: float | None = None) -> list[Planned]:
+    """Order runs so that most are done early: the shortest first, each after the one whose weights it needs.
+
+    A run that is recorded costs nothing, nor does one that trains nothing. The rate is images a second of every
+    training; if not given, each kind of network is measured here.
+    """
+    if rate is not None and not rate > 0:
+        raise ValueError(f"rate: must be positive, got {rate!r}")
+    rates: dict[Any, float] = {}
+    costs = []
+    for job in jobs:
+        line = job.outline
+        kind = (job.name, job.options.get("width"), line.batch)
+        costs.append(0.0)
+        if line.images and not line.recorded:
+            if kind not in rates:
+                rates[kind] = rate or measure(line, job)
+            costs[-1] = line.images / rates[kind]
+    rows, end = [], 0.0
+    for i, line, _ in in_order(jobs, costs.__getitem__):
+        end += costs[i]
+        rows.append(Planned(jobs[i], line, costs[i], end))
+    return rows
+
+
+def measure(line: named.Outline, job: Job) -> float:
+    """Train a run's network for a moment on this machine; return images a second, the compiling left out."""
+    from mammolib import patches, ssd
+
+    assert line.begin is not None
+    build, settings, loss = line.begin()
+    batch = settings.batch if device_kind() != "cpu" else min(settings.batch, 16)
+    settings = replace(settings, epochs=3, steps_per_epoch=2, batch=batch)
+    if isinstance(loss, ssd.SSDLoss):
+        crops = patches.lesion_crops(mias.single_lesion_films(job.films)[: batch // 8 + 1])
+        samples = ssd.samples(crops, np.arange(min(batch, len(crops))), settings.flip)
+    else:
+        images = np.random.default_rng(0).integers(0, 256, (batch, 128, 128)).astype(np.uint8)
+        samples = Samples(images, np.eye(build().output_shape[-1], dtype=np.float32)[np.zeros(batch, int)])
+    return train(build, samples, settings=settings, loss=loss, execution=Execution(progress=False)).images_per_second
 
 
 _alone = Lock()  # seeds and precision are a process's: of a worker's threads, one trains at a time
@@ -115,7 +143,6 @@ _alone = Lock()  # seeds and precision are a process's: of a worker's threads, o
 
 def make(job: Job, execution: Execution, say: Callable[[str], None] | None = None) -> Done:
     """Run a job; nothing that goes wrong in it is raised but a stop by the user."""
-    began = perf_counter()
     if execution.deadline is not None and time() > execution.deadline and not job.outline.recorded:
         return Done(job, left="not begun")
     try:
@@ -125,7 +152,7 @@ def make(job: Job, execution: Execution, say: Callable[[str], None] | None = Non
         return Done(job, left=str(err))
     except Exception as err:
         return Done(job, error=err if type(err).__module__ == "builtins" else RuntimeError(f"{err}"))
-    return Done(job, record, seconds=perf_counter() - began)
+    return Done(job, record)
 
 
 def run(
@@ -151,24 +178,23 @@ def run(
     """
     execution, ordered = execution or Execution(), in_order(jobs)
     if engine is None and (workers or 1) == 1:
-        for job, _, _ in ordered:
-            yield make(job, execution, say)
+        for i, _, _ in ordered:
+            yield make(jobs[i], execution, say)
         return
     quiet = replace(execution, progress=False)
     for wave in range(1 + max((w for *_, w in ordered), default=-1)):
-        yield from _beside([job for job, _, w in ordered if w == wave], quiet, workers, engine)
+        yield from _beside({i: jobs[i] for i, _, w in ordered if w == wave}, quiet, workers, engine)
 
 
-def _beside(jobs: list[Job], execution: Execution, workers: int | None, engine: str | None) -> Iterator[Done]:
+def _beside(waiting: dict[int, Job], execution: Execution, workers: int | None, engine: str | None) -> Iterator[Done]:
     """Run jobs that need nothing of each other; those that a lost process held are run again."""
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    waiting, lost = dict(enumerate(jobs)), 0
+    lost, how = 0, "list" if engine and engine.startswith("ray") else "generator_unordered"
     with ExitStack() as stack:
         workers = _open(stack, engine, workers)
         while waiting:
-            how = "list" if engine and engine.startswith("ray") else "generator_unordered"
             try:
                 calls = [delayed(_numbered)(i, job, execution) for i, job in waiting.items()]
                 for i, done in Parallel(workers, batch_size=1, pre_dispatch="all", return_as=how)(calls):
@@ -192,14 +218,13 @@ def _open(stack: ExitStack, engine: str | None, workers: int | None) -> int:
     from joblib import parallel_config
 
     if engine is None:
-        workers = workers or 1
-        threads = max(1, (os.cpu_count() or 1) // workers)
+        threads = max(1, (os.cpu_count() or 1) // (workers or 1))
         for name in ("TF_NUM_INTRAOP_THREADS", "NPROC"):  # TensorFlow's and XLA's; joblib sets the others
             os.environ.setdefault(name, str(threads))
         stack.enter_context(parallel_config("loky", inner_max_num_threads=threads))
-        return workers
+        return workers or 1
     scheme, _, address = engine.partition("://")
-    if scheme not in ENGINES or not address:
+    if scheme not in ("dask", "ray") or not address:
         raise ValueError(f"engine: {engine!r} is not dask://HOST:PORT or ray://HOST:PORT")
     if scheme == "dask":
         from distributed import Client
@@ -213,62 +238,3 @@ def _open(stack: ExitStack, engine: str | None, workers: int | None) -> int:
         register_ray()
     stack.enter_context(parallel_config(scheme))
     return workers or -1
-
-
-def measure(line: named.Outline, job: Job) -> float:
-    """Train a run's network for a moment on this machine; return images a second, the compiling left out."""
-    from mammolib import patches, ssd
-
-    assert line.begin is not None
-    build, settings, loss = line.begin()
-    batch = settings.batch if device_kind() != "cpu" else min(settings.batch, 16)
-    settings = replace(settings, epochs=3, steps_per_epoch=2, batch=batch)
-    if isinstance(loss, ssd.SSDLoss):
-        crops = patches.lesion_crops(mias.single_lesion_films(job.films)[: batch // 8 + 1])
-        samples = ssd.samples(crops, np.arange(min(batch, len(crops))), settings.flip)
-    else:
-        images = np.random.default_rng(0).integers(0, 256, (batch, 128, 128)).astype(np.uint8)
-        samples = Samples(images, np.eye(build().output_shape[-1], dtype=np.float32)[np.zeros(batch, int)])
-    return train(build, samples, settings=settings, loss=loss, execution=Execution(progress=False)).images_per_second
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A row of a plan: a run, its outline, the seconds of its training and the seconds from the start to its end."""
-
-    job: Job
-    outline: named.Outline
-    seconds: float
-    end: float
-
-
-def plan(jobs: Sequence[Job], rate: float | None = None) -> list[Planned]:
-    """Order runs so that most are done early: the shortest first, each after the one whose weights it needs.
-
-    Args:
-        jobs: in any order.
-        rate: images a second of every training; if not given, each kind of network is measured here.
-
-    Returns:
-        The rows, in order. A run that is recorded costs nothing, nor does one that trains nothing.
-
-    Raises:
-        ValueError: a rate that is not positive.
-    """
-    if rate is not None and not rate > 0:
-        raise ValueError(f"rate: must be positive, got {rate!r}")
-    rates: dict[Any, float] = {}
-    seconds = []
-    for job in jobs:
-        line = job.outline
-        cost = 0.0
-        if line.images and not line.recorded:
-            kind = (job.name, job.options.get("width"), line.batch)
-            if kind not in rates:
-                rates[kind] = rate or measure(line, job)
-            cost = line.images / rates[kind]
-        seconds.append(cost)
-    order = in_order(jobs, seconds.__getitem__)
-    costs = {id(job): cost for job, cost in zip(jobs, seconds, strict=True)}
-    ends = np.cumsum([costs[id(job)] for job, *_ in order])
-    return [Planned(job, line, costs[id(job)], float(end)) for (job, line, _), end in zip(order, ends, strict=True)]

@@ -1,6 +1,6 @@
 """Any run of the book by a name: a detector ("A"), a classifier ("vgg16"), whole films ("A-films"), a baseline.
 
-The command ``mammolib experiment`` is this function with options.
+The command ``mammolib experiment`` is `run_named` with options.
 """
 
 from __future__ import annotations
@@ -8,101 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from mammolib import mias, results
 from mammolib.experiments import baselines, classification, detection, inside, rungs, running, whole_films
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.training import Execution
 
-AFTER = {"films": whole_films, "inside": inside}
-"""What is done with a trained network: a name such as "A-films" shows whole films to A's."""
 NAMES = (
     *detection.EXPERIMENTS,
     *classification.EXPERIMENTS,
     *baselines.NAMES,
     *rungs.NAMES,
-    *(f"{name}-{end}" for end in AFTER for name in detection.EXPERIMENTS if name != "E-before"),
+    *(f"{name}-{after}" for after in ("films", "inside") for name in detection.EXPERIMENTS if name != "E-before"),
 )
-
-
-class Options(TypedDict, total=False):
-    """What a run may be asked for besides its name and its size; None is what is not asked for.
-
-    Attributes:
-        seed: 0 if not given. A baseline takes none.
-        split: "image" (if not given) or "woman"; a detector's also "lesion-order", a classifier's also "folds".
-        width: factor on the filters; the profile's if not given.
-        updates, variant: of a detector only, see `running.run_detector`.
-        changes: on top of the variant, or of the classifier's settings.
-        reading: of a classifier only: "film" (if not given) or "lesion".
-        of: of E, the run of A that it starts from; of whole films, the run whose network is meant.
-    """
-
-    seed: int | None
-    split: str | None
-    width: float | None
-    updates: int | None
-    variant: str | None
-    changes: Mapping[str, Any] | None
-    reading: str | None
-    of: str | None
-
-
-def run_named(
-    name: str,
-    films: Sequence[mias.Film],
-    *,
-    profile: Profile,
-    data: Mapping[str, Any],
-    store: str | Path,
-    execution: Execution | None = None,
-    say: Callable[[str], None] | None = None,
-    **options: Unpack[Options],
-) -> results.Record:
-    """Run what a name says, or load its record.
-
-    Args:
-        name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films, and with
-            "-inside" it is looked into: the run named by `of`, or else the one that the other arguments describe, which
-            has to be in the store.
-        films, data, store, execution, say: see `running.run_detector` and `classification.run_classifier`.
-        profile: its size.
-        **options: see `Options`.
-
-    Raises:
-        ValueError: see `check`.
-        FileNotFoundError: whole films, and the run whose network they need is not in the store.
-    """
-    check(name, profile=profile, store=store, **options)
-    given = _given(options)
-    if name in classification.EXPERIMENTS:
-        one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
-        size = {"reading": classification.READINGS[0], "width": profile.width}
-        return classification.run_classifier(
-            one, films, data=data, store=store, execution=execution, **{**size, **given}
-        )
-    if name in baselines.NAMES:
-        return baselines.run_baseline(name, films, data=data, store=store, **given)
-    if name in rungs.NAMES:
-        return rungs.run_rung(name, films, data=data, store=store, say=say)
-    name, after = _parts(name)
-    if not after:
-        return running.run_detector(
-            name, films, profile=profile, data=data, store=store, execution=execution, say=say, **given
-        )
-    stem = given.get("of") or _asked(name, profile, data, store, given).stem
-    path = Path(store) / f"{stem}.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such run; make it by `mammolib experiment`, or name another")
-    record = results.load(path)
-    asked = {"name": name} | {k: given[k] for k in ("seed", "split") if k in given}
-    for option, value in asked.items():
-        if getattr(record, option) != value:
-            raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(record, option)!r}")
-    if after == "inside":
-        return inside.run_inside(record, films, store=store, data=data)
-    return whole_films.run_on_films(record, films, store=store, data=data)
+"""Names of runs; "A-films" shows whole films to A's network."""
 
 
 @dataclass(frozen=True)
@@ -110,109 +30,146 @@ class Outline:
     """What is known of a run before it is made.
 
     Attributes:
-        stem: ``{name}-{hash}``, what its record's file is called.
+        asked: name, settings, data, seed and split of its record.
+        store: the folder of records.
+        make: makes the record, or loads it; called with films, `Execution` and what is told of progress.
         origin: the run whose weights it needs, as "A-0123456789ab"; "" for none.
         updates, batch: of its training; 0 where nothing is trained. With folds, all of them count.
         images: training images that the updates show.
-        recorded: the store has its record.
         begin: returns (a function that builds its network, `training.Settings`, loss); None where nothing is trained.
     """
 
-    stem: str
+    asked: Mapping[str, Any]
+    store: str | Path
+    make: Callable[..., results.Record]
     origin: str = ""
     updates: int = 0
     batch: int = 0
     images: int = 0
-    recorded: bool = False
     begin: Callable[[], tuple[Any, Any, Any]] | None = None
+
+    @property
+    def stem(self) -> str:
+        """``{name}-{hash}``, what its record's file is called."""
+        return results.Record(**self.asked).stem
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the store has its record."""
+        return results.find(self.store, **self.asked) is not None
+
+
+def run_named(
+    name: str,
+    films: Sequence[mias.Film],
+    *,
+    execution: Execution | None = None,
+    say: Callable[[str], None] | None = None,
+    **asked: Any,
+) -> results.Record:
+    """Run what a name says, or load its record.
+
+    Args:
+        name, **asked: what is to be run, see `outline`.
+        films, execution, say: the data set, how to train, and what is called with lines of progress.
+
+    Raises:
+        ValueError: what cannot be, see `outline`.
+        FileNotFoundError: the run whose network is needed is not in the store.
+    """
+    return outline(name, **asked).make(films, execution, say)
 
 
 def outline(
-    name: str, *, profile: Profile, data: Mapping[str, Any], store: str | Path, **options: Unpack[Options]
+    name: str, *, profile: Profile, store: str | Path, data: Mapping[str, Any] = results.NO_DATA, **options: Any
 ) -> Outline:
-    """Say what a run is and how long, without making it; the arguments are those of `run_named`.
-
-    Raises:
-        ValueError, FileNotFoundError: see `check`.
-    """
-    check(name, profile=profile, store=store, **options)
-    given = _given(options)
-    more: dict[str, Any] = {}
-    if name in classification.EXPERIMENTS:
-        one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
-        asked = classification.ask(one, data, **{"width": profile.width, **given})
-        times, width = asked["settings"].get("folds") or 1, asked["settings"]["width"]
-        more = {"updates": times * one.updates, "batch": one.settings.batch, "images": times * one.images_shown}
-        more["begin"] = lambda: (lambda: one.build(width), one.settings, one.loss)
-    elif name in baselines.NAMES:
-        asked = baselines.ask(name, data, **given)
-    elif name in rungs.NAMES:
-        asked = rungs.ask(name, data)
-    elif after := _parts(name)[1]:
-        stem = given.get("of") or _asked(name, profile, data, store, given).stem
-        path = Path(store) / f"{stem}.json"
-        of = results.load(path) if path.is_file() or "of" in given else _asked(name, profile, data, store, given).record
-        asked, more = AFTER[after].ask(of, data), {"origin": stem}
-    else:
-        a = _asked(name, profile, data, store, given)
-        r, more = a.record, {"origin": a.origin}
-        asked = {"name": r.name, "settings": r.settings, "data": r.data, "seed": r.seed, "split": r.split}
-        if a.experiment.epochs:
-            n, batch = r.settings["updates"], r.settings["batch"]
-            more |= {"updates": n, "batch": batch, "images": n * batch}
-            more["begin"] = lambda: running.begin(a)
-    record = results.Record(**asked)
-    return Outline(record.stem, recorded=results.find(store, **asked) is not None, **more)
-
-
-def check(name: str, *, profile: Profile, store: str | Path, **options: Unpack[Options]) -> None:
-    """Refuse a run that cannot be, before anything is read or made for it.
+    """Say what a run is and how long, without making it; what cannot be is refused before anything is read or made.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`. With "-films", the network of a detector's run looks at whole films, and with "-inside" it
+            is looked into: the run named by `of`, or else the one that the other arguments describe.
         profile: its size.
-        store: the folder of records.
-        **options: see `Options`.
+        store: the folder of records and weights.
+        data: the record's name, digest and number of films.
+        **options: what else is asked for; None is what is not. "seed"; "split", a detector's also "lesion-order", a
+            classifier's also "folds"; "width", the profile's if not given; "updates" and "variant", of a detector only;
+            "changes", on top of the variant, or of the classifier's settings; "reading", of a classifier only; "of", of
+            E the run of A that it starts from, of whole films the run whose network is meant.
 
     Raises:
         ValueError: an unknown name, an argument that the run does not take, or a value that does not fit.
-        FileNotFoundError: E, and the run of A named by `of` is not in the store.
+        FileNotFoundError: the run named by `of` is not in the store.
     """
     if name not in NAMES:
         raise ValueError(f"experiment: {name!r} is not one of {', '.join(NAMES)}")
-    given, who = _given(options), name
-    if "seed" in given:
-        check_seed(given["seed"])
-    classifier, shown = name in classification.EXPERIMENTS, _parts(name)[1] and "of" in given
-    takes = set(Options.__annotations__) - {"reading"}
-    if classifier:
+    given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+    one, _, after = name.rpartition("-")
+    looked_at = one in detection.EXPERIMENTS  # "A-films" or "A-inside"
+    takes, who = {"seed", "split", "width", "updates", "variant", "changes", "of"}, name
+    if name in classification.EXPERIMENTS:
         takes = {"seed", "split", "width", "changes", "reading"}
     elif name in (*baselines.NAMES, *rungs.NAMES):
         takes = {"split"} if name == "lookup" else set()
-    elif shown:
+    elif looked_at and "of" in given:
         takes, who = {"seed", "split", "of"}, f"{name} of a run"
     for option, value in given.items():
         if option not in takes:
             raise ValueError(f"{option}: {who} takes none, got {value!r}")
-    if classifier:
-        changes = given.pop("changes", {})
-        classification.check(**{"seed": 0, "split": "image", **given})
-        classification.EXPERIMENTS[name].for_profile(profile).but(**changes)
-    elif "width" in takes and not shown:
-        _asked(name, profile, {"name": "", "digest": "", "films": 0}, store, given)
+    if "seed" in given:
+        check_seed(given["seed"])
+    here: dict[str, Any] = {"data": data, "store": store}
+    if name in classification.EXPERIMENTS:
+        return _classifier(name, profile, here, given)
+    if name in baselines.NAMES:
+        asked = baselines.ask(name, data, **given)
+        return Outline(asked, store, lambda films, *_: baselines.run_baseline(name, films, **here, **given))
+    if name in rungs.NAMES:
+        return Outline(rungs.ask(name, data), store, lambda films, _, say: rungs.run_rung(name, films, **here, say=say))
+    return _looked_at(one, after, profile, here, given) if looked_at else _detector(name, profile, here, given)
 
 
-def _given(options: Options) -> dict[str, Any]:
-    return {k: v for k, v in options.items() if v is not None}
+def _classifier(name: str, profile: Profile, here: Mapping[str, Any], given: dict[str, Any]) -> Outline:
+    one = classification.EXPERIMENTS[name].for_profile(profile).but(**given.pop("changes", {}))
+    given = {"width": profile.width, **given}
+    asked = classification.ask(one, here["data"], **given)
+    times = asked["settings"].get("folds", 1)
+    return Outline(
+        asked, here["store"],
+        lambda films, execution, _: classification.run_classifier(one, films, **here, execution=execution, **given),
+        updates=times * one.updates, batch=one.settings.batch, images=times * one.images_shown,
+        begin=lambda: (lambda: one.build(given["width"]), one.settings, one.loss),
+    )  # fmt: skip
 
 
-def _asked(
-    name: str, profile: Profile, data: Mapping[str, Any], store: str | Path, options: Mapping[str, Any]
-) -> running.Asked:
-    return running.ask(_parts(name)[0], (), profile=profile, data=data, store=store, **options)
+def _detector(name: str, profile: Profile, here: Mapping[str, Any], given: Mapping[str, Any]) -> Outline:
+    options = {"profile": profile, **here, **given}
+    asked = running.ask(name, **options)
+    updates, batch = (asked.identity["settings"].get(key, 0) for key in ("updates", "batch"))
+    return Outline(
+        asked.identity, here["store"],
+        lambda films, execution, say: running.run_detector(name, films, execution=execution, say=say, **options),
+        asked.origin, updates, batch, updates * batch, (lambda: running.begin(asked)) if updates else None,
+    )  # fmt: skip
 
 
-def _parts(name: str) -> tuple[str, str]:
-    """Split "A-films" into "A" and "films"; a name of a run that trains is whole."""
-    one, _, after = name.rpartition("-")
-    return (one, after) if after in AFTER else (name, "")
+def _looked_at(one: str, after: str, profile: Profile, here: Mapping[str, Any], given: Mapping[str, Any]) -> Outline:
+    described = None if "of" in given else running.ask(one, profile=profile, **here, **given).record
+    stem = described.stem if described else given["of"]
+    path = Path(here["store"]) / f"{stem}.json"
+    missing = FileNotFoundError(f"{path}: there is no such run; make it by `mammolib experiment`, or name another")
+    of = results.load(path) if path.is_file() else described
+    if of is None:
+        raise missing
+    for option, value in {"name": one, **given}.items():
+        if option in ("name", "seed", "split") and getattr(of, option) != value:
+            raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(of, option)!r}")
+    run, ask = (
+        (whole_films.run_on_films, whole_films.ask) if after == "films" else (inside.run_inside, inside.ask)
+    )  # fmt: skip
+
+    def make(films: Sequence[mias.Film], *_: Any) -> results.Record:
+        if not path.is_file():
+            raise missing
+        return run(results.load(path), films, **here)
+
+    return Outline(ask(of, here["data"]), here["store"], make, stem)

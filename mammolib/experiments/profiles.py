@@ -12,10 +12,9 @@ class Profile:
 
     Attributes:
         name: the word given to ``--profile`` and to a chapter's parameters.
-        women: how many women a set of phantoms has where the data are phantoms; each has two films.
+        women: how many women a set of phantoms has; each has two films.
         width: what the number of filters of every network is multiplied by.
-        updates: updates a training may make; None for as many as the experiment states.
-        batch: images in a batch; None for as many as the experiment states.
+        updates, batch: of a training; None for as many as the experiment states.
     """
 
     name: str
@@ -24,22 +23,9 @@ class Profile:
     updates: int | None = None
     batch: int | None = None
 
-    def __post_init__(self) -> None:
-        for field, good in (
-            ("women", self.women >= 1),
-            ("width", 0 < self.width <= 1),
-            ("updates", self.updates is None or self.updates >= 1),
-            ("batch", self.batch is None or self.batch >= 1),
-        ):
-            if not good:
-                raise ValueError(f"profile {self.name!r}, {field}: {getattr(self, field)!r} is out of range")
-
     @property
     def variant(self) -> str:
-        """The variant of Experiments A to E that is run where none is asked for, see `detection.variant_changes`.
-
-        The paper's settings need the paper's length and VGG's weights; a reduced profile runs those that train.
-        """
+        """The variant of A to E where none is asked for: the paper's settings need its length and VGG's weights."""
         return "trains" if self.reduced else "stated"
 
     @property
@@ -66,11 +52,7 @@ def check_seed(seed: Any) -> None:
 
 
 def profile(name: str) -> Profile:
-    """Return a profile by its name.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
+    """Return a profile by its name, or raise a ValueError that lists the names."""
     if name not in PROFILES:
         raise ValueError(f"profile: {name!r} is not one of {', '.join(PROFILES)}")
     return PROFILES[name]

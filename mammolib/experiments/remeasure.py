@@ -36,26 +36,31 @@ def remeasure(folder: str | Path) -> list[str]:
         raise FileNotFoundError(f"{folder}: there is no such folder of records")
     written = []
     for record in results.load_all(folder):
-        new = renewed(record)
-        if new.metrics != record.metrics:
-            results.save(new, folder, replace=True)
-            written.append(new.file_name)
+        again = _again(record)
+        metrics = {name: _renewed(old, again[name]) if name in again else old for name, old in record.metrics.items()}
+        if metrics != record.metrics:
+            results.save(replace(record, metrics=metrics), folder, replace=True)
+            written.append(record.file_name)
     return written
 
 
-def renewed(record: results.Record) -> results.Record:
-    """Return a record with its intervals computed again; its values, and all else, as they were."""
-    again: dict[str, Any] = {}
+def _again(record: results.Record) -> dict[str, Any]:
+    """Return what can be computed again of a record's metrics."""
+    found: dict[str, Any] = {}
     for which in SETS:
         if record.outputs.get(f"matches_{which}"):
             suffix = f"_{which}" if f"map_{which}" in record.metrics else ""
-            again |= evaluate_detector.metrics_of(*evaluate_detector.matches_of(record, which), suffix)
-    if record.outputs.get("test_score"):
-        again |= _of_classifier(record)
+            found |= evaluate_detector.metrics_of(*evaluate_detector.matches_of(record, which), suffix)
     if record.name == "lookup":
-        again |= {name: baselines.over_splits(record.outputs[name]) for name in ("accuracy", "map", "majority")}
-    metrics = {name: _renewed(old, again[name]) if name in again else old for name, old in record.metrics.items()}
-    return replace(record, metrics=metrics)
+        found |= {name: baselines.over_splits(record.outputs[name]) for name in ("accuracy", "map", "majority")}
+    if record.outputs.get("test_score"):
+        label, score, group = (np.asarray(record.outputs[f"test_{k}"]) for k in ("label", "score", "group"))
+        majority = record.metrics["majority_accuracy"]["value"]
+        off = [abs(float((label == k).mean()) - majority) for k in range(score.shape[1])]
+        found |= evaluate_classifier.of_answers(label, score, np.full(len(label), np.argmin(off)), group)
+        if min(off) > 1e-9:  # several folds, each with a largest class of its own
+            del found["majority_accuracy"], found["above_majority"]
+    return found
 
 
 def _renewed(old: Mapping[str, Any], again: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -64,25 +69,11 @@ def _renewed(old: Mapping[str, Any], again: Mapping[str, Any]) -> Mapping[str, A
         return old
     new = results.metric(**again)
     if new["value"] is None or abs(new["value"] - old["value"]) > NEAR * max(1.0, abs(old["value"])):
-        return _without(old, "the answers that the record holds give another value") if old["low"] is not None else old
-    if new["low"] is None or new["low"] <= old["value"] <= new["high"]:
+        if old["low"] is None:
+            return old
+        reason = "the answers that the record holds give another value"
+    elif new["low"] is None or new["low"] <= old["value"] <= new["high"]:
         return new | {"value": old["value"]}
-    return _without(old, "the record does not hold the answers behind it")
-
-
-def _without(old: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    else:
+        reason = "the record does not hold the answers behind it"
     return {"value": old["value"], "low": None, "high": None, "n": old["n"], "reason": reason}
-
-
-def _of_classifier(record: results.Record) -> dict[str, Any]:
-    label, score = np.asarray(record.outputs["test_label"]), np.asarray(record.outputs["test_score"], float)
-    majority = record.metrics["majority_accuracy"]["value"]
-    shares = [float((label == k).mean()) for k in range(score.shape[1])]
-    constant = int(np.argmin([abs(share - majority) for share in shares]))
-    found = evaluate_classifier.of_answers(
-        label, score, np.full(len(label), constant), np.asarray(record.outputs["test_group"]), score.shape[1]
-    )
-    if abs(shares[constant] - majority) > 1e-9:  # several folds, each with a largest class of its own
-        for name in ("majority_accuracy", "above_majority"):
-            del found[name]
-    return found

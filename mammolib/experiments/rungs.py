@@ -42,16 +42,11 @@ NAMES = tuple(PREFIX + rung for rung in RUNGS)
 
 
 def detector(rung: str, folder: str | Path | None = None) -> Detector:
-    """Return a rung's detector, not yet fitted.
-
-    Args:
-        rung: a key of `RUNGS`.
-        folder: where features are kept between runs; None for nowhere.
-    """
+    """Return the detector of a key of `RUNGS`, not yet fitted; features are kept between runs in a folder, if any."""
     makers: dict[str, Callable[[], Detector]] = {
         "position": Position,
         "ssd": Windows,
-        "ssd-phantoms": lambda: Windows(_learnt_from_phantoms()),
+        "ssd-phantoms": lambda: Windows(_weights_from_phantoms()),
         "brightness": lambda: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256),
         "afum": lambda: Filter(afum, ((12, 3), (12, 5)), lambda share: share),
         "laplacian": lambda: Filter(laplacian, ((16, 5), (32, 4), (32, 5))),
@@ -77,8 +72,7 @@ def run_rung(
 
     Args:
         name: one of `NAMES`.
-        films: a data set whose films the frozen folds name.
-        data: the record's name, digest and number of films.
+        films, data: a data set whose films the frozen folds name, and what the record says of it.
         store: the folder of records; marks are kept in it under "benchmark", features under "features".
         repeats: how many of the five repeats, the first ones; all if not given, and one for `ONCE`.
         say: told of every fold.
@@ -90,17 +84,16 @@ def run_rung(
     Raises:
         ValueError: a film that the folds do not name.
     """
-    rung = name.removeprefix(PREFIX)
     table = benchmark.folds()
     if unknown := [film.reference for film in films if film.reference not in table]:
         raise ValueError(f"{unknown[0]}: the benchmark's folds do not name this film")
     asked = ask(name, data, repeats)
-    repeats, version = (asked["settings"][key] for key in ("repeats", "version"))
+    version, n = asked["settings"]["version"], asked["settings"]["repeats"]
+    folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{version}"
 
     def make() -> results.Record:
-        one = detector(rung, Path(store) / "features")
-        folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{version}"
-        documents, choices = zip(*(_repeat(one, films, repeat, folder, say) for repeat in range(repeats)), strict=True)
+        one = detector(name.removeprefix(PREFIX), Path(store) / "features")
+        documents, choices = zip(*(_repeat(one, films, repeat, folder, say) for repeat in range(n)), strict=True)
         scored = benchmark.score(documents, films, name)
         outputs = {**scored.outputs, "predictions": scored.settings["predictions"], "choices": choices}
         return results.Record(**asked, metrics=scored.metrics, outputs=outputs, machine=results.machine())
@@ -140,6 +133,6 @@ def _repeat(
     return {"format": FORMAT, "repeat": repeat, "films": everyone}, choices
 
 
-def _learnt_from_phantoms() -> list[Any]:
+def _weights_from_phantoms() -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         return Windows().fit(mias.load(phantom.write(folder, women=80))).learnt

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,7 @@ def centred(films: Sequence[mias.Film]) -> Crops:
 def divide(crops: Crops, split: str, seed: int) -> Split:
     """Split the tumour-centred set: 600, 100 and 116 of 816 crops, in the same shares of any other number.
 
-    Args:
-        crops: the set.
-        split: "image", "lesion-order", "lesion", "film" or "woman".
-        seed: of the order in which they are dealt out.
+    `split` is "image", "lesion-order", "lesion", "film" or "woman"; the seed is that of the order of dealing.
     """
     n, paper = len(crops), sum(splits.PAPER_SIZES)
     sizes = splits.PAPER_SIZES if n == paper else tuple(s / paper for s in splits.PAPER_SIZES)
@@ -45,20 +41,14 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     The paper states neither the rule of the cuts nor their lesions. Here: a 256 grid at stride 64, the cuts that hold
     the whole lesion, eight views of each, dark or not; of these at most the paper's 3500, 500 and 329 are drawn. A
     lesion of which A tests any view tests. The others are as in A; where A has views of one lesion on several sides,
-    as by image, their cuts are dealt out at random, seven to one, to training and validation.
-
-    Args:
-        films: a data set.
-        crops, part: A's crops and how it split them.
-        seed: of the draw.
+    as by image, their cuts are dealt out at random, seven to one, to training and validation. `crops` and `part` are
+    A's crops and how it split them.
     """
-    tests, validates = (set(crops.film[rows]) for rows in (part.test, part.validation))
-    mixed = bool(validates & (set(crops.film[part.training]) | tests))
+    trains, validates, tests = (set(crops.film[rows]) for rows in (part.training, part.validation, part.test))
     cuts = uniform_cuts([f for f in films if f.reference in set(crops.film)], views=8, max_dark=None)
-    rng = np.random.default_rng([seed, 3])
-    order = rng.permutation(len(cuts))
+    order = np.random.default_rng([seed, 3]).permutation(len(cuts))
     tested = np.isin(cuts.film[order], sorted(tests))
-    if mixed:
+    if validates & (trains | tests):
         free = order[~tested]
         edge = round(len(free) * UNIFORM_SIZES[0] / sum(UNIFORM_SIZES[:2]))
         sides = [free[:edge], free[edge:], order[tested]]
@@ -69,46 +59,20 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     return cuts, Split(train, validate, test, part.kind)
 
 
+def prepare(one: Detection, films: Sequence[mias.Film], split: str, seed: int) -> dict[str, tuple[Crops, Split]]:
+    """Return the crops that an experiment needs, and their split: "centred", and maybe "uniform"."""
+    crops = centred(films)
+    made = {"centred": (crops, divide(crops, split, seed))}
+    if "uniform" in (one.trains_on, *one.tests_on):
+        made["uniform"] = uniform(films, *made["centred"], seed)
+    return made
+
+
 def mirror_in_training(crops: Crops, split: Split, images: NDArray | None = None) -> NDArray[np.bool_]:
-    """Say for each test crop whether the training set holds its mirror image, pixel by pixel.
+    """Return (N,) True where a training crop, mirrored left to right, *is* the test crop, pixel by pixel.
 
-    Args:
-        crops: lesions in eight views each.
-        split: which crops train and which test.
-        images: (N, H, W) the test crops in an order of their own; in the split's order if not given.
-
-    Returns:
-        (N,) True where a training crop, mirrored left to right, *is* the test crop.
+    `images` are the (N, H, W) test crops in an order of their own; in the split's order if not given.
     """
     seen = {crops.images[row].tobytes() for row in split.training}
     asked = crops.images[split.test] if images is None else images
-    return np.array([np.ascontiguousarray(image[:, ::-1]).tobytes() in seen for image in asked])
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The data of a run.
-
-    Attributes:
-        experiment: whose.
-        all: "centred", and where it is needed "uniform": crops and their split.
-        digest: of the films; it gives the order in which test crops are recorded.
-    """
-
-    experiment: Detection
-    all: Mapping[str, tuple[Crops, Split]]
-    digest: str
-
-    @classmethod
-    def of(cls, one: Detection, films: Sequence[mias.Film], split: str, seed: int, digest: str) -> Sets:
-        """Cut and split what an experiment needs."""
-        crops = centred(films)
-        part = divide(crops, split, seed)
-        made = {"centred": (crops, part)}
-        if "uniform" in (one.trains_on, *one.tests_on):
-            made["uniform"] = uniform(films, crops, part, seed)
-        return cls(one, made, digest)
-
-    def suffix(self, name: str) -> str:
-        """Return what names of metrics of a test set end in: nothing, where there is only one."""
-        return f"_{name}" if len(self.experiment.tests_on) > 1 else ""
+    return np.array([image[:, ::-1].tobytes() in seen for image in asked])

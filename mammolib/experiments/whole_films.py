@@ -6,12 +6,11 @@ sees the films window by window: those whose lesion its own test set shows, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mammolib import mias, results
 from mammolib.experiments import evaluate_detector, running, sets
@@ -29,15 +28,8 @@ def films_shown(
     """Return the films with the lesions that A's split tests, then normal films.
 
     By woman or in lesion order, normal films of women of whom a film trains or validates are left out; by image, where
-    every woman trains, none is.
-
-    Args:
-        films: a data set.
-        split, seed: of the run.
-        normal, with_lesion: how many of each, the first ones; None for all.
-
-    Raises:
-        ValueError: the data set has no normal film, such as the films with lesions of `mias.pack`, and some are asked.
+    every woman trains, none is. `normal` and `with_lesion` say how many of each, the first ones; None for all. A
+    ValueError says that none is normal, as among the films with lesions of `mias.pack`.
     """
     if normal != 0 and all(f.severity != "normal" for f in films):
         raise ValueError(f"films: none of the {len(films)} is normal; whole films need the normal ones of the data too")
@@ -54,7 +46,7 @@ def run_on_films(
     of: results.Record,
     films: Sequence[mias.Film],
     *,
-    store: str | Path | None = None,
+    store: str | Path,
     data: Mapping[str, Any] | None = None,
     normal: int | None = None,
     with_lesion: int | None = None,
@@ -66,9 +58,8 @@ def run_on_films(
 
     Args:
         of: a finished run of A, C, D or E-after; its weights are in the store.
-        films: the data set that it was trained on.
-        store: the folder for records and weights; the project's run store if not given.
-        data: the record's data; the run's if not given.
+        films, data: the data set that it was trained on, and what the record says of it; as the run does if not given.
+        store: the folder for records and weights.
         normal, with_lesion: how many normal films and films with a lesion; None for all.
 
     Returns:
@@ -78,9 +69,41 @@ def run_on_films(
     Raises:
         FileNotFoundError: the run's weights are not in the store.
     """
-    store = results.run_store() if store is None else Path(store)
+    from mammolib.detectors.windows import detect_films
+    from mammolib.training import quiet
+
     asked = ask(of, data, normal, with_lesion)
-    return results.once(store, lambda: _shown(of, films, asked, store), **asked)
+
+    def make() -> results.Record:
+        model = running.load(of, store)
+        shown = films_shown(films, of.split, of.seed, normal, with_lesion)
+        counts = {"confidence": evaluate_detector.CONFIDENCE, "top_before": evaluate_detector.CANDIDATES}
+        with quiet():
+            found = detect_films(model, shown, stride=STRIDE, **counts)
+        truths = mias.film_truths(shown)
+        curve, matches = froc(found, truths), match_any_class(found, truths)
+        group, lesioned = np.array([f.woman for f in shown]), np.array([bool(f.lesions) for f in shown])
+
+        def found_at(*marks: float) -> dict[str, Any]:
+            return measured(lambda w: sensitivity_at(matches, marks, w).mean(axis=1), group, lesioned)
+
+        metrics = {
+            "films": len(shown),
+            "normal_films": sum(f.severity == "normal" for f in shown),
+            "lesions": curve.lesions,
+            "froc_score": found_at(*CAMELYON),
+            "sensitivity_at_1": found_at(1),
+            "sensitivity_at_4": found_at(4),
+        }
+        kept = np.unique(np.linspace(0, len(curve.confidence) - 1, POINTS).astype(int))
+        outputs = {
+            "false_positives": curve.false_positives[kept].tolist(),
+            "sensitivity": curve.sensitivity[kept].tolist(),
+            "confidence": [1.0, *curve.confidence[kept][1:].tolist()],
+        }
+        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+
+    return results.once(store, make, **asked)
 
 
 def ask(
@@ -98,67 +121,14 @@ def ask(
     }
     if with_lesion is not None:
         settings["with_lesion"] = with_lesion
-    return {
-        "name": f"{of.name}-films",
-        "settings": settings,
-        "data": dict(data or of.data),
-        "seed": of.seed,
-        "split": of.split,
-    }
-
-
-def _shown(
-    of: results.Record, films: Sequence[mias.Film], asked: Mapping[str, Any], store: str | Path
-) -> results.Record:
-    """Show films to a run's network and return the record that `asked` describes."""
-    from mammolib.detectors.windows import detect_films
-    from mammolib.training import quiet
-
-    normal, with_lesion = asked["settings"]["normal"], asked["settings"].get("with_lesion")
-    model = running.load(of, store)
-    shown = films_shown(films, of.split, of.seed, normal, with_lesion)
-    truths = mias.film_truths(shown)
-    with quiet():
-        found = detect_films(
-            model,
-            shown,
-            stride=asked["settings"]["stride"],
-            confidence=evaluate_detector.CONFIDENCE,
-            top_before=evaluate_detector.CANDIDATES,
-        )
-    curve, matches = froc(found, truths), match_any_class(found, truths)
-
-    def found_at(*marks: float) -> Callable[[NDArray], NDArray]:
-        return lambda weights: sensitivity_at(matches, marks, weights).mean(axis=1)
-
-    group, lesioned = np.array([f.woman for f in shown]), np.array([bool(f.lesions) for f in shown])
-    metrics: dict[str, Any] = {
-        "films": len(shown),
-        "normal_films": sum(f.severity == "normal" for f in shown),
-        "lesions": curve.lesions,
-        "froc_score": measured(found_at(*CAMELYON), group, lesioned),
-    }
-    for marks in (1, 4):
-        metrics[f"sensitivity_at_{marks}"] = measured(found_at(marks), group, lesioned)
-    kept = np.unique(np.linspace(0, len(curve.confidence) - 1, POINTS).astype(int))
-    outputs = {
-        "false_positives": curve.false_positives[kept].tolist(),
-        "sensitivity": curve.sensitivity[kept].tolist(),
-        "confidence": [1.0, *curve.confidence[kept][1:].tolist()],
-    }
-    return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+    name, data = f"{of.name}-films", dict(data or of.data)
+    return {"name": name, "settings": settings, "data": data, "seed": of.seed, "split": of.split}
 
 
 def curve_of(record: results.Record) -> Froc:
-    """Return the FROC curve that a record of whole films keeps, for `plots.detection.froc_curves`.
-
-    Raises:
-        ValueError: the record is not one of whole films.
-    """
+    """Return the FROC curve that a record of whole films keeps, for `plots.detection.froc_curves`."""
     if "false_positives" not in record.outputs:
         raise ValueError(f"{record.name}: the record holds no FROC curve")
-    marks, found, confidence = (
-        np.asarray(record.outputs[k], float) for k in ("false_positives", "sensitivity", "confidence")
-    )
-    lesions, films = (int(record.metrics[k]["value"]) for k in ("lesions", "films"))
-    return Froc(marks, found, confidence, lesions, films)
+    columns = ("false_positives", "sensitivity", "confidence")
+    marks, found, confidence = (np.asarray(record.outputs[k], float) for k in columns)
+    return Froc(marks, found, confidence, *(int(record.metrics[k]["value"]) for k in ("lesions", "films")))
