@@ -105,7 +105,7 @@ def test_intro_says_how_wide_the_networks_are():
     states(INTRO, f"an eighth of the filters ({value(NARROW[0], 'parameters'):,} parameters")
     states(
         INTRO,
-        f"over three seeds it scores {mean(NARROW, 'map'):.3f} at random and {mean(NARROW_WOMAN, 'map'):.3f} by woman, "
+        f"over five seeds it scores {mean(NARROW, 'map'):.3f} at random and {mean(NARROW_WOMAN, 'map'):.3f} by woman, "
         f"where three boxes that never move score {mean(NARROW_WOMAN, 'centre_map'):.3f}.",
     )
     states(INTRO, "Of the classifiers, CNNI-BCC has all its filters and VGG16 an eighth.")
