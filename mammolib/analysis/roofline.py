@@ -14,12 +14,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mammolib.analysis.cost import LayerCost, factor_costs, layer_costs
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
 MEGABYTES = 128
 """Size of the array that is read and written: many times what a processor's caches hold, or they are measured."""
@@ -229,6 +229,8 @@ def measure_network(
 
 def compare(measured: Sequence[Work]) -> pd.DataFrame:
     """Set predicted and measured milliseconds beside each other: a row for each name and kind."""
+    import pandas as pd
+
     rows = [
         {
             "": work.name,
@@ -245,6 +247,8 @@ def compare(measured: Sequence[Work]) -> pd.DataFrame:
 
 def shares(measured: Sequence[Work]) -> pd.DataFrame:
     """Return, for each name, what share of the plain work's time the separable one needs, predicted and measured."""
+    import pandas as pd
+
     heads = {"flops": "operations", "moved": "bytes", "predicted": "time, predicted", "seconds": "time, measured"}
     works = pd.DataFrame([vars(work) for work in measured]).set_index(["kind", "name"])[list(heads)]
     names = [w.name for w in measured if w.kind == "plain" and ("separable", w.name) in works.index]
