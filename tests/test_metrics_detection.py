@@ -191,6 +191,7 @@ def test_the_two_rules_differ_on_a_taken_truth_and_on_a_neutral_one():
     assert d.match(detections, truths, rule="voc").outcome.tolist() == [[d.TRUE, d.REPEAT, d.FALSE]]
     coco = d.match(detections, truths, rule="coco")
     assert coco.outcome.tolist() == [[d.TRUE, d.TRUE, d.NEUTRAL]] and coco.truth.tolist() == [[0, 1, -1]]
+    assert d.match(detections, truths, limit=2).row.tolist() == [0, 1]
 
 
 def test_undefined_and_zero():
