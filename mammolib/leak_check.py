@@ -111,7 +111,7 @@ def items(source: str | Path, group_pattern: str | None = None) -> list[Item]:
 
 def _from_table(path: Path) -> list[Item]:
     listed = []
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         table = csv.DictReader(file)
         if not {"path", "part"} <= set(table.fieldnames or ()):
             raise ValueError(f"{path}: the first line must name the columns path, part and, if known, group")

@@ -65,8 +65,8 @@ def occlusion_maps(
     Returns:
         (N, H, W): the mean fall; positive where covering hurts.
     """
-    if size > min(images.shape[1:]):
-        raise ValueError(f"size: a square of {size} pixels does not fit images of {images.shape[1:]}")
+    if not 1 <= size <= min(images.shape[1:]) or stride < 1:
+        raise ValueError(f"size, stride: a square of {size} pixels every {stride} does not fit {images.shape[1:]}")
     rows, columns = (np.unique(np.r_[np.arange(0, n - size, stride), n - size]) for n in images.shape[1:])
     windows = [np.s_[r : r + size, c : c + size] for r in rows for c in columns]
     falls, times = np.zeros(images.shape), np.zeros(images.shape[1:])
@@ -93,6 +93,8 @@ def pointing_game(maps: NDArray, boxes: NDArray) -> tuple[NDArray[np.bool_], NDA
     Maps are (N, H, W), boxes (N, 4) `xyxy` in their pixels. By chance, a map that points anywhere hits as often as the
     share of the map that the box covers, (N,).
     """
+    if len(maps) != len(boxes):
+        raise ValueError(f"boxes: {len(boxes)} for {len(maps)} maps; every map needs one")
     height, width = maps.shape[1:]
     x_y = highest_point(maps)[:, ::-1]
     hit = np.all((boxes[:, :2] <= x_y) & (x_y < boxes[:, 2:]), axis=1)
@@ -106,6 +108,8 @@ def border_share(maps: NDArray, margin: int = BORDER) -> tuple[float, float]:
     A convolution with zero padding sees something at the border that no place inside can show it. A network that has
     learnt little may answer there first. `margin` says how near, in pixels.
     """
+    if not len(maps) or not 0 < 2 * margin < min(maps.shape[1:]):
+        raise ValueError(f"maps, margin: a margin of {margin} has no inside in maps of shape {maps.shape}")
     size, point = np.array(maps.shape[1:]), highest_point(maps)
     inside = ((margin <= point) & (point < size - margin)).all(axis=1)
     return float(1 - inside.mean()), float(1 - (size - 2 * margin).prod() / size.prod())

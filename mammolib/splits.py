@@ -42,8 +42,10 @@ class Split:
             rows = np.asarray(getattr(self, side))
             if not rows.size:
                 raise ValueError(f"split by {self.kind}: the {side} set is empty")
-            if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.min() < 0:
-                raise ValueError(f"split.{side}: expected image numbers, got {rows.tolist()}")
+            if rows.ndim != 1 or rows.dtype.kind not in "iu":
+                raise ValueError(f"split.{side}: expected image numbers, got {rows.dtype} of shape {rows.shape}")
+            if rows.min() < 0:
+                raise ValueError(f"split by {self.kind}: the {side} set names image {rows.min()}")
             vars(self)[side] = rows.astype(int)
         images, count = np.unique(np.concatenate([self.training, self.validation, self.test]), return_counts=True)
         if (count > 1).any():
@@ -60,6 +62,11 @@ class Split:
         `groups` has the group of every image, such as its woman or its lesion.
         """
         groups = np.asarray(groups)
+        for side in (a, b):
+            if side not in SIDES:
+                raise ValueError(f"side: must be one of {', '.join(SIDES)}, got {side!r}")
+            if (last := getattr(self, side).max()) >= len(groups):
+                raise ValueError(f"groups: {len(groups)} given, but the {side} set names image {last}")
         return np.intersect1d(groups[getattr(self, a)], groups[getattr(self, b)])
 
     def check(self, groups: ArrayLike, name: str = "group") -> Split:

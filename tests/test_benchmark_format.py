@@ -81,6 +81,11 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, old, new, words):
     assert len(str(err.value)) < len(str(path)) + 250
 
 
+def test_a_film_whose_name_is_no_string_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="film 1 is not a string"):
+        benchmark.write({"format": 1, "repeat": None, "films": {1: []}}, tmp_path / "a.json")
+
+
 def test_a_file_without_end_is_refused(monkeypatch):
     monkeypatch.setattr(formats, "MOST_BYTES", 1 << 20)
     with pytest.raises(ValueError, match="longer than 1 MiB"):

@@ -36,13 +36,15 @@ def films(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def ran(project, films, tmp_path_factory):
     """Good and bad chapters, executed once, on a machine with a kernelspec that would run something else."""
+    unknown = chapter("x = 1", parameters='profile = "quick"\nseed = 0')
+    del unknown.metadata["kernelspec"]  # as an editor writes it that names no kernel
     root = project(
         c01_good=chapter(START, NOISE, WIDGET, RECORD, PREFIX, "import sys\nsys.prefix"),
         c02_bad=chapter("x = 1", "# a comment first\ny = 1 / 0\nx"),
         c03_slow=chapter("import time\ntime.sleep(60)"),
         c04_dead=chapter("import os\nos._exit(1)"),
         c05_unnamed=chapter("x = 1", parameters=None),
-        c06_unknown=chapter("x = 1", parameters='profile = "quick"\nseed = 0'),
+        c06_unknown=unknown,
     )  # fmt: skip
     stray = tmp_path_factory.mktemp("jupyter") / "kernels" / "python3"
     stray.mkdir(parents=True)

@@ -114,9 +114,10 @@ def test_bad_input_is_one_line_that_names_it(tmp_path):
         ("list.csv", "file,part\na.png,x\n", "columns path, part"),
         ("list.csv", "path,part\nnone.png,x\n", "line 2: there is no file"),
         ("list.csv", "path,part\n,x\n", "line 2: path or part is empty"),
+        ("list.csv", "path,part\nM\xfcller.png,x\n", "line 2: there is no file"),
     ):
         if text:
-            (tmp_path / name).write_text(text)
+            (tmp_path / name).write_text(text, encoding="latin-1")
         with pytest.raises(ValueError, match=says):
             leak_check.items(tmp_path / name)
     for part in ("a", "b"):

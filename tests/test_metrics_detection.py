@@ -172,6 +172,7 @@ def test_by_hand_true_false_true():
     assert curve.recall.tolist() == [0.5, 0.5, 1]
     assert curve.envelope.tolist() == [1, 2 / 3, 2 / 3]
     assert curve.at([0, 0.5, 0.51, 1]).tolist() == [1, 1, 2 / 3, 2 / 3]
+    assert d.average_precision(detections, truths, iou=[0.5]).shape == (1, 2), "a list of one is a list"
     value = {name: d.average_precision(detections, truths, name)[0] for name in d.DEFINITIONS}
     assert value["voc2010"] == pytest.approx(1 / 2 + 1 / 3)
     assert value["voc2007"] == pytest.approx((6 + 5 * 2 / 3) / 11)
@@ -191,6 +192,7 @@ def test_the_two_rules_differ_on_a_taken_truth_and_on_a_neutral_one():
     assert d.match(detections, truths, rule="voc").outcome.tolist() == [[d.TRUE, d.REPEAT, d.FALSE]]
     coco = d.match(detections, truths, rule="coco")
     assert coco.outcome.tolist() == [[d.TRUE, d.TRUE, d.NEUTRAL]] and coco.truth.tolist() == [[0, 1, -1]]
+    assert d.match(detections, truths, limit=2).row.tolist() == [0, 1]
 
 
 def test_undefined_and_zero():

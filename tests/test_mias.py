@@ -52,7 +52,7 @@ def test_windows_line_ends_trailing_blanks_and_shuffled_rows_are_read_alike(fold
 LINE = PREAMBLE.count("\n") + 2
 BAD_ROWS = {
     "mdb002 X NORM": "tissue 'X'",
-    "mdb002 G LUMP B 500 500 20": "class of lesion 'LUMP'",
+    "mdb002 G LUMP B 500 500 20": "'LUMP' is unknown; there are CALC, CIRC, SPIC, MISC, ARCH, ASYM, NORM",
     "mdb002": "tissue ''",
     "mdb002 G": "class of lesion ''",
     "mdb002 G ASYM": "severity ''",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -54,6 +55,8 @@ def test_a_crop_is_a_piece_of_the_film_with_a_margin_of_nothing(row: int, column
     wide = np.pad(pixels, 50)
     top, left = 50 + row - size // 2, 50 + column - size // 2
     np.testing.assert_array_equal(patches.crop(pixels, row, column, size), wide[top : top + size, left : left + size])
+    with pytest.raises(ValueError, match=r"greyscale image, got shape \(9, 9, 3\)"):
+        patches.crop(np.zeros((9, 9, 3)), 4, 4, 4)
 
 
 @given(shapes, st.integers(1, 8), st.integers(1, 9), st.integers(0, 3), st.integers(0, 2**32 - 1))
@@ -215,6 +218,13 @@ def test_take_keeps_images_and_boxes_together():
         cuts.take([3, -1])
     with pytest.raises(ValueError, match="an image is named twice"):
         cuts.take([3, 3])
+    for change, message in (
+        ({"images": cuts.images / 255}, r"^crops.images: expected \(N, S, S\) uint8, got float64"),
+        ({"woman": cuts.woman[1:]}, f"^crops.woman: expected {len(cuts)} values, one an image, got {len(cuts) - 1}"),
+        ({"truths": some.truths}, f"^crops.truths: expected {len(cuts)} values, one an image, got 9"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(cuts, **change)
 
 
 # --- Labelled patches -------------------------------------------------------------------------------------------------

@@ -71,6 +71,9 @@ def test_severities_are_counted_by_tissue_and_by_class():
     assert [t.get_text() for t in fig.axes[1].get_legend().get_texts()] == ["benign", "malignant"]
     for film, only in ((FILMS[3], ("malignant", "CALC")), (FILMS[1], ("benign", "CIRC"))):
         assert set(bars_by_place(figures.severity_counts([film]).axes[1])) == {only}, "one alone keeps its colour"
+    with pytest.raises(ValueError, match="none of them has a located lesion"):
+        figures.severity_counts([])
+    figures.radius_histogram([])
 
 
 def test_no_radius_falls_off_the_histogram():

@@ -47,8 +47,9 @@ def test_occlusion_finds_what_the_answer_depends_on(brightness: keras.Model) -> 
     covered[0, :4, :4] = image.mean()
     before, after = brightness.predict(np.concatenate([image, covered])[..., None], verbose=0)[:, 1]
     assert found[0, 0] == pytest.approx(before - after, abs=1e-6)
-    with pytest.raises(ValueError, match="a square of 17 pixels does not fit"):
-        saliency.occlusion_maps(brightness, image, 1, size=17)
+    for size, stride in ((17, 4), (0, 4), (4, -1)):
+        with pytest.raises(ValueError, match=f"a square of {size} pixels every {stride} does not fit"):
+            saliency.occlusion_maps(brightness, image, 1, size, stride)
 
 
 def test_pointing_game_by_hand() -> None:
@@ -56,6 +57,8 @@ def test_pointing_game_by_hand() -> None:
     maps[0, 4, 4], maps[1, 0, 9], maps[2, 5, 4:6] = 1, 1, 1
     hit, share = saliency.pointing_game(maps, np.array([[3, 3, 6, 6]] * 3))
     assert hit.tolist() == [True, False, True] and share.tolist() == [0.09] * 3
+    with pytest.raises(ValueError, match="boxes: 1 for 3 maps"):
+        saliency.pointing_game(maps, np.array([[3, 3, 6, 6]]))
 
 
 def test_the_border_is_counted_beside_its_share_of_the_area() -> None:
@@ -63,6 +66,9 @@ def test_the_border_is_counted_beside_its_share_of_the_area() -> None:
     maps[0, 0, 5], maps[1, 10, 9], maps[2, 2, 2], maps[3, 17, 7] = 1, 1, 1, 1
     assert saliency.border_share(maps, margin=2) == pytest.approx((0.5, 1 - 16 * 6 / 200))
     assert saliency.border_share(np.ones((1, 20, 10)), 2)[0] == 0  # a constant map points at its middle
+    for wrong, margin in ((maps, 5), (maps, 0), (maps[:0], 2)):
+        with pytest.raises(ValueError, match="has no inside in maps of shape"):
+            saliency.border_share(wrong, margin)
 
 
 def test_zero_padding_reaches_no_further_than_the_border() -> None:

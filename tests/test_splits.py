@@ -181,6 +181,10 @@ def test_a_leak_is_named():
         split.check([9, 1, 2, 9, 3], "woman")
     with pytest.raises(ValueError, match="^split by image: film mdb001 is both in validation and in test$"):
         split.check(["mdb003", "mdb005", "mdb001", "mdb007", "mdb001"], "film")
+    with pytest.raises(ValueError, match="groups: 4 given, but the test set names image 4"):
+        split.check([1, 1, 2, 3])
+    with pytest.raises(ValueError, match="side: must be one of training, validation, test, got 'train'"):
+        split.shared([1, 1, 2, 3, 3], "train")
 
 
 @pytest.mark.parametrize(
@@ -190,9 +194,9 @@ def test_a_leak_is_named():
         (([0], [1], []), "^split by hand: the test set is empty$"),
         (([0, 2], [1], [2]), "^split by hand: image 2 is named twice$"),
         (([0, 0], [1], [2]), "^split by hand: image 0 is named twice$"),
-        (([0.5], [1], [2]), r"^split.training: expected image numbers, got \[0.5\]"),
-        (([[0]], [1], [2]), r"^split.training: expected image numbers, got \[\[0\]\]"),
-        (([0], [-1], [2]), r"^split.validation: expected image numbers, got \[-1\]$"),
+        (([0.5], [1], [2]), "^split.training: expected image numbers, got float64"),
+        (([[0]], [1], [2]), r"^split.training: expected image numbers, got int64 of shape \(1, 1\)"),
+        (([0], [-1], [2]), "^split by hand: the validation set names image -1$"),
     ],
 )
 def test_a_split_that_is_none(rows: tuple[list, list, list], message: str):

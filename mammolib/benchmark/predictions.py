@@ -126,6 +126,8 @@ def checked(document: Any, source: str) -> dict[str, Any]:
     _keys(films, (), None, f"{source}, films")
     marks = {}
     for film, entries in films.items():
+        if not isinstance(film, str):
+            _refuse(source, f"film {_short(film)} is not a string")
         where = f"{source}, film {_short(film)[1:-1]}"
         if not isinstance(entries, list):
             _refuse(where, f"expected a list of marks, got {_short(entries)}")

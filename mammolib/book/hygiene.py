@@ -30,7 +30,7 @@ def problems(root: Path | None = None) -> list[str]:
     """
     root = results.root(root)
     asked = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(asked, capture_output=True, text=True, errors="replace")
+    listed = subprocess.run(asked, capture_output=True, encoding="utf-8", errors="replace")
     if listed.returncode:
         raise OSError(f"{root}: git cannot list its files ({listed.stderr.strip()[:200]})")
     found = {name: _problem(name, root / name) for name in listed.stdout.split("\0") if (root / name).is_file()}

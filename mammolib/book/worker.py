@@ -7,6 +7,7 @@ standard input ends, the parent is gone or wants to stop: the kernel is shut dow
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -74,7 +75,8 @@ def execute(job: dict[str, Any], say: Any) -> None:
     cells = notebooks.cells_with(chapter, "parameters")
     if len(cells) != 1:
         raise ValueError(f"{source.name}: needs one cell tagged 'parameters', has {len(cells)}")
-    known = papermill.inspect_notebook(str(source))
+    assigned = [s for s in ast.parse(cells[0].source).body if isinstance(s, ast.Assign)]
+    known = {name.id for one in assigned for name in one.targets if isinstance(name, ast.Name)}
     for name in sorted(set(job["parameters"]) - set(known)):  # papermill itself only warns
         raise ValueError(f"{source.name}: its parameters are {', '.join(sorted(known))}; it has no {name!r}")
     number = {cell.get("id"): i for i, cell in enumerate(chapter.cells, start=1)}

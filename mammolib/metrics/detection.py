@@ -153,7 +153,7 @@ def average_precision(
         detections: what the detector answered; or `Matches`, counted as they have been judged, without truths and iou.
         truths: the lesions.
         definition: a name in `DEFINITIONS`, or a `Definition` of your own.
-        iou: the overlap a hit needs. With several, the first axis of the answer runs over them.
+        iou: the overlap a hit needs. With a list, the first axis of the answer runs over it.
         weights: (..., n_images) whole numbers, how often each image counts; default once.
 
     Returns:
@@ -179,7 +179,7 @@ def average_precision(
                 else:
                     flat = _weighted(matches, label, t, w.reshape(-1, matches.n_images), definition)
                     values[t, ..., label - 1] = flat.reshape(w.shape[:-1])
-    return values[0] if len(matches.iou) == 1 else values
+    return values[0] if len(matches.iou) == 1 and np.ndim(iou) == 0 else values
 
 
 @overload

@@ -271,6 +271,7 @@ def _row(fields: list[str]) -> tuple[str, str, Lesion | None]:
         if severity:
             raise ValueError(f"{severity!r} after NORM: a normal film has neither severity nor centre")
         return reference, tissue, None
+    _one_of("class of lesion", kind, (*KINDS, "NORM"))
     if not where or " ".join(where) == "*NOTE 3*":
         return reference, tissue, Lesion(kind, severity)
     if len(where) != 3:

@@ -62,6 +62,8 @@ def crop(pixels: NDArray, row: float, column: float, size: int = 256) -> NDArray
             (size / 2, size / 2) of the (size, size) copy.
         size: side of the crop in pixels.
     """
+    if pixels.ndim != 2:
+        raise ValueError(f"pixels: expected a greyscale image, got shape {pixels.shape}")
     top, left = corner(row, column, size)
     out = np.zeros((size, size), pixels.dtype)
     rows = slice(max(top, 0), max(min(top + size, pixels.shape[0]), 0))

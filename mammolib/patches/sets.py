@@ -22,6 +22,16 @@ class _Images:
 
     images: NDArray[np.uint8]
 
+    def __post_init__(self) -> None:
+        name, shape = type(self).__name__.lower(), self.images.shape
+        if len(shape) != 3 or self.images.dtype != np.uint8:
+            raise ValueError(f"{name}.images: expected (N, S, S) uint8, got {self.images.dtype} {shape}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            length = value.n_images if isinstance(value, Truths) else len(value)
+            if length != len(self):
+                raise ValueError(f"{name}.{field.name}: expected {len(self)} values, one an image, got {length}")
+
     def __len__(self) -> int:
         return len(self.images)
 

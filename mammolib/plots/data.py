@@ -84,6 +84,8 @@ def severity_counts(films: Sequence[mias.Film]) -> Figure:
     import seaborn as sns
 
     located = [(f, s) for f in films for s in f.lesions if s.located]
+    if not located:
+        raise ValueError("films: none of them has a located lesion; there is nothing to count")
     rows = pd.DataFrame(
         [(mias.TISSUES[f.tissue], s.kind, CLASSES[s.label - 1]) for f, s in located],
         columns=["tissue", "class", "severity"],
@@ -110,7 +112,7 @@ def radius_histogram(films: Sequence[mias.Film]) -> Figure:
     fig, ax = canvas(6.4, 2.8)
     radii = {name: [s.circle[2] for f in films for s in f.lesions if s.located and CLASSES[s.label - 1] == name]
              for name in CLASSES}  # fmt: skip
-    bins = np.arange(0, max(128, *radii["benign"], *radii["malignant"]) + 16, 8)
+    bins = np.arange(0, max([128, *radii["benign"], *radii["malignant"]]) + 16, 8)
     for name, values in radii.items():
         ax.hist(values, list(bins), histtype="step", lw=1.6, color=COLOURS[name], ls=DASHES[name], label=name)
     ax.axvline(128, color=GREY, lw=1)
