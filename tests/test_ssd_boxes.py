@@ -44,6 +44,7 @@ def test_ssd300_keeps_its_steps_which_do_not_divide_the_input():
     [
         ({"scales": (0.1, 0.2)}, "6 maps need 7 scales"),
         ({"scales": (0.1, 0.2, 0.37, 0.0, 0.71, 0.88, 1.05)}, "layout.scales: must be positive"),
+        ({"steps": (8, 16, 32, 64, 128, float("nan"))}, "layout.steps: must be positive"),
         ({"ratios": ((2.0,),) * 6}, "layout.ratios: must be positive and begin with 1"),
     ],
 )

@@ -115,6 +115,8 @@ def test_a_diverged_network_is_named_and_a_wild_one_stays_finite():
     p = np.zeros((2, 6132, 7), "float32")
     p[..., 3:] = 1e6
     assert np.isfinite(decode_predictions(p).box).all()
+    many = np.random.default_rng(2).normal(size=p.shape).astype("float32")
+    assert np.bincount(decode_predictions(many).image).tolist() == [200, 200]
     p[1, 17, 2] = np.nan
     with pytest.raises(ValueError, match="predictions, image 1, default box 17: .* is not finite"):
         decode_predictions(p)

@@ -174,6 +174,18 @@ def test_another_network_is_not_taken_for_an_ssd_nor_images_of_another_size():
         layout_of(model)
     with pytest.raises(ValueError, match=r"images: expected \(N, 256, 256\) grey levels for 'ssd256', got \(2, 9, 9\)"):
         predict(ssd256(width=NARROW), np.zeros((2, 9, 9)))
+    with pytest.raises(ValueError, match="batch: must be at least 1, got -1"):
+        predict(ssd256(width=NARROW), np.zeros((1, 256, 256)), batch=-1)
+
+
+def test_a_keras_json_that_puts_channels_first_changes_nothing():
+    usual = keras.config.image_data_format()
+    try:
+        keras.config.set_image_data_format("channels_first")
+        shapes = {ssd256(width=NARROW, separable=separable).output_shape for separable in (False, True)}
+    finally:
+        keras.config.set_image_data_format(usual)
+    assert shapes == {(None, 6132, 7)}
 
 
 def test_imagenet_weights_go_into_the_thirteen_convolutions_and_nowhere_else(plain, monkeypatch):

@@ -145,6 +145,8 @@ def test_boxes_beside_the_picture_or_in_another_unit_are_refused(box, says):
         make_targets(Truths([0, 4], [1, 1], [[10, 10, 50, 50], box], 5))
     with pytest.raises(ValueError, match="cxcywh, row 0: a box must have an area"):
         encode([0.5, 0.5, -0.1, 0.1], [0.5, 0.5, 0.1, 0.1])
+    with pytest.raises(ValueError, match=r"overlap: expected \(truths, default boxes\), got shape \(4,\)"):
+        assign([0.0] * 4)
 
 
 def test_the_mirrored_targets_are_those_of_the_mirrored_image():

@@ -97,6 +97,8 @@ def reporting_page(records: Iterable[Record]) -> str:
 
 def _results(runs: Sequence[Record], metrics: Sequence[str]) -> str:
     """Return a card's results: of each split the run that speaks for it, by class and by tissue where recorded."""
+    from mammolib.analysis.classifiers import by_group  # pandas comes with it, which not every machine has
+
     speak: dict[str, Record] = {}
     for first, *_ in sorted(series(runs), key=standing):
         speak.setdefault(first.split, first)

@@ -121,13 +121,13 @@ def metric_of(given: Any, where: str) -> dict[str, Any]:
     require(value is not None or reason, where, given.get("value"), "a value, and no reason says why")
     share = about.get("undefined", 0)
     require(type(share) in (int, float) and 0 <= share <= 1, f"{where}.undefined", share, "a share of the resamples")
+    require(about.get("kind", KINDS[0]) in KINDS, f"{where}.kind", about.get("kind"), f"one of {KINDS}")
+    require(isinstance(about.get("method", ""), str), f"{where}.method", about.get("method"), "a string")
     if low is None or high is None:
         low = high = None
         about = {"undefined": share} if "undefined" in about else {}
     elif not high - low > 1e-9:
         raise ValueError(f"{where}: an interval from {low} to {high} has no width")
-    require(about.get("kind", KINDS[0]) in KINDS, f"{where}.kind", about.get("kind"), f"one of {KINDS}")
-    require(isinstance(about.get("method", ""), str), f"{where}.method", about.get("method"), "a string")
     if about.get("kind") == "women" and (n is None or n < LEAST_WOMEN):
         raise ValueError(f"{where}: an interval over {n} women; at least {LEAST_WOMEN} are needed")
     return {"value": value, "low": low, "high": high, "n": n, "reason": reason, **about}
@@ -144,6 +144,7 @@ def history_of(history: Any) -> dict[str, Any]:
         require(isinstance(history[axis], Mapping), where, history[axis], "a mapping")
         series = {key: _plain(values) for key, values in history[axis].items()}
         for key, values in series.items():
+            require(isinstance(key, str), where, key, "a string, as the names of series are")
             require(isinstance(values, list | tuple), f"{where}.{key}", values, "a list of numbers")
         lengths = {key: len(values) for key, values in series.items()}
         require(len(set(lengths.values())) < 2, where, lengths, "one length for all series")

@@ -227,15 +227,17 @@ def load_all(folder: str | os.PathLike[str], name: str | None = None) -> list[Re
     return sorted((r for r in records if name in (None, r.name)), key=lambda r: (r.name, r.split, r.seed, r.hash))
 
 
-def find(folder: str | os.PathLike[str], *asked: Any, **named: Any) -> Record | None:
+def find(
+    folder: str | os.PathLike[str], name: str, settings: Any, data: Any, seed: int, split: str = "none"
+) -> Record | None:
     """Return the complete record of exactly this run from a folder, or None.
 
-    The run is given by name, settings, data, seed and split, as in `Record`; of `data`, only the digest decides.
+    Name, settings, data, seed and split are as in `Record`; of `data`, only the digest decides.
 
     Raises:
         ValueError: the file is there but damaged; see `load`.
     """
-    path = Path(folder) / Record(*asked, **named).file_name
+    path = Path(folder) / Record(name, settings, data, seed, split).file_name
     record = load(path) if path.exists() else None
     return record if record is not None and record.complete else None
 

@@ -44,7 +44,7 @@ class Layout:
         if lengths != (n + 1, n, n):
             raise ValueError(f"layout: {n} maps need {n + 1} scales, {n} ratios and {n} steps, got {lengths}")
         for name, values in (("maps", self.maps), ("scales", self.scales), ("steps", self.steps)):
-            if min(values) <= 0:
+            if not all(value > 0 for value in values):
                 raise ValueError(f"layout.{name}: must be positive, got {values}")
         if any(r[:1] != (1,) or min(r) <= 0 for r in self.ratios):
             raise ValueError(f"layout.ratios: must be positive and begin with 1, got {self.ratios}")

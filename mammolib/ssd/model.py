@@ -189,7 +189,8 @@ def build(
         if not good:
             raise ValueError(f"{argument}: must be {what}, got {value}")
     decay = keras.regularizers.L2(l2) if l2 else None
-    plain = {"kernel_initializer": HeNormal, "kernel_regularizer": decay}
+    last = {"data_format": "channels_last"}  # whatever the user's keras.json says
+    plain = {"kernel_initializer": HeNormal, "kernel_regularizer": decay} | last
 
     def factors(kernel: int) -> dict[str, Any]:
         # The depthwise factor has kernel x kernel inputs and no ReLU behind it: variance 1 / inputs keeps the size of
@@ -203,7 +204,7 @@ def build(
     ) -> Tensor:
         kind, own = layers.Conv2D, plain
         if separable:
-            kind, own = layers.SeparableConv2D, factors(kernel) if regularise_separable else {}
+            kind, own = layers.SeparableConv2D, last | (factors(kernel) if regularise_separable else {})
         n = max(1, round(filters * width))
         return kind(n, kernel, stride, padding, dilation_rate=dilation, activation="relu", name=name, **own)(x)
 
@@ -216,13 +217,13 @@ def build(
         if block == 4:
             sources["conv4_3_norm"] = L2Normalise(name="conv4_3_norm")(x)
         pool, stride = (2, 2) if block < 5 else (3, 1)
-        x = MaxPooling2D(pool, stride, "same", name=f"pool{block}")(x)
+        x = MaxPooling2D(pool, stride, "same", name=f"pool{block}", **last)(x)
     x = convolve(x, "fc6", 1024, 3, dilation=6)
     x = sources["fc7"] = convolve(x, "fc7", 1024, 1)
     for block, (filters, kernel, stride, padding) in enumerate(EXTRAS[layout.size], start=6):
         x = convolve(x, f"conv{block}_1", filters // 2, 1, padding="valid")
         if padding:
-            x = layers.ZeroPadding2D(padding, name=f"conv{block}_2_padding")(x)
+            x = layers.ZeroPadding2D(padding, name=f"conv{block}_2_padding", **last)(x)
         x = sources[f"conv{block}_2"] = convolve(x, f"conv{block}_2", filters, kernel, stride, padding="valid")
     heads: dict[str, list[Tensor]] = {"logits": [], "offsets": []}
     for (source, x), cells, per_cell in zip(sources.items(), layout.maps, layout.per_cell, strict=True):
@@ -263,6 +264,8 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
         raise ValueError(
             f"images: expected (N, {layout.size}, {layout.size}) grey levels for {model.name!r}, got {images.shape}"
         )
+    if batch < 1:
+        raise ValueError(f"batch: must be at least 1, got {batch}")
     parts, whole = [], keras.backend.backend() == "jax" and len(images) > batch
     for first in range(0, len(images), batch):
         shown = images[first : first + batch]

@@ -73,6 +73,9 @@ def assign(overlap: NDArray[np.floating], threshold: float = 0.5) -> NDArray[np.
         >>> assign(np.array([[0.8, 0.6, 0.1], [0.9, 0.7, 0.2]]))
         array([ 1,  0, -1])
     """
+    overlap = np.asarray(overlap, float)
+    if overlap.ndim != 2:
+        raise ValueError(f"overlap: expected (truths, default boxes), got shape {overlap.shape}")
     assigned = np.full(overlap.shape[1], -1)
     if not overlap.size:
         return assigned
