@@ -105,7 +105,5 @@ def _results(runs: Sequence[Record], metrics: Sequence[str]) -> str:
     heads = {plain_words([speak[split]]): speak[split] for split in ("image", "woman") if split in speak}
     if not heads:
         return "No run on real films is recorded yet."
-    from mammolib.analysis.classifiers import by_group  # pandas is not there where a GPU machine trains
-
     rows = [[metric_words(n), *(number_words(r.metrics.get(n)) for r in heads.values())] for n in metrics]
     return markdown(["", *heads], [*rows, *by_group(heads).itertuples()])
