@@ -3,6 +3,9 @@
 from sentences import record, states, value
 from series import recorded
 
+from mammolib.analysis.retraining import confidence_ranks
+from mammolib.experiments.detection import SETS
+
 B, C, D, E = (
     f"chapters/{name}.ipynb" for name in ("08-experiment-b", "09-experiment-c", "10-experiment-d", "11-experiment-e")
 )
@@ -156,3 +159,13 @@ def test_chapter_8_looks_into_networks_after_100_updates():
         f"kills the eighth: {share[dead.hash]}, and {spread[dead.hash]} from crop to crop beside "
         f"{dead.metrics['within_a_crop']['value']:.2f} within one.",
     )
+
+
+def test_chapter_11_it_is_the_recall_and_not_the_confidence():
+    off, centre = (confidence_ranks(record(BEFORE), which)["confidence of right answers"] for which in SETS[::-1])
+    states(E, f"off the centre has a confidence of {off:.3f}, and in the centre of {centre:.3f}.")
+    mean_off, mean_centre, recall_centre, recall_off = (
+        value(BEFORE, name) for name in ("confidence_uniform", "confidence_centred", "recall_centred", "recall_uniform")
+    )
+    states(E, f"Only the mean is lower, {mean_off:.3f} beside {mean_centre:.3f}: a few right answers are unsure.")
+    states(E, f"What falls is the recall, from {recall_centre:.3f} to {recall_off:.3f}: most lesions off the centre")
