@@ -54,6 +54,14 @@ def test_the_papers_trade_is_table_4():
     np.testing.assert_allclose(own.loc["mAP"], own.iloc[1:].mean(), atol=6e-4)
 
 
+def test_scores_set_pairs_below_the_paper():
+    before = record("E-before", map_centred=0.5, map_uniform=0.125)
+    after = record(map_centred=0.25, map_uniform=0.375, centre_map_centred=0.75, centre_map_uniform=0.0625)
+    table = retraining.scores({"ours": (before, after)})
+    assert table.loc["ours"].tolist() == [0.5, 0.25, 0.75, 0.125, 0.375, 0.0625]
+    assert table.loc["the paper"].drop(["centred, boxes", "uniform, boxes"]).tolist() == [0.842, 0.641, 0.284, 0.363]
+
+
 def test_histories_are_joined_in_epochs_and_updates():
     a, e = record("A", 4), record()
     history, first = retraining.joined(a, e)

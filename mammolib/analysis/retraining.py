@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,19 @@ def paper_trade() -> pd.DataFrame:
     for word in ("before", "after"):
         table[f"mean, {word}"] = table[[f"{which}, {word}" for which in SETS]].mean(axis=1)
     return table.round(4)
+
+
+def scores(pairs: Mapping[str, tuple[Record, Record]]) -> pd.DataFrame:
+    """Return the mAP of the paper and of pairs (before, after), beside three boxes in the middle; one row each."""
+    rows = {"the paper": paper_trade().iloc[0].to_dict()}
+    for words, (before, after) in pairs.items():
+        kinds = {"before": (before, "map"), "after": (after, "map"), "boxes": (after, "centre_map")}
+        rows[words] = {
+            f"{which}, {kind}": record.metrics[f"{name}_{which}"]["value"]
+            for which in SETS
+            for kind, (record, name) in kinds.items()
+        }
+    return pd.DataFrame(rows).T[[f"{which}, {kind}" for which in SETS for kind in ("before", "after", "boxes")]]
 
 
 def joined(first: Record, second: Record) -> tuple[dict[str, dict[str, list[Any]]], int]:
