@@ -223,7 +223,8 @@ def _workers(jobs: int) -> Iterator[Callable[[str, Job], Future[Outcome]]]:
 
     alive: set[subprocess.Popen[bytes]] = set()
     lock, stopping = threading.Lock(), threading.Event()
-    environment = dict(os.environ)
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))  # chapters at once get in each other's way otherwise
+    environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, **os.environ}
     if not any(importlib.metadata.distributions(name="mammolib")):  # a source tree that is not installed
         path = [str(PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)

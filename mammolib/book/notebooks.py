@@ -19,6 +19,9 @@ COMPARED = "nbval-check-output"
 """The tag of cells whose outputs nbval compares."""
 MOST_OUTPUT = 30_000_000
 """Bytes that the outputs of a chapter may take; ours take up to five million."""
+UNUSED = "rfc3987_syntax"
+"""A grammar of web addresses that jsonschema, and with it nbformat, compiles for a second where it is installed, for a
+check that no notebook asks for. Processes of our own go without it."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

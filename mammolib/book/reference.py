@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
+import ast
+from pathlib import Path
+
+import mammolib
 
 ROOMS = (
     "geometry mias phantom patches splits metrics results benchmark training classifiers saliency ssd "
@@ -35,16 +37,24 @@ def reference_page() -> str:
     """Return the page, in MyST Markdown; Sphinx's autosummary fills in signatures and first lines."""
     page = [INTRO]
     for room in ROOMS:
-        said = (importlib.import_module(f"mammolib.{room}").__doc__ or "").splitlines()[0]
-        page.append(SECTION.format(room=room, said=said, names="\n".join(f"   {name}" for name in public(room))))
+        said, names = public(room)
+        page.append(SECTION.format(room=room, said=said, names="\n".join(f"   {name}" for name in names)))
     return "\n".join(page)
 
 
-def public(room: str) -> list[str]:
-    """Return the public classes, then functions, of a room or of a file in it, each in alphabetical order."""
-    module = importlib.import_module(f"mammolib.{room}")
-    listed = getattr(module, "__all__", None)
-    names = listed or [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
-    things = {name: getattr(module, name) for name in sorted(names) if not name.startswith("_")}
-    classes = [name for name, thing in things.items() if inspect.isclass(thing)]
-    return classes + [name for name, thing in things.items() if inspect.isfunction(thing)]
+def public(room: str) -> tuple[str, list[str]]:
+    """Return what a room, or a file in it, says first of itself, and its public classes, then functions, by alphabet.
+
+    They are read from the source: to import it would load Keras and its backend.
+    """
+    place = Path(mammolib.__file__).parent.joinpath(*room.split("."))
+    files = [place / "__init__.py", *sorted(place.glob("[!_]*.py"))] if place.is_dir() else [place.with_suffix(".py")]
+    own, *inside = (ast.parse(file.read_text("utf-8")) for file in files)
+    assigned = [node for node in own.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+    parts = [own, *inside] if assigned else [own]
+    names = []
+    for kind in (ast.ClassDef, ast.FunctionDef):
+        found = {node.name for tree in parts for node in tree.body if isinstance(node, kind)}
+        names += sorted(name for name in found if not name.startswith("_"))
+    listed = ast.literal_eval(assigned[0].value) if assigned else names
+    return (ast.get_docstring(own) or "").splitlines()[0], [name for name in names if name in listed]

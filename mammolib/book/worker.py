@@ -150,4 +150,5 @@ def _peak_memory() -> float | None:
 if __name__ == "__main__":
     # What starts a program in the background may have told it to ignore this signal, and its children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.modules[notebooks.UNUSED] = None  # type: ignore[assignment]
     sys.exit(main(json.loads(sys.argv[1])))
