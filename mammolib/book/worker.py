@@ -68,7 +68,10 @@ def execute(job: dict[str, Any], say: Any) -> None:
     """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.engines import NotebookExecutionManager
     from papermill.exceptions import PapermillExecutionError
+
+    NotebookExecutionManager.save = lambda self, **_: None  # all of it, before and after each cell; the end suffices
 
     source, target, failed = (Path(job[place]) for place in ("source", "target", "failed"))
     chapter = notebooks.read(source)

@@ -255,8 +255,8 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
     Args:
         model: of this file.
         images: (N, S, S) grey levels 0 to 255, S the side of the model's input.
-        batch: images at once. The last batch is filled up to a power of two, so that compiled backends meet few sizes;
-            on JAX to a whole batch, if there was one before, since that is compiled.
+        batch: images at once. The last batch is filled up to a whole one, or to a power of two if it is the only one:
+            each size is compiled anew.
         **options: of `decode_predictions`: confidence, iou, top, top_before.
     """
     layout, images = layout_of(model), np.asarray(images)
@@ -266,10 +266,9 @@ def predict(model: keras.Model, images: NDArray, batch: int = 32, **options: Any
         )
     if batch < 1:
         raise ValueError(f"batch: must be at least 1, got {batch}")
-    parts, whole = [], keras.backend.backend() == "jax" and len(images) > batch
+    parts, size = [], min(batch, 1 << max(len(images) - 1, 0).bit_length())
     for first in range(0, len(images), batch):
         shown = images[first : first + batch]
-        size = batch if whole else min(batch, 1 << (len(shown) - 1).bit_length())
         filled = np.zeros((size, *shown.shape[1:], model.input_shape[-1]), np.float32)
         filled[: len(shown)] = shown[..., None]
         out = np.asarray(model.predict_on_batch(filled))[: len(shown)]
