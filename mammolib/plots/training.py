@@ -25,7 +25,6 @@ Columns = Mapping[str, Sequence[float | None]]
 History = Mapping[str, Columns]
 """A record's history: "epoch" and "update", each columns of one length."""
 
-TRAINING, VALIDATION = BENIGN, MALIGNANT
 PART_STYLES = ((NORMAL, "--"), (ACCENT, "-."), (ORANGE, (0, (5, 1))), (SKY, (0, (1, 1))))
 COMPARED = (BENIGN, MALIGNANT, NORMAL, ACCENT, ORANGE, SKY, GREY)
 """Colours of runs beside each other."""
@@ -318,9 +317,9 @@ def finite_losses(history: History) -> tuple[NDArray[np.floating], NDArray[np.fl
 def _draw_both(ax: Axes, columns: Columns, name: str) -> None:
     """Draw a column of the training against epochs, and that of the validation where there is one."""
     x = numbers(columns["epoch"])
-    ax.plot(x, numbers(columns[name]), color=TRAINING, label="training")
+    ax.plot(x, numbers(columns[name]), color=BENIGN, label="training")
     if f"val_{name}" in columns:
-        ax.plot(x, numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
+        ax.plot(x, numbers(columns[f"val_{name}"]), "--", color=MALIGNANT, label="validation")
     ax.set(xlabel="epochs", ylabel=name)
 
 
