@@ -47,19 +47,19 @@ def lengths(records: Mapping[str, Record | None]) -> pd.DataFrame:
 
     All is text, with a dash where a run holds no number. A run that is None has not been made and is a row of dashes.
     """
-    heads = ["batch", "first rate", "updates", "passes", "validation loss", "without L2", "seconds a pass", "outcome"]
+    forms = {"batch": "d", "first rate": "g", "updates": ",.0f", "passes": ".3g"}
+    forms |= {"validation loss": ".2f", "without L2": ".2f", "seconds a pass": ".3g"}
     rows = []
     for record in records.values():
-        if record is None:
-            rows.append(["–"] * 7 + ["not recorded"])
-            continue
-        value = {name: metric["value"] for name, metric in record.metrics.items()}
-        batch, updates = record.settings["batch"], value.get("updates_done")
-        passes = None if updates is None else updates * batch / value["train_images"]
-        row = [str(batch), f"{record.settings['rates'][0]:g}", in_words(updates, ",.0f"), in_words(passes, ".3g")]
-        row += [in_words(value.get(name)) for name in ("val_loss", "val_detection_loss")]
-        rows.append([*row, in_words(value.get("seconds_per_pass"), ".3g"), record.outcome])
-    return pd.DataFrame(rows, index=list(records), columns=heads)
+        values = [None] * len(forms)
+        if record is not None:
+            value = {name: metric["value"] for name, metric in record.metrics.items()}
+            batch, updates = record.settings["batch"], value.get("updates_done")
+            passes = None if updates is None else updates * batch / value["train_images"]
+            values = [batch, record.settings["rates"][0], updates, passes]
+            values += [value.get(name) for name in ("val_loss", "val_detection_loss", "seconds_per_pass")]
+        rows.append([*map(in_words, values, forms.values()), record.outcome if record else "not recorded"])
+    return pd.DataFrame(rows, index=list(records), columns=[*forms, "outcome"])
 
 
 def at_equal(records: Mapping[str, Record | None]) -> pd.DataFrame:
