@@ -18,16 +18,15 @@ def with_passes(record: Record) -> dict[str, dict[str, list]]:
     "detection_loss" and "val_detection_loss" are the loss without L2. A run that diverged before its first validation
     has no epochs, and gets none.
     """
-    history: dict[str, dict[str, list]] = {}
+    # beside the two a history may hold notes on what was not finite
+    history = {axis: dict(record.history.get(axis, {})) for axis in ("epoch", "update")}
     per_update = record.settings["batch"] / record.metrics["train_images"]["value"]
-    for axis in ("epoch", "update"):  # beside them a history may hold notes on what was not finite
-        columns = {name: list(values) for name, values in record.history.get(axis, {}).items()}
+    for columns in history.values():
         columns["passes"] = [u * per_update for u in columns.get("update", [])]
         for prefix in ("", "val_"):
             if f"{prefix}localisation" in columns:
                 parts = [numbers(columns[f"{prefix}{part}"]) for part in ("localisation", "confidence")]
                 columns[f"{prefix}detection_loss"] = np.sum(parts, axis=0).tolist()
-        history[axis] = columns
     return history
 
 

@@ -14,7 +14,7 @@ from .estimates import form
 from .record import Record
 from .runs import SPLITS, data_words, plain_words, standing
 from .tables import FINDINGS, MARKS, headline, markdown
-from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED
 
 MAIN = {
     "A-map": "A detector finds lesions with an mAP of 0.842.",
@@ -146,7 +146,7 @@ def _main(row: Row, every: Sequence[Row]) -> str:
     kept = f" Where women are kept apart: {by_woman.ours}." if by_woman is not None and by_woman is not row else ""
     runs = f" ({plain_words(row.runs)})" if row.runs else ""
     home = claim.chapters[0]
-    label = {DIRECTION: "in direction only", UNDECIDED: "cannot be decided"}.get(row.verdict, row.verdict)
+    label = "in direction only" if row.verdict == DIRECTION else row.verdict
     why = html.escape(row.why.partition("; open:")[0])
     return (
         f'<div class="main-claim"><p><b>{html.escape(MAIN[claim.id])}</b> '
