@@ -25,7 +25,7 @@ def with_passes(record: Record) -> dict[str, dict[str, list]]:
         columns["passes"] = [u * per_update for u in columns.get("update", [])]
         for prefix in ("", "val_"):
             if f"{prefix}localisation" in columns:
-                parts = [numbers(columns[f"{prefix}{part}"]) for part in ("localisation", "confidence")]
+                parts = [np.array(columns[f"{prefix}{part}"], float) for part in ("localisation", "confidence")]
                 columns[f"{prefix}detection_loss"] = np.sum(parts, axis=0).tolist()
     return history
 
@@ -72,15 +72,15 @@ def at_equal(records: Mapping[str, Record | None]) -> pd.DataFrame:
     for axis, head in (("update", "after {:,} updates"), ("passes", "after {:.3g} passes")) if runs else ():
         x = min(columns[axis][-1] for columns in runs.values())
         table[head.format(x)] = [
-            in_words(np.interp(x, columns[axis], numbers(columns["val_detection_loss"]), left=np.nan))
+            in_words(np.interp(x, columns[axis], np.array(columns["val_detection_loss"], float), left=np.nan))
             for columns in runs.values()
         ]
     return table
 
 
-def numbers(values: Sequence[float | None]) -> NDArray[np.floating]:
-    """Return a column of a record's history as an array, not-a-number where it holds None."""
-    return np.array(values, float)
+def arrays(history: Mapping[str, Mapping[str, Sequence[float | None]]], axis: str) -> dict[str, NDArray[np.floating]]:
+    """Return the columns of a record's history along one axis as arrays, not-a-number where they hold None."""
+    return {name: np.array(values, float) for name, values in history.get(axis, {}).items()}
 
 
 def in_words(value: float | None, form: str = ".2f") -> str:
