@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import keras
 
 FREE = {"InputLayer", "Reshape", "Flatten", "Dropout"}
+TRAINING = 3
+"""A training step costs three forward passes: the backward pass has two products for each of the forward pass's, one
+for the input and one for the weights."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,5 @@ def factor_costs(model: keras.Model) -> list[LayerCost]:
 
 
 def count_flops(model: keras.Model, training: bool = False) -> int:
-    """Return the operations of one image's forward pass, or of a training step: three times as many.
-
-    The backward pass computes two products for each of the forward pass's: one for the input, one for the weights.
-    """
-    return (3 if training else 1) * sum(row.flops for row in layer_costs(model))
+    """Return the operations of one image's forward pass, or of a training step: `TRAINING` times as many."""
+    return (TRAINING if training else 1) * sum(row.flops for row in layer_costs(model))

@@ -18,16 +18,15 @@ def with_passes(record: Record) -> dict[str, dict[str, list]]:
     "detection_loss" and "val_detection_loss" are the loss without L2. A run that diverged before its first validation
     has no epochs, and gets none.
     """
-    history: dict[str, dict[str, list]] = {}
+    # beside the two a history may hold notes on what was not finite
+    history = {axis: dict(record.history.get(axis, {})) for axis in ("epoch", "update")}
     per_update = record.settings["batch"] / record.metrics["train_images"]["value"]
-    for axis in ("epoch", "update"):  # beside them a history may hold notes on what was not finite
-        columns = {name: list(values) for name, values in record.history.get(axis, {}).items()}
+    for columns in history.values():
         columns["passes"] = [u * per_update for u in columns.get("update", [])]
         for prefix in ("", "val_"):
             if f"{prefix}localisation" in columns:
-                parts = [numbers(columns[f"{prefix}{part}"]) for part in ("localisation", "confidence")]
+                parts = [np.array(columns[f"{prefix}{part}"], float) for part in ("localisation", "confidence")]
                 columns[f"{prefix}detection_loss"] = np.sum(parts, axis=0).tolist()
-        history[axis] = columns
     return history
 
 
@@ -47,19 +46,19 @@ def lengths(records: Mapping[str, Record | None]) -> pd.DataFrame:
 
     All is text, with a dash where a run holds no number. A run that is None has not been made and is a row of dashes.
     """
-    heads = ["batch", "first rate", "updates", "passes", "validation loss", "without L2", "seconds a pass", "outcome"]
+    forms = {"batch": "d", "first rate": "g", "updates": ",.0f", "passes": ".3g"}
+    forms |= {"validation loss": ".2f", "without L2": ".2f", "seconds a pass": ".3g"}
     rows = []
     for record in records.values():
-        if record is None:
-            rows.append(["–"] * 7 + ["not recorded"])
-            continue
-        value = {name: metric["value"] for name, metric in record.metrics.items()}
-        batch, updates = record.settings["batch"], value.get("updates_done")
-        passes = None if updates is None else updates * batch / value["train_images"]
-        row = [str(batch), f"{record.settings['rates'][0]:g}", in_words(updates, ",.0f"), in_words(passes, ".3g")]
-        row += [in_words(value.get(name)) for name in ("val_loss", "val_detection_loss")]
-        rows.append([*row, in_words(value.get("seconds_per_pass"), ".3g"), record.outcome])
-    return pd.DataFrame(rows, index=list(records), columns=heads)
+        values = [None] * len(forms)
+        if record is not None:
+            value = {name: metric["value"] for name, metric in record.metrics.items()}
+            batch, updates = record.settings["batch"], value.get("updates_done")
+            passes = None if updates is None else updates * batch / value["train_images"]
+            values = [batch, record.settings["rates"][0], updates, passes]
+            values += [value.get(name) for name in ("val_loss", "val_detection_loss", "seconds_per_pass")]
+        rows.append([*map(in_words, values, forms.values()), record.outcome if record else "not recorded"])
+    return pd.DataFrame(rows, index=list(records), columns=[*forms, "outcome"])
 
 
 def at_equal(records: Mapping[str, Record | None]) -> pd.DataFrame:
@@ -73,15 +72,15 @@ def at_equal(records: Mapping[str, Record | None]) -> pd.DataFrame:
     for axis, head in (("update", "after {:,} updates"), ("passes", "after {:.3g} passes")) if runs else ():
         x = min(columns[axis][-1] for columns in runs.values())
         table[head.format(x)] = [
-            in_words(np.interp(x, columns[axis], numbers(columns["val_detection_loss"]), left=np.nan))
+            in_words(np.interp(x, columns[axis], np.array(columns["val_detection_loss"], float), left=np.nan))
             for columns in runs.values()
         ]
     return table
 
 
-def numbers(values: Sequence[float | None]) -> NDArray[np.floating]:
-    """Return a column of a record's history as an array, not-a-number where it holds None."""
-    return np.array(values, float)
+def arrays(history: Mapping[str, Mapping[str, Sequence[float | None]]], axis: str) -> dict[str, NDArray[np.floating]]:
+    """Return the columns of a record's history along one axis as arrays, not-a-number where they hold None."""
+    return {name: np.array(values, float) for name, values in history.get(axis, {}).items()}
 
 
 def in_words(value: float | None, form: str = ".2f") -> str:

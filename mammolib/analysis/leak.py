@@ -63,9 +63,8 @@ def intervals_of(records: Mapping[str, Record | None], name: str = "map") -> dic
 
     Runs without the metric or its interval are left out.
     """
-    metrics = {words: record.metrics[name] for words, record in records.items() if record and name in record.metrics}
     return {
         words: Interval(metric["value"], metric["low"], metric["high"], metric["n"])
-        for words, metric in metrics.items()
-        if metric["low"] is not None
+        for words, record in records.items()
+        if record and (metric := record.metrics.get(name)) and metric["low"] is not None
     }

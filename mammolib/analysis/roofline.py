@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mammolib.analysis.cost import LayerCost, factor_costs, layer_costs
+from mammolib.analysis.cost import TRAINING, LayerCost, factor_costs
 
 if TYPE_CHECKING:
     import keras
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MEGABYTES = 128
 """Size of the array that is read and written: many times what a processor's caches hold, or they are measured."""
-TRAINING = 3
-"""A training step costs three forward passes: the backward pass has two products for each of the forward pass's."""
 
 
 @dataclass(frozen=True)
@@ -180,18 +178,17 @@ def measure_layers(
         repeat: timings of each; the shortest counts.
     """
     works = []
-    costs = {kind: ({c.name: c for c in layer_costs(m)}, factor_costs(m)) for kind, m in models.items()}
+    costs = {kind: factor_costs(model) for kind, model in models.items()}
     for name in names:
         for kind, model in models.items():
-            whole, factors = costs[kind]
-            layer, own = model.get_layer(name), [c for c in factors if c.name.split("/")[0] == name]
-            todo = [(kind, layer, whole[name], own)]
+            layer, own = model.get_layer(name), [c for c in costs[kind] if c.name.split("/")[0] == name]
+            todo = [(kind, layer, own)]
             if len(own) == 2:
-                todo.append(("depthwise alone", _depthwise(layer), own[0], own[:1]))
-            for what, one, cost, parts in todo:
+                todo.append(("depthwise alone", _depthwise(layer), own[:1]))
+            for what, one, parts in todo:
                 seconds = time_layer(one, layer.input.shape[1:], images, repeat)
-                least = least_seconds(machine, parts, images)
-                works.append(Work(name, what, cost.flops * images, cost.bytes(images), seconds, least))
+                flops, moved = images * sum(c.flops for c in parts), sum(c.bytes(images) for c in parts)
+                works.append(Work(name, what, flops, moved, seconds, least_seconds(machine, parts, images)))
     return works
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammolib.analysis.curves import in_words, numbers
+from mammolib.analysis.curves import in_words
 from mammolib.results import Record, key_but, own_changes
 
 SAME = ("width", "updates", "batch", "precision")
@@ -65,7 +65,7 @@ def blocks(update: Mapping[str, Sequence[float]]) -> dict[str, NDArray]:
     squares: dict[str, Any] = {}
     for name, norms in _layers(update).items():
         block = next((words for words, these in BLOCKS.items() if re.search(these, name)), name.partition("_")[0])
-        squares[block] = squares.get(block, 0.0) + numbers(norms) ** 2
+        squares[block] = squares.get(block, 0.0) + np.array(norms, float) ** 2
     return {block: np.sqrt(values) for block, values in squares.items()}
 
 
@@ -124,7 +124,7 @@ def doubled_table(pairs: Mapping[str, tuple[Record, Record]]) -> pd.DataFrame:
     for title, pair in pairs.items():
         rows[title] = {}
         for r in pair:
-            parts = [numbers(r.history["epoch"].get(f"val_{part}", [])) for part in ("localisation", "confidence")]
+            parts = np.array([r.history["epoch"].get(f"val_{p}", []) for p in ("localisation", "confidence")], float)
             end = in_words(_value(r, "val_detection_loss")) if r.outcome == "finished" else r.outcome
             rows[title][f"{r.name} ends"] = end
             rows[title][f"{r.name}, highest"] = in_words(np.max(np.sum(parts, axis=0)[1:], initial=-np.inf))

@@ -74,11 +74,11 @@ def show_pixels(ax: Axes, pixels: NDArray, title: str = "") -> Axes:
     return ax
 
 
-def draw_box(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: float = 1.6, **style: Any) -> None:
-    """Draw one `xyxy` box, also where it lies on the border of the image."""
-    x1, y1, x2, y2 = np.asarray(xyxy, float)
+def draw_boxes(ax: Axes, xyxy: ArrayLike, colour: str, dash: str = "-", width: float = 1.6, **style: Any) -> None:
+    """Draw one `xyxy` box, (4,), or several, (N, 4), also where they lie on the border of the image."""
     options: dict[str, Any] = {"fill": False, "ec": colour, "ls": dash, "lw": width, "clip_on": False}
-    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **options | style))
+    for x1, y1, x2, y2 in np.asarray(xyxy, float).reshape(-1, 4):
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **options | style))
 
 
 def false_marks_axis(ax: Axes, low: float, high: float, points: Sequence[float], **line: Any) -> None:

@@ -12,7 +12,7 @@ from mammolib.benchmark import POINTS
 from mammolib.benchmark.counting import count
 from mammolib.geometry import Detections
 from mammolib.mias import Film
-from mammolib.plots import canvas, draw_box, false_marks_axis, figure
+from mammolib.plots import canvas, draw_boxes, false_marks_axis, figure
 from mammolib.plots.colours import ACCENT, BENIGN, GREY, MALIGNANT
 from mammolib.results import Record
 
@@ -108,8 +108,8 @@ def gallery(films: Sequence[Film], found: Detections) -> Figure:
         ax.imshow(films[i].pixels(), cmap="gray", vmin=0, vmax=255)
         for spot in films[i].lesions:
             ax.add_patch(Circle((spot.column, spot.row), max(spot.radius, 24), fill=False, ec=ACCENT, lw=1.5))
-        for box in found.box[(found.image == i) & (found.confidence >= threshold)]:
-            draw_box(ax, box, MALIGNANT, "--", 1.2, clip_on=True)
+        marks = found.box[(found.image == i) & (found.confidence >= threshold)]
+        draw_boxes(ax, marks, MALIGNANT, "--", 1.2, clip_on=True)
         ax.set_title(title, fontsize=10)
         ax.axis("off")
     return fig

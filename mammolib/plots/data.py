@@ -15,7 +15,7 @@ from mammolib import mias, patches
 from mammolib.detectors import centre
 from mammolib.geometry import CLASSES
 from mammolib.patches import Crops
-from mammolib.plots import canvas, draw_box, figure, gallery, show_pixels
+from mammolib.plots import canvas, draw_boxes, figure, gallery, show_pixels
 from mammolib.plots.colours import ACCENT, BENIGN, BRIGHT, COLOURS, DASHES, GREY, MALIGNANT, NORMAL, ORANGE, PAPER, SKY
 from mammolib.splits import Split
 
@@ -28,15 +28,14 @@ def film(ax: Axes, shown: mias.Film) -> None:
             name = CLASSES[lesion.label - 1]
             row, column, radius = lesion.circle
             ax.add_patch(Circle((column, row), radius, fill=False, ec=BRIGHT[name], lw=1))
-            draw_box(ax, lesion.box, BRIGHT[name], DASHES[name])
+            draw_boxes(ax, lesion.box, BRIGHT[name], DASHES[name])
 
 
 def boxes_on_film(shown: mias.Film, boxes: ArrayLike) -> Figure:
     """Draw (N, 4) `xyxy` boxes on a film, in its pixels."""
     fig, ax = canvas(4.6, 4.4)
     film(ax, shown)
-    for box in np.asarray(boxes, float):
-        draw_box(ax, box, "#F0E442", width=0.9)
+    draw_boxes(ax, boxes, "#F0E442", width=0.9)
     return fig
 
 
@@ -71,11 +70,11 @@ def origin(shown: mias.Film) -> Figure:
     side = int(2 * max(x2 - x1, 64))  # the box and as much again around it
     for part, (text, top, bottom, key) in zip(fig.axes[1:], readings, strict=True):
         box = np.array([x1, top, x2, bottom])
-        draw_box(ax, box, BRIGHT[key], DASHES[key], 2)
+        draw_boxes(ax, box, BRIGHT[key], DASHES[key], 2)
         column, row = (x1 + x2) / 2, (top + bottom) / 2
         show_pixels(part, patches.crop(pixels, row, column, side), text)
         corner = np.array([int(column), int(row)]) - side // 2
-        draw_box(part, box - np.tile(corner, 2), BRIGHT[key], DASHES[key], 2)
+        draw_boxes(part, box - np.tile(corner, 2), BRIGHT[key], DASHES[key], 2)
     return fig
 
 
@@ -175,7 +174,7 @@ def crop_gallery(crops: Crops, count: int = 8, fixed: float | None = None) -> Fi
         _draw_truths(ax, crops, row)
         if fixed is not None:
             middle = crops.images.shape[1] / 2
-            draw_box(ax, middle + fixed / 2 * np.array([-1, -1, 1, 1]), "white", width=1.0)
+            draw_boxes(ax, middle + fixed / 2 * np.array([-1, -1, 1, 1]), "white", width=1.0)
     return fig
 
 
@@ -189,7 +188,7 @@ def survivors_on_film(shown: mias.Film) -> Figure:
     ax.scatter(x[~kept], y[~kept], s=14, fc="none", ec="#B8B8B8", lw=0.8)
     ax.scatter(x[kept], y[kept], s=18, fc=BRIGHT["malignant"], ec="black", lw=0.4)
     for left, dash in ((0, "-"), (64, ":")):
-        draw_box(ax, [left, 0, left + 128, 128], "white", dash, 1.2)
+        draw_boxes(ax, [left, 0, left + 128, 128], "white", dash, 1.2)
     black = {"fc": "black", "lw": 0, "pad": 1}
     ax.text(204, 8, "one patch, and the next", color="white", fontsize=8, va="top", bbox=black)
     return fig
@@ -242,4 +241,4 @@ def centre_heat_map(crops: Crops) -> Figure:
 def _draw_truths(ax: Axes, crops: Crops, row: np.integer) -> None:
     for i in np.flatnonzero(crops.truths.image == row):
         name = CLASSES[crops.truths.label[i] - 1]
-        draw_box(ax, crops.truths.box[i], BRIGHT[name], DASHES[name])
+        draw_boxes(ax, crops.truths.box[i], BRIGHT[name], DASHES[name])

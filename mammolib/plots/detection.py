@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammolib.metrics import CAMELYON, DEFINITIONS, Froc, Interval, Matches, PrecisionRecall, precision_recall
 from mammolib.metrics import average_precision as average_precision_of
-from mammolib.plots import canvas, draw_box, false_marks_axis, figure
+from mammolib.plots import canvas, draw_boxes, false_marks_axis, figure
 from mammolib.plots.colours import BENIGN, COLOURS, DASHES, GREY, LINES, MALIGNANT, PAPER
 
 TITLES = {"paper": "the paper, 20 points", "voc2007": "VOC 2007, 11 points", "voc2010": "VOC 2010, area",
@@ -32,9 +32,9 @@ def squared_paper(truth: ArrayLike, detection: ArrayLike) -> Figure:
     fig, ax = canvas(3.8, 3.8 * (high - low)[1] / (high - low)[0] + 0.6)
     shared = np.r_[np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])]
     if (shared[2:] > shared[:2]).all():
-        draw_box(ax, shared, "none", fill=True, fc="#E9E3C0")
-    draw_box(ax, a, BENIGN, width=2.2, label="truth")
-    draw_box(ax, b, MALIGNANT, "--", 2.2, label="detection")
+        draw_boxes(ax, shared, "none", fill=True, fc="#E9E3C0")
+    draw_boxes(ax, a, BENIGN, width=2.2, label="truth")
+    draw_boxes(ax, b, MALIGNANT, "--", 2.2, label="detection")
     x, y = (np.arange(start, stop + 1) for start, stop in zip(low, high, strict=True))
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=x, yticks=y, aspect="equal")
     ax.grid(color="#D5D5D5", linewidth=0.8)

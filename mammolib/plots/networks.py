@@ -16,7 +16,7 @@ from mammolib.analysis.cost import layer_costs
 from mammolib.analysis.roofline import Machine, Work
 from mammolib.geometry import CLASSES, Detections, cxcywh_to_xyxy, iou
 from mammolib.patches import Crops
-from mammolib.plots import canvas, draw_box, figure, gallery, show_pixels
+from mammolib.plots import canvas, draw_boxes, figure, gallery, show_pixels
 from mammolib.plots.colours import ACCENT, BENIGN, BRIGHT, MALIGNANT, ORANGE, PAPER
 from mammolib.results import layer_table as stated_layers
 from mammolib.saliency import highest_point
@@ -110,9 +110,8 @@ def default_boxes_on(image: NDArray, truth: ArrayLike) -> Figure:
     for k, (ax, side, n) in enumerate(zip(fig.axes, SSD256.maps, SSD256.per_cell, strict=True)):
         show_pixels(ax, image, f"{side} x {side} cells")
         cell = (side // 2) * side + side // 2
-        for box in boxes[of_map == k][cell * n : (cell + 1) * n]:
-            draw_box(ax, box, YELLOW, width=0.9)
-        draw_box(ax, truth, BRIGHT["benign"], width=2.2)
+        draw_boxes(ax, boxes[of_map == k][cell * n : (cell + 1) * n], YELLOW, width=0.9)
+        draw_boxes(ax, truth, BRIGHT["benign"], width=2.2)
     return fig
 
 
@@ -122,9 +121,8 @@ def matched_boxes(image: NDArray, truth: ArrayLike) -> Figure:
     matched = boxes[assign(iou(np.atleast_2d(truth), boxes)) >= 0]
     fig, ax = canvas(height=3.4)
     show_pixels(ax, image, f"{len(matched)} default boxes")
-    for box in matched:
-        draw_box(ax, box, YELLOW, width=0.8)
-    draw_box(ax, truth, BRIGHT["benign"], width=2.4)
+    draw_boxes(ax, matched, YELLOW, width=0.8)
+    draw_boxes(ax, truth, BRIGHT["benign"], width=2.4)
     return fig
 
 
@@ -157,14 +155,13 @@ def detections_on(crops: Crops, found: Detections) -> Figure:
     fig = gallery(len(crops), 2.1)
     for i, ax in enumerate(fig.axes[: len(crops)]):
         show_pixels(ax, crops.images[i], "nothing found")
-        for box in crops.truths.box[crops.truths.image == i]:
-            draw_box(ax, box, "white", "--", 1.2)
+        draw_boxes(ax, crops.truths.box[crops.truths.image == i], "white", "--", 1.2)
         mine = np.flatnonzero(found.image == i)
         if len(mine):
             best = mine[np.argmax(found.confidence[mine])]
             name = CLASSES[found.label[best] - 1]
             ax.set_title(f"{name} {found.confidence[best]:.2f}")
-            draw_box(ax, found.box[best], BRIGHT[name], width=1.8)
+            draw_boxes(ax, found.box[best], BRIGHT[name], width=1.8)
     return fig
 
 
@@ -181,8 +178,8 @@ def map_gallery(crops: Crops, maps: NDArray, count: int = 6) -> Figure:
         ax.imshow(maps[row], cmap="magma", alpha=0.45, extent=(0, side, side, 0))
         ((y, x),) = highest_point(maps[[row]])
         ax.plot(*np.clip([[x], [y]], 0.05 * side, 0.95 * side), "x", color="white", ms=7, mew=2)
-        for box in crops.truths.box[crops.truths.image == row]:
-            draw_box(ax, np.clip(box, 0.02 * side, 0.98 * side), "white", width=1.4)
+        box = crops.truths.box[crops.truths.image == row]
+        draw_boxes(ax, np.clip(box, 0.02 * side, 0.98 * side), "white", width=1.4)
     return fig
 
 

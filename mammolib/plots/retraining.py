@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mammolib.analysis.curves import numbers
+from mammolib.analysis.curves import arrays
 from mammolib.analysis.retraining import in_the_middle
 from mammolib.detectors.centre import centre_hits
 from mammolib.metrics import Matches, average_precision, precision_recall
@@ -88,7 +88,7 @@ def joined_losses(history: Mapping[str, Mapping[str, Sequence[float | None]]], f
 
     The lines break after the `first` epochs, since the images change.
     """
-    columns = {name: numbers(column) for name, column in history["epoch"].items()}
+    columns = arrays(history, "epoch")
     fig, ax = canvas(height=3.4)
     for (colour, dash), (name, word) in zip(STYLES, (("loss", "training"), ("val_loss", "validation")), strict=True):
         for part, label in ((slice(None, first), word), (slice(first, None), None)):

@@ -16,16 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from mammolib.analysis.curves import numbers
+from mammolib.analysis.curves import arrays
 from mammolib.experiments.evaluate_training import IDLE
 from mammolib.plots import canvas, figure
 from mammolib.plots.colours import ACCENT, BENIGN, GREY, MALIGNANT, NORMAL, ORANGE, PAPER, SKY
 
-Columns = Mapping[str, Sequence[float | None]]
-History = Mapping[str, Columns]
+History = Mapping[str, Mapping[str, Sequence[float | None]]]
 """A record's history: "epoch" and "update", each columns of one length."""
 
-TRAINING, VALIDATION = BENIGN, MALIGNANT
 PART_STYLES = ((NORMAL, "--"), (ACCENT, "-."), (ORANGE, (0, (5, 1))), (SKY, (0, (1, 1))))
 COMPARED = (BENIGN, MALIGNANT, NORMAL, ACCENT, ORANGE, SKY, GREY)
 """Colours of runs beside each other."""
@@ -39,8 +37,7 @@ def loss_curves(history: History, points: Sequence[tuple[float, float]] = ()) ->
     The parts are those of the validation loss, or of the training loss where there is no validation. Points are
     (epoch, validation loss) that the paper states.
     """
-    columns = history["epoch"]
-    names = part_names(history)
+    columns, names = arrays(history, "epoch"), part_names(history)
     fig = figure(1, 2 if len(names) > 1 else 1, squeeze=False)
     ax = fig.axes[0]
     _draw_both(ax, columns, "loss")
@@ -49,8 +46,8 @@ def loss_curves(history: History, points: Sequence[tuple[float, float]] = ()) ->
     if len(names) > 1:
         prefix = "val_" if "val_loss" in columns else ""
         for name, (colour, dash) in zip(names, PART_STYLES, strict=False):
-            x, label = numbers(columns["epoch"]), "L2" if name == "l2" else name
-            fig.axes[1].plot(x, numbers(columns[prefix + name]), color=colour, ls=dash, label=label)
+            label = "L2" if name == "l2" else name
+            fig.axes[1].plot(columns["epoch"], columns[prefix + name], color=colour, ls=dash, label=label)
         fig.axes[1].set(xlabel="epochs", ylabel="part of the loss", title="validation" if prefix else "training")
     for ax in fig.axes:
         ax.legend()
@@ -69,7 +66,7 @@ def accuracy_curves(history: History, points: Mapping[str, Sequence[tuple[float,
     fig = figure(1, 2)
     left, right = fig.axes
     for ax, name in ((left, "loss"), (right, "accuracy")):
-        _draw_both(ax, history["epoch"], name)
+        _draw_both(ax, arrays(history, "epoch"), name)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.axhline(majority, color=GREY, ls=":", label="always the largest class")
     for (marker, size), (name, values) in zip((("*", 13), ("D", 7)), points.items(), strict=False):
@@ -103,11 +100,10 @@ def updates_and_passes(
     for ax, by in zip(fig.axes, ("update", "passes"), strict=True):
         for i, (name, history) in enumerate(runs.items()):
             colour, dash, dot = _look(i)
-            every, columns = history.get("update", {}), history["epoch"]
-            if column.removeprefix("val_") in every:
-                x, y = numbers(every[by]), numbers(every[column.removeprefix("val_")])
-                ax.plot(x, y, color=colour, lw=0.6, alpha=0.35)
-            x, y = numbers(columns.get(by, [])), numbers(columns.get(column, []))  # none before the first validation
+            every, columns = arrays(history, "update"), arrays(history, "epoch")
+            if (trained := column.removeprefix("val_")) in every:
+                ax.plot(every[by], every[trained], color=colour, lw=0.6, alpha=0.35)
+            x, y = (columns.get(k, np.zeros(0)) for k in (by, column))  # none before the first validation
             marked = slice(None if len(x) < 6 else -1, None)
             ax.plot(x, y, dash, marker=dot, markevery=marked, ms=6, color=colour, label=name)
         for marker, (name, values) in zip("*PXdhp8", (points or {}).items(), strict=False):
@@ -136,7 +132,7 @@ def compare_parts(runs: Mapping[str, History]) -> Figure:
     for ax, (column, title) in zip(fig.axes, columns.items(), strict=True):
         for i, (name, history) in enumerate(runs.items()):
             if column in history["epoch"]:
-                x, y = (numbers(history["epoch"][k]) for k in ("update", column))
+                x, y = (arrays(history, "epoch")[k] for k in ("update", column))
                 colour, dash, dot = _look(i)
                 ax.plot(x, y, dash, marker=dot, ms=5, markevery=max(1, len(x) // 6), color=colour, label=name)
         ax.set(xlabel="updates", title=title)
@@ -180,15 +176,14 @@ def update_losses(runs: Mapping[str, History]) -> Figure:
 
 def gradient_norms(history: History) -> Figure:
     """Draw the norm of the gradient before clipping against updates, in total and of each layer where it is known."""
-    columns = history["update"]
-    x = numbers(columns["update"])
+    columns = arrays(history, "update")
     fig, ax = canvas(height=3.4)
     layers = [name for name in columns if name.startswith("gradient_norm/")]
     for i, name in enumerate(layers):
         shade = 0.15 + 0.75 * i / max(1, len(layers) - 1)  # first layers light, last ones dark
         label = name.split("/", 1)[1] if i in (0, len(layers) - 1) else None
-        ax.plot(x, numbers(columns[name]), color=str(1 - shade), lw=0.8, label=label)
-    ax.plot(x, numbers(columns["gradient_norm"]), color=MALIGNANT, label="all layers")
+        ax.plot(columns["update"], columns[name], color=str(1 - shade), lw=0.8, label=label)
+    ax.plot(columns["update"], columns["gradient_norm"], color=MALIGNANT, label="all layers")
     ax.set(xlabel="updates", ylabel="norm of the gradient", yscale="log")
     ax.legend()
     return fig
@@ -303,24 +298,24 @@ def growth_by_layer(layers: Mapping[str, Sequence[float]]) -> Figure:
 
 def part_names(history: History) -> list[str]:
     """Return the columns of the epochs that add up to the loss: its parts and, where it is not always 0, "l2"."""
-    columns = history["epoch"]
+    columns = arrays(history, "epoch")
     names = [n for n in columns if n not in OTHERS and not n.startswith(("val_", "gradient_norm"))]
     parts = names[: names.index("l2") + 1] if "l2" in names else names  # "l2" closes the parts; measures follow
-    return [name for name in parts if np.nanmax(np.abs(numbers(columns[name])), initial=0) > 0]
+    return [name for name in parts if np.nanmax(np.abs(columns[name]), initial=0) > 0]
 
 
 def finite_losses(history: History) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return updates and training losses as far as the losses are numbers."""
-    x, y = (numbers(history.get("update", {}).get(name, [])) for name in ("update", "loss"))
+    columns = arrays(history, "update")
+    x, y = (columns.get(name, np.zeros(0)) for name in ("update", "loss"))
     return x[np.isfinite(y)], y[np.isfinite(y)]
 
 
-def _draw_both(ax: Axes, columns: Columns, name: str) -> None:
+def _draw_both(ax: Axes, columns: Mapping[str, NDArray], name: str) -> None:
     """Draw a column of the training against epochs, and that of the validation where there is one."""
-    x = numbers(columns["epoch"])
-    ax.plot(x, numbers(columns[name]), color=TRAINING, label="training")
+    ax.plot(columns["epoch"], columns[name], color=BENIGN, label="training")
     if f"val_{name}" in columns:
-        ax.plot(x, numbers(columns[f"val_{name}"]), "--", color=VALIDATION, label="validation")
+        ax.plot(columns["epoch"], columns[f"val_{name}"], "--", color=MALIGNANT, label="validation")
     ax.set(xlabel="epochs", ylabel=name)
 
 

@@ -12,7 +12,7 @@ from .claims import claims as all_claims
 from .estimates import Estimate, estimate, form, interval_words
 from .record import Record
 from .runs import Series, data_words, plain_words, series
-from .verdicts import UNDECIDED, Baseline, baseline_of, rank, verdict_of, with_open_point
+from .verdicts import UNDECIDED, Baseline, baseline_of, no_evidence, rank, verdict_of
 from .words import metric_words
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def _row(claim: Claim, runs: Series, groups: Sequence[Series]) -> Row:
     if ours is None:
         return Row(claim, runs, UNDECIDED, f"the run does not hold its {metric_words(claim.metric)}")
     baseline = baseline_of(claim, runs)
-    verdict, why = verdict_of(claim, ours, baseline, runs, groups)
+    verdict, why = UNDECIDED, no_evidence(claim, runs[0])
+    if not why:
+        verdict, *reasons = verdict_of(claim, ours, baseline, runs, groups)
+        why = _with_open_point(claim, *reasons)
     number, interval = ours.reason, ""
     if math.isfinite(ours.value):
         number, interval = form(ours.value, claim.unit), interval_words(ours, claim.unit)
@@ -123,7 +126,11 @@ def _setting(claim: Claim, runs: Series) -> Row:
         return Row(claim, runs, UNDECIDED, f"the run does not say its {metric_words(claim.metric)}")
     verdict = CHOSEN if claim.value is None else AS_STATED if _same(claim.value, ours) else CHANGED
     words = ", ".join(map(str, ours)) if isinstance(ours, list) else form(ours, claim.unit)
-    return Row(claim, runs, verdict, with_open_point(claim, "a setting"), words)
+    return Row(claim, runs, verdict, _with_open_point(claim, "a setting"), words)
+
+
+def _with_open_point(claim: Claim, *reasons: str) -> str:
+    return "; ".join(filter(None, (*reasons, claim.open and f"open: {claim.open}")))
 
 
 def _same(stated: Value, ours: Any) -> bool:

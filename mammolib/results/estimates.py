@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from .record import Record
 
@@ -15,24 +15,20 @@ SEEDS = 3
 """From so many runs on, their own spread is the interval."""
 
 
-class Interval(NamedTuple):
-    low: float
-    high: float
-
-
 @dataclass(frozen=True)
 class Estimate:
     """What one or several runs say about one number.
 
     Attributes:
         value: mean over the runs; NaN if one of them has no value, which `reason` names.
+        interval: its low and high end.
         values: the runs' values, finite ones only.
         kind: what the interval is over: "women" or "seeds"; "" without an interval.
         reason: why there is no value, or no interval.
     """
 
     value: float
-    interval: Interval | None
+    interval: tuple[float, float] | None
     values: tuple[float, ...]
     kind: str = ""
     reason: str = ""
@@ -57,10 +53,10 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
     if len(set(values)) == 1:
         mean = values[0]  # a count stays an integer
     if k < SEEDS:
-        ends = [Interval(m["low"], m["high"]) for _, m in held if m["low"] is not None]
+        ends = [(m["low"], m["high"]) for _, m in held if m["low"] is not None]
         if len(ends) == k:
-            whole = Interval(min(e.low for e in ends), max(e.high for e in ends))
-            return Estimate(mean, whole, values, "women")
+            lows, highs = zip(*ends, strict=True)
+            return Estimate(mean, (min(lows), max(highs)), values, "women")
         why = next((m["reason"] for _, m in held if m["low"] is None and m["reason"]), "")
         few = f"{'one run' if k == 1 else 'two runs'} without one: {SEEDS} seeds would give it"
         return Estimate(mean, None, values, reason=why or few)
@@ -73,7 +69,7 @@ def estimate(runs: Sequence[Record], metric: str, unit: str = "") -> Estimate | 
     low, high = mean - half, mean + half
     if unit in BOUNDED or mean >= 0:
         low = max(low, 0.0)
-    return Estimate(mean, Interval(low, min(high, 1.0) if unit in BOUNDED else high), values, "seeds")
+    return Estimate(mean, (low, min(high, 1.0) if unit in BOUNDED else high), values, "seeds")
 
 
 def _without_mean(held: list[tuple[int, dict[str, Any]]], values: tuple[float, ...], unit: str) -> Estimate:

@@ -6,14 +6,15 @@ import html
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from .claims import sections
 from .comparison import Row, judge
-from .estimates import estimate, form, interval_words
+from .estimates import form
 from .record import Record
 from .runs import SPLITS, data_words, plain_words, standing
 from .tables import FINDINGS, MARKS, headline, markdown
-from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from .verdicts import DIRECTION, NOT_REPRODUCED, REPRODUCED
 
 MAIN = {
     "A-map": "A detector finds lesions with an mAP of 0.842.",
@@ -43,32 +44,33 @@ def results_page(records: Iterable[Record]) -> str:
     Nothing but the claims and the records enters, so the same records give the same page.
     """
     records = [r for r in records if r.data["name"] != "phantom"]
-    best, every = judge(None, records, every=False), judge(None, records)
-    trained = [r for r in best if r.claim.group == "trained"]
+    every = judge(None, records)
+    best: dict[str, Row] = {}
+    for row in every:
+        best.setdefault(row.claim.id, row)
     page = [
         "# Every claim of the paper, and ours",
-        f"**{headline(best)}**",
+        f"**{headline(best.values())}**",
         "Code writes this page from the records of our runs; no number on it is typed. *Reproduced* asks for an "
         "interval that holds the paper's number, is narrow enough to mean it, and is clear of what a network scores "
         "that has learnt nothing. A run with fewer filters or updates than the paper's gives a direction at most.",
         "## The paper's main claims",
-        _html_block([_main(next(row for row in best if row.claim.id == name), every) for name in MAIN]),
+        _html_block([_main(best[name], every) for name in MAIN]),
         "## All results of training",
         "A ring is the paper, the bar our 95 % interval with our number in it, the dashed tick what has learnt "
         "nothing. Shares and average precision lie between 0 and 1. Losses are shown as ratios to the paper's, from "
         "an eighth to eight times, so the ring is in the middle.",
-        _html_block(_figure(trained)),
+        _html_block(_figure([r for r in best.values() if r.claim.group == "trained"])),
         "## Claim by claim",
     ]
     for number, title in sections().items():
-        rows = [r for r in best if r.claim.section == number]
-        found = [r for r in rows if r.claim.group in FINDINGS]
-        shown = {r.claim.id: r.runs for r in found}
+        rows = [(r, r is best[r.claim.id], r.claim.group in FINDINGS) for r in every if r.claim.section == number]
+        found = [r for r, first, finding in rows if first and finding]
         page.append(f"### {number} {title}")
         for head, lines in (
             (f"{len(found)} results", found),
-            ("The same in other runs", [r for r in every if r.claim.id in shown and r.runs != shown[r.claim.id]]),
-            ("Settings, times and background", [r for r in rows if r.claim.group not in FINDINGS]),
+            ("The same in other runs", [r for r, first, finding in rows if finding and not first]),
+            ("Settings, times and background", [r for r, first, finding in rows if first and not finding]),
         ):
             if lines:
                 page.append(f"````{{admonition}} {head}\n:class: dropdown\n\n{_lines(lines)}\n````")
@@ -78,7 +80,7 @@ def results_page(records: Iterable[Record]) -> str:
 
 def runs_page(records: Iterable[Record]) -> str:
     """Write the book's page of runs in Markdown: every detector beside what has learnt nothing, runs, machines."""
-    records = list(records)
+    records = sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash))
     page = [
         "# The runs behind the results",
         "Each run is one file in `book/results/`: what was asked, what came out, and on which machine. Its name ends "
@@ -93,10 +95,10 @@ def runs_page(records: Iterable[Record]) -> str:
     return "\n\n".join(page) + "\n"
 
 
-def _baselines(records: Iterable[Record]) -> str:
+def _baselines(records: Sequence[Record]) -> str:
     """Write in Markdown the mAP of every detector beside two baselines on the same test crops."""
     rows = []
-    for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
+    for r in records:
         if r.name == "lookup":
             words = f"the lookup alone, {r.metrics['map']['n']} splits {SPLITS[r.split]}"
             rows.append([words, "", _ap(r, "map"), ""])
@@ -113,22 +115,21 @@ def _baselines(records: Iterable[Record]) -> str:
     return _table(["Run", "mAP (95 % interval)", "The lookup", "Boxes in the middle"], rows, text)
 
 
-def _machines(records: Iterable[Record]) -> str:
+def _machines(records: Sequence[Record]) -> str:
     """Write in Markdown which runs ran on which processor, GPU, backend and precision, and whether any ran on a GPU."""
     groups: dict[tuple[str, ...], Counter[str]] = {}
-    on_gpu = 0
-    for r in sorted(records, key=lambda r: (r.name, r.hash)):
+    for r in records:
         m = r.machine
         machine = m.get("processor") or "unknown"
         if m.get("cores"):
             machine += f", {m['cores']} core{'s' if m['cores'] != 1 else ''}"
         if m.get("gpu"):
-            machine, on_gpu = f"GPU: {m['gpu']}; {machine}", on_gpu + 1
+            machine = f"GPU: {m['gpu']}; {machine}"
         backend = m.get("backend")
         engine = f"{backend} {m.get('versions', {}).get(backend, '')}".strip() if backend else "none: no network"
         groups.setdefault((machine, engine, r.settings.get("precision") or "–"), Counter())[r.name] += 1
-    total = sum(names.total() for names in groups.values())
-    text = f"Of {total} recorded runs, {on_gpu or 'none'} ran on a GPU. A dash: the record states no precision."
+    on_gpu = sum(bool(r.machine.get("gpu")) for r in records) or "none"
+    text = f"Of {len(records)} recorded runs, {on_gpu} ran on a GPU. A dash: the record states no precision."
     rows = [
         [*key, ", ".join(f"{name} ({n})" if n > 1 else name for name, n in names.items())]
         for key, names in sorted(groups.items())
@@ -145,7 +146,7 @@ def _main(row: Row, every: Sequence[Row]) -> str:
     kept = f" Where women are kept apart: {by_woman.ours}." if by_woman is not None and by_woman is not row else ""
     runs = f" ({plain_words(row.runs)})" if row.runs else ""
     home = claim.chapters[0]
-    label = {DIRECTION: "in direction only", UNDECIDED: "cannot be decided"}.get(row.verdict, row.verdict)
+    label = "in direction only" if row.verdict == DIRECTION else row.verdict
     why = html.escape(row.why.partition("; open:")[0])
     return (
         f'<div class="main-claim"><p><b>{html.escape(MAIN[claim.id])}</b> '
@@ -157,15 +158,14 @@ def _main(row: Row, every: Sequence[Row]) -> str:
 
 def _figure(rows: Sequence[Row]) -> list[str]:
     """Return the results of training as HTML lines: sign, claim, picture; grouped by section."""
-    lines, section = [], ""
-    for row in rows:
-        if row.claim.section != section:
-            section = row.claim.section
-            lines.append(f'<p class="claim-group">{html.escape(section)} {html.escape(sections()[section])}</p>')
-        picture = _strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
-        words = f"{MARKS[row.verdict]} {row.claim.quantity}"
-        title = html.escape(f"{row.verdict}: {row.why}", quote=True)
-        lines.append(f'<div class="claim-row" title="{title}"><span>{html.escape(words)}</span>{picture}</div>')
+    lines = []
+    for section, of_section in groupby(rows, key=lambda row: row.claim.section):
+        lines.append(f'<p class="claim-group">{html.escape(section)} {html.escape(sections()[section])}</p>')
+        for row in of_section:
+            picture = _strip(row) or f'<span class="no-strip">{html.escape(row.ours or "no number")}</span>'
+            words = f"{MARKS[row.verdict]} {row.claim.quantity}"
+            title = html.escape(f"{row.verdict}: {row.why}")
+            lines.append(f'<div class="claim-row" title="{title}"><span>{html.escape(words)}</span>{picture}</div>')
     return lines
 
 
@@ -211,11 +211,11 @@ def _html_block(lines: Sequence[str]) -> str:
 
 def _ap(record: Record, name: str) -> str:
     """Write an AP of a record with its interval; the outcome where the run was not tested."""
-    held = estimate([record], name, "AP")
-    if held is None or math.isnan(held.value):
+    held = record.metrics.get(name)
+    if held is None or held["value"] is None:
         return record.outcome
-    interval = interval_words(held, "AP")
-    return form(held.value, "AP") + (f" ({interval})" if interval else "")
+    value, low, high = (form(held[key], "AP") for key in ("value", "low", "high"))
+    return value if held["low"] is None else f"{value} ({low} to {high})"
 
 
 def _lines(rows: Sequence[Row]) -> str:
@@ -233,7 +233,7 @@ def _lines(rows: Sequence[Row]) -> str:
 
 def _runs(records: Sequence[Record]) -> str:
     cells = []
-    for r in sorted(records, key=lambda r: (r.name, r.split, r.seed, r.hash)):
+    for r in records:
         device = r.machine.get("gpu") or r.machine.get("processor") or "unknown"
         made = [str(r.machine[k]) for k in ("backend", "commit", "date") if r.machine.get(k)]
         what = filter(None, (data_words(r) or "no films", plain_words([r]), r.outcome))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,15 +64,13 @@ def show(table: pd.DataFrame) -> Shown:
 
 def headline(rows: Iterable[Row]) -> str:
     """Say what all claims come to; `rows`: one for each claim, as `judge(None, records, every=False)` gives them."""
-    of: dict[str, list[str]] = {group: [] for group in FINDINGS}
-    for row in rows:
-        of.setdefault(row.claim.group, []).append(row.verdict)
-    n = {verdict: of["trained"].count(verdict) for verdict in VERDICTS}
+    rows = list(rows)
+    trained, counted, built = (Counter(r.verdict for r in rows if r.claim.group == group) for group in FINDINGS)
     return (
-        f"Of {len(of['trained'])} results of training, {n[REPRODUCED]} are reproduced, {n[DIRECTION]} in direction "
-        f"only, {n[NOT_REPRODUCED]} are not, and {n[UNDECIDED]} cannot be decided. Of {len(of['counted'])} facts "
-        f"counted in the data, {of['counted'].count(REPRODUCED)} agree; of {len(of['built'])} numbers of networks "
-        f"built to the paper's specification, {of['built'].count(REPRODUCED)}."
+        f"Of {trained.total()} results of training, {trained[REPRODUCED]} are reproduced, {trained[DIRECTION]} in "
+        f"direction only, {trained[NOT_REPRODUCED]} are not, and {trained[UNDECIDED]} cannot be decided. Of "
+        f"{counted.total()} facts counted in the data, {counted[REPRODUCED]} agree; of {built.total()} numbers of "
+        f"networks built to the paper's specification, {built[REPRODUCED]}."
     )
 
 

@@ -71,22 +71,8 @@ def baseline_of(claim: Claim, runs: Series) -> Baseline | None:
 
 def verdict_of(
     claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Series]
-) -> tuple[str, str]:
-    """Return the verdict that runs bring on a claim, and its reason; `groups` hold what its relations name."""
-    if missing := no_evidence(claim, runs[0]):
-        return UNDECIDED, missing
-    verdict, *why = _verdict(claim, ours, baseline, runs, groups)
-    return verdict, with_open_point(claim, *why)
-
-
-def with_open_point(claim: Claim, *why: str) -> str:
-    return "; ".join([w for w in why if w] + ([f"open: {claim.open}"] if claim.open else []))
-
-
-def _verdict(
-    claim: Claim, ours: Estimate, baseline: Baseline | None, runs: Series, groups: Sequence[Series]
 ) -> tuple[str, ...]:
-    """Return the verdict, then its reasons."""
+    """Return the verdict that runs bring on a claim, then its reasons; `groups` hold what its relations name."""
     stated, certain = claim.number, claim.group in ("counted", "built")
     if claim.undecided:
         return (UNDECIDED,)
@@ -214,7 +200,8 @@ def _relation(
         return holds, True, words
     if ours.interval is None or other.interval is None:
         return holds, False, words
-    if ours.interval.high < other.interval.low or other.interval.high < ours.interval.low:
+    (low, high), (other_low, other_high) = ours.interval, other.interval
+    if high < other_low or other_high < low:
         return holds, True, words
     return None, False, f"{words}, but the intervals overlap"  # the difference may be chance
 
