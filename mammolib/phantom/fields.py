@@ -63,9 +63,9 @@ def double(a: Plane, rows: int | None = None, columns: int | None = None) -> Pla
     return a
 
 
-def enlarge(a: Plane, times: int, rows: int, columns: int) -> Plane:
-    """Double a plane `times` times and cut it to (rows, columns)."""
-    for left in range(times - 1, -1, -1):
+def enlarge(a: Plane, rows: int, columns: int) -> Plane:
+    """Double a plane three times and cut it to (rows, columns)."""
+    for left in (2, 1, 0):
         a = double(a, -(-rows >> left) + 1 if left else rows, -(-columns >> left) + 1 if left else columns)
     return np.ascontiguousarray(a)
 
