@@ -133,8 +133,7 @@ class Report:
 
     def json(self) -> str:
         """Return the same as JSON; boxes are left, top, right, bottom in pixels of the picture."""
-        names = ("image", "weights", "shape", "spacing_mm", "examined", "windows", "confidence_above")
-        facts = {name: getattr(self, name) for name in names}
+        facts = {name: value for name, value in vars(self).items() if name not in ("found", "brightest", "classes")}
         return json.dumps({"notice": NOTICE, **facts, "detections": self._rows()}, indent=1)
 
     def _rows(self) -> list[dict]:

@@ -127,7 +127,6 @@ def walks(
 def strokes(shape: tuple[int, int], row: NDArray, column: NDArray, ink: NDArray) -> Plane:
     """Drop ink at fractional places of an empty plane, shared among the four nearest pixels; none outside it."""
     height, width = shape
-    row, column, ink = np.ravel(row), np.ravel(column), np.ravel(ink)
     keep = (row >= 0) & (row < height - 1) & (column >= 0) & (column < width - 1)
     row, column, ink = row[keep], column[keep], ink[keep]
     r, c = row.astype(np.int64), column.astype(np.int64)
