@@ -230,21 +230,20 @@ class Symmetry:
     @classmethod
     def of(cls, quarter_turns: int = 0, flip: bool = False) -> Symmetry:
         """Turn anticlockwise by `quarter_turns` x 90 degrees, then flip vertically (top to bottom) if `flip`."""
-        m = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarter_turns % 4)
-        return cls._of_array(np.array([[1, 0], [0, -1]]) @ m if flip else m)
-
-    @classmethod
-    def _of_array(cls, matrix: NDArray[np.integer]) -> Symmetry:
-        (a, b), (c, d) = matrix.tolist()
-        return cls(((a, b), (c, d)))
+        turned = cls(((1, 0), (0, -1) if flip else (0, 1)))
+        for _ in range(quarter_turns % 4):
+            turned @= cls(((0, 1), (-1, 0)))
+        return turned
 
     def __matmul__(self, first: Symmetry) -> Symmetry:
         """Return the element that does `first`, then this one."""
-        return self._of_array(np.array(self.matrix) @ np.array(first.matrix))
+        (a, b), (c, d) = (np.array(self.matrix) @ first.matrix).tolist()
+        return Symmetry(((a, b), (c, d)))
 
     def inverse(self) -> Symmetry:
         """Return the element that undoes this one: the transposed matrix."""
-        return self._of_array(np.array(self.matrix).T)
+        (a, b), (c, d) = self.matrix
+        return Symmetry(((a, c), (b, d)))
 
     def image(self, pixels: NDArray) -> NDArray:
         """Move the pixels of (H, W, ...) `pixels`; a view, no copy. H and W may differ."""

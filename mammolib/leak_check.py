@@ -40,10 +40,10 @@ of phantom films have 0.68 (film borders at the same place); JPEG of quality 60 
 SHOWN, LISTED = 200, 20
 """How many pairs a page shows, and a report of one kind."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".dcm", ".dicom")
-TURNS = ("", "turned by 90 degrees", "turned by 180 degrees", "turned by 270 degrees")
-FLIPPED = "flipped top to bottom"
-VIEWS = dict(zip((*TURNS, FLIPPED, *(f"{turn}, then {FLIPPED}" for turn in TURNS[1:])), DIHEDRAL, strict=True))
-"""The eight symmetries of a square, by what they do in words; "" leaves a picture as it is."""
+TURNS, FLIPPED = [f"turned by {degrees} degrees" for degrees in (90, 180, 270)], "flipped top to bottom"
+WORDS = ("", *TURNS, FLIPPED, *(f"{turn}, then {FLIPPED}" for turn in TURNS))
+VIEWS = {word and f"the second is the first {word}": view for word, view in zip(WORDS, DIHEDRAL, strict=True)}
+"""The eight symmetries of a square, by what a report says of them; "" leaves a picture as it is."""
 BYTES, PIXELS, COPIED, GROUP, NAME = KINDS = ("same file", "same picture", "copy", "same group", "same name")
 """What two pictures on two sides can be to each other, the surest first."""
 
@@ -209,8 +209,8 @@ def _equal(listed: Sequence[Item], digests: Sequence[str], known: set[frozenset[
         if frozenset((leak.first, leak.second)) in known:
             continue
         x, y = _levels(Path(leak.first)), _levels(Path(leak.second))
-        name = next(name for name, view in VIEWS.items() if np.array_equal(view.image(x), y))
-        leaks.append(replace(leak, detail=_turned(name)))
+        words = next(words for words, view in VIEWS.items() if np.array_equal(view.image(x), y))
+        leaks.append(replace(leak, detail=words))
     return leaks
 
 
@@ -222,18 +222,18 @@ def _copies(listed: Sequence[Item], fine: NDArray[np.float32], known: set[frozen
         first, second = np.flatnonzero(parts == a), np.flatnonzero(parts == b)
         structures = fine[second].reshape(len(second), -1).T
         for rows in np.array_split(first, max(1, len(first) * len(second) // 4_000_000)):
-            for name, view in VIEWS.items():
+            for words, view in VIEWS.items():
                 close = np.array([view.image(x) for x in fine[rows]]).reshape(len(rows), -1) @ structures
                 for i, j in zip(*np.nonzero(close >= COPY), strict=True):
                     pair, score = (int(rows[i]), int(second[j])), float(close[i, j])
                     if score > pairs.get(pair, (0.0, ""))[0]:
-                        pairs[pair] = score, name
+                        pairs[pair] = score, words
     leaks = []
-    for (i, j), (score, name) in sorted(pairs.items()):
+    for (i, j), (score, words) in sorted(pairs.items()):
         one, other = listed[i], listed[j]
         files = str(one.path), str(other.path)
-        if frozenset(files) not in known and _still_alike(one.path, other.path, VIEWS[name]):
-            leaks.append(Leak(COPIED, *files, (one.part, other.part), _turned(name), round(score, 3)))
+        if frozenset(files) not in known and _still_alike(one.path, other.path, VIEWS[words]):
+            leaks.append(Leak(COPIED, *files, (one.part, other.part), words, round(score, 3)))
     return leaks
 
 
@@ -242,10 +242,6 @@ def _still_alike(first: Path, second: Path, view: Symmetry) -> bool:
     x, y = _levels(first), _levels(second)
     side = min(FINEST, min(*x.shape, *y.shape) // CELL)
     return side <= SIDE or float((view.image(_fine(x, side)) * _fine(y, side)).sum()) >= COPY
-
-
-def _turned(name: str) -> str:
-    return name and f"the second is the first {name}"
 
 
 def report(leaks: Sequence[Leak], listed: Sequence[Item]) -> str:

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib.geometry import iou
+from mammolib.metrics import CAMELYON as POINTS
 from mammolib.mias import Film, Lesion
 
-POINTS = (0.25, 0.5, 1, 2, 4, 8)
-"""False marks a film at which the curve is read; their mean is the score of CAMELYON16."""
 LOW, HIGH = 1 / 20, 1 / 2
 """The interval over which Kallenberg and Karssemeijer (2008) take the mean sensitivity."""
 LEAST_RADIUS = 24
@@ -90,16 +89,14 @@ def sensitivity(
     The threshold is that of all films and lesions, also where only some lesions are asked for; NaN where the weights
     leave none of them.
     """
-    low, high, films = _false_marks(counts, weights, lesions)
-    tie = np.maximum(high - low, 1e-9)  # weights are whole, so a tie has at least one false mark
+    low, high, tie, films = _false_marks(counts, weights, lesions)
     shares = [np.where(high > low, np.clip((x * films - low) / tie, 0, 1), x * films >= low) for x in at]
     return _mean(counts, weights, lesions, np.mean(shares, axis=0))
 
 
 def mean_sensitivity(counts: Counts, weights: NDArray, lesions: Lesions = slice(None)) -> NDArray:
     """Return the mean sensitivity over `LOW` to `HIGH` false marks a film: the area under that stretch of the curve."""
-    low, high, films = _false_marks(counts, weights, lesions)
-    tie = np.maximum(high - low, 1e-9)
+    low, high, tie, films = _false_marks(counts, weights, lesions)
 
     def area(x: NDArray) -> NDArray:
         """Area, left of x, under a lesion's share, which climbs from 0 at `low` to 1 at `high`."""
@@ -152,14 +149,15 @@ def _corners(counts: Counts) -> tuple[list[float], list[float]]:
     return list(x), [found / len(counts.confidence) for found in y]
 
 
-def _false_marks(counts: Counts, weights: NDArray, lesions: Lesions) -> tuple[NDArray, NDArray, NDArray]:
-    """Return weighted false marks above and at each lesion's confidence, (R, J), and weighted films, (R, 1).
+def _false_marks(counts: Counts, weights: NDArray, lesions: Lesions) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Return weighted false marks above, and at or above, each lesion's confidence, those tied with it, and the films.
 
+    All are (R, J), the weighted films (R, 1). Weights are whole, so a tie has at least one mark, or none: then 1e-9.
     Counts are whole and below 2^24, so single precision holds them exactly, in half the time.
     """
     w = weights.astype(np.float32)
     low, high = ((w @ part[:, lesions]).astype(float) for part in (counts.above, counts.reached))
-    return low, high, weights.sum(axis=1, keepdims=True)
+    return low, high, np.maximum(high - low, 1e-9), weights.sum(axis=1, keepdims=True)
 
 
 def _mean(counts: Counts, weights: NDArray, lesions: Lesions, share: NDArray) -> NDArray:

@@ -85,7 +85,7 @@ def counted(
     """Check detections and return them, the films that count, and the marks on each of these."""
     document = checked(predictions, source)
     marks = marks_of(document, films, source)
-    placed = [i for i, film in enumerate(films) if all(lesion.located for lesion in film.lesions)]
+    placed = [i for i, film in enumerate(films) if film.placed]
     if not any(films[i].lesions for i in placed):
         raise ValueError("films: none has a lesion with a centre, so there is nothing to find")
     return document, [films[i] for i in placed], [marks[i] for i in placed]

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from mammolib.mias import SIDE, Film
 
-QUARTER = SIDE // 4  # side of the reduced film, in pixels of four by four
+REDUCED = 4  # pixels of the film along a side of a reduced pixel
+QUARTER = SIDE // REDUCED  # side of the reduced film
 GRID = 64  # cells along a side of the film; a cell is 16 x 16 pixels
 CELL = SIDE // GRID
 DARK = 18  # grey level up to which the mean of a reduced pixel is background
@@ -41,9 +42,13 @@ class Breast:
         return np.stack([marks[:, 0], self.column(marks[:, 1]), marks[:, 2]], axis=1)
 
     def frame(self) -> tuple[NDArray, NDArray]:
-        """Return the corner and the size (rows, columns) of the breast's bounding box on the reduced film."""
+        """Return corner and size (rows, columns) of the breast's bounding box, in pixels of the turned film."""
         where = [np.flatnonzero(self.inside.any(axis=axis)) for axis in (1, 0)]
-        return np.array([w[0] for w in where]), np.array([np.ptp(w) + 1 for w in where])
+        return REDUCED * np.array([w[0] for w in where]), REDUCED * np.array([np.ptp(w) + 1 for w in where])
+
+    def whole(self) -> NDArray[np.bool_]:
+        """Return `inside` at the size of the film."""
+        return self.inside.repeat(REDUCED, axis=0).repeat(REDUCED, axis=1)
 
 
 def cut_out(film: Film) -> Breast:

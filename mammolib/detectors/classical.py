@@ -15,12 +15,11 @@ from scipy import ndimage
 
 from mammolib.benchmark import counting
 from mammolib.geometry import Detections, circle_to_box
-from mammolib.mias import SIDE, Film
+from mammolib.mias import Film
 from mammolib.patches.cutting import for_each
 
-from .breast import QUARTER, Breast, cut_out, local_contrast, peaks
+from .breast import REDUCED, Breast, cut_out, local_contrast, peaks
 
-REDUCED = SIDE // QUARTER
 PARTS = 16  # parts of the breast's bounding box, down and across, in which `Position` counts
 
 
@@ -54,7 +53,7 @@ def median_radius(films: Sequence[Film]) -> float:
 
 def sensitivity(films: Sequence[Film], found: Detections, false_marks: float = 1) -> float:
     """Return the share of lesions found at so many false marks a film: what a setting is chosen by."""
-    placed = [i for i, film in enumerate(films) if all(lesion.located for lesion in film.lesions)]
+    placed = [i for i, film in enumerate(films) if film.placed]
     rows = np.column_stack([found.box, found.confidence])
     counts = counting.count([films[i] for i in placed], [rows[found.image == i] for i in placed], "centre")
     return float(counting.sensitivity(counts, np.ones((1, len(placed))), at=(false_marks,))[0])
@@ -71,7 +70,7 @@ class Position:
             if len(placed):
                 breast = cut_out(film)
                 placed[:, 1] = breast.column(placed[:, 1])
-                corner, size = (REDUCED * side for side in breast.frame())
+                corner, size = breast.frame()
                 at = np.clip((placed - corner) / size * PARTS, 0, PARTS - 1).astype(int)
                 np.add.at(count, tuple(at.T), 1)
         self.share = ndimage.gaussian_filter(count, 1) / max(count.sum(), 1)
@@ -83,7 +82,7 @@ class Position:
         places = peaks(np.where(self.share > 0, self.share, -np.inf), 1, cell=1)
         marks = []
         for breast in map(cut_out, films):
-            corner, size = (REDUCED * side for side in breast.frame())
+            corner, size = breast.frame()
             marks.append(breast.on_film(np.c_[corner + places[:, :2] / PARTS * size, places[:, 2]]))
         return detections(marks, self.radius, lambda score: score / self.share.max())
 

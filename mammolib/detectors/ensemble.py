@@ -61,14 +61,14 @@ class BothBreasts:
         """Choose by folds inside the women of these films, then fit on all of them."""
         self.radius = median_radius(films)
         cells = Cells(films, self.eye)
-        fine = _marks(cells, films, _unseen(films, cells, FINE_PENALTY, ("CALC",)))
+        fine = _marks(cells, _unseen(cells, FINE_PENALTY, ("CALC",)))
         self.fine_rate = Rate.of(cells, fine)
         worth, rates, floors = {}, {}, {}
         for c in PENALTIES:
-            scores = _unseen(films, cells, c)
+            scores = _unseen(cells, c)
             floors[c] = float(np.quantile(np.concatenate(scores), FLOOR))
             for share in OTHER_BREAST:
-                marks = _marks(cells, films, scores, share, floors[c])
+                marks = _marks(cells, scores, share, floors[c])
                 rate = rates[c, share] = Rate.of(cells, marks)
                 for price in CALCIFICATIONS:
                     found = self._merged(cells, marks, fine, rate, price)
@@ -84,8 +84,8 @@ class BothBreasts:
         """Mark the films; where both of a woman are among them, they are compared."""
         cells, (_, share, price) = Cells(films, self.eye), self.choice
         scores, fine = ([model(cells, i) for i in range(len(cells))] for model in (self.linear, self.fine))
-        marks = _marks(cells, films, scores, share, self.floor)
-        return self._merged(cells, marks, _marks(cells, films, fine), self.rate, price)
+        marks = _marks(cells, scores, share, self.floor)
+        return self._merged(cells, marks, _marks(cells, fine), self.rate, price)
 
     def _merged(
         self, cells: Cells, marks: Sequence[NDArray], fine: Sequence[NDArray], rate: Rate, price: float | None
@@ -105,20 +105,18 @@ class BothBreasts:
         return cells.detections(merged, self.radius, lambda expected: 1 / (1 + expected))
 
 
-def _unseen(films: Sequence[Film], cells: Cells, c: float, kinds: Sequence[str] = ()) -> list[NDArray]:
+def _unseen(cells: Cells, c: float, kinds: Sequence[str] = ()) -> list[NDArray]:
     """Return the scores of every film's cells from a model that has not seen its woman."""
-    scores = [np.zeros(0)] * len(films)
-    strata = [film.lesions[0].kind if film.lesions else "NORM" for film in films]
-    for split in folds_by_woman([film.woman for film in films], strata, FOLDS, seed=0):
+    scores = [np.zeros(0)] * len(cells)
+    strata = [film.lesions[0].kind if film.lesions else "NORM" for film in cells.films]
+    for split in folds_by_woman([film.woman for film in cells.films], strata, FOLDS, seed=0):
         linear = fit_linear(cells, np.r_[split.training, split.validation], c, kinds)
         for i in split.test:
             scores[i] = linear(cells, i)
     return scores
 
 
-def _marks(
-    cells: Cells, films: Sequence[Film], scores: Sequence[NDArray], share: float = 0.0, floor: float = 0.0
-) -> list[NDArray]:
+def _marks(cells: Cells, scores: Sequence[NDArray], share: float = 0.0, floor: float = 0.0) -> list[NDArray]:
     """Return the peaks of every film's scores, less a share of what the woman's other breast shows there.
 
     Both films have the chest wall on the left, so the same place is the same cell, give or take two. The other's score
@@ -126,8 +124,8 @@ def _marks(
     """
     maps = [cells.map(i, score, smooth=1) for i, score in enumerate(scores)]
     if share:
-        other = {(film.woman, film.side): ndimage.maximum_filter(m, 5) for film, m in zip(films, maps, strict=True)}
-        for i, film in enumerate(films):
-            if (across := other.get((film.woman, "left" if film.side == "right" else "right"))) is not None:
+        widened = {film.number: ndimage.maximum_filter(m, 5) for film, m in zip(cells.films, maps, strict=True)}
+        for i, film in enumerate(cells.films):
+            if (across := widened.get(film.number + (1 if film.side == "right" else -1))) is not None:
                 maps[i] = maps[i] - share * np.maximum(across, floor)
     return [peaks(map_, DISTANCE, CELL) for map_ in maps]

@@ -17,10 +17,10 @@ from scipy import ndimage
 
 from mammolib.files import atomic
 from mammolib.geometry import Detections
-from mammolib.mias import Film
+from mammolib.mias import SIDE, Film
 from mammolib.patches.cutting import for_each
 
-from .breast import CELL, GRID, QUARTER, Breast, blocks, cut_out, local_contrast, peaks
+from .breast import CELL, GRID, REDUCED, Breast, blocks, cut_out, local_contrast, peaks
 from .classical import detections, median_radius
 
 VERSION = 1  # of the features: kept ones of another version are computed again
@@ -45,7 +45,7 @@ def by_hand(breast: Breast) -> NDArray[np.float32]:
     corner, size = breast.frame()
     maps = [blocks(-(s**2) * ndimage.gaussian_laplace(contrast, s), GRID).max(axis=(1, 3)) for s in (2.5, 4, 6, 9)]
     depth = ndimage.distance_transform_edt(breast.inside) / 64
-    place = (np.mgrid[:QUARTER, :QUARTER] - corner[:, None, None]) / size[:, None, None]
+    place = (np.mgrid[:SIDE:REDUCED, :SIDE:REDUCED] - corner[:, None, None]) / size[:, None, None]
     for pooled in (mean / 128, deviation / 32, contrast, depth, *place, breast.reduced / 128):
         maps.append(blocks(pooled, GRID).mean(axis=(1, 3)))
     return np.stack([*maps, *_spots(breast)], axis=-1)[breast.cells].astype(np.float32)
@@ -53,8 +53,7 @@ def by_hand(breast: Breast) -> NDArray[np.float32]:
 
 def _spots(breast: Breast) -> list[NDArray]:
     """Return maps of bright spots, at two scales: how many at three thresholds, how bright, and the noise."""
-    film = breast.pixels.astype(np.float32)
-    inside = breast.inside.repeat(CELL // 4, axis=0).repeat(CELL // 4, axis=1)
+    film, inside = breast.pixels.astype(np.float32), breast.whole()
     maps = []
     for small, large in ((0.7, 1.6), (1, 2.5)):
         spot = ndimage.gaussian_filter(film, small) - ndimage.gaussian_filter(film, large)
@@ -86,8 +85,7 @@ def pretrained_maps() -> Callable[[Breast], NDArray[np.float16]]:
     models = {size: _pooled(network, size) for size in SIZES}
 
     def maps(breast: Breast) -> NDArray[np.float16]:
-        inside = breast.inside.repeat(4, axis=0).repeat(4, axis=1)
-        film = np.where(inside, breast.pixels, np.float32(0.3) * breast.pixels)
+        film = np.where(breast.whole(), breast.pixels, np.float32(0.3) * breast.pixels)
         views = []
         for turn in (slice(None), slice(None, None, -1)):
             seen = []
@@ -166,6 +164,7 @@ class Cells:
     """The cells of some films, film by film, and which of them lie on a lesion.
 
     Attributes:
+        films: the films.
         seen, lesion, near: of each film its features, (cells,) the number of the lesion over the cell (-1 for none),
             and whether it is on or around a lesion.
         kind: class of each lesion.
@@ -173,11 +172,12 @@ class Cells:
     """
 
     def __init__(self, films: Sequence[Film], eye: Eye):
+        self.films = films
         self.seen = [eye(film) for film in films] if eye.pretrained else for_each(films, eye)
         self.lesion = [np.full(len(seen.hand), -1) for seen in self.seen]
         self.near = [np.zeros(len(seen.hand), bool) for seen in self.seen]
         self.kind: list[str] = []
-        self.free = [i for i, film in enumerate(films) if all(lesion.located for lesion in film.lesions)]
+        self.free = [i for i, film in enumerate(films) if film.placed]
         for film, seen, on, near in zip(films, self.seen, self.lesion, self.near, strict=True):
             rows, columns = np.nonzero(seen.breast.cells)
             for lesion in (lesion for lesion in film.lesions if lesion.located):

@@ -64,7 +64,7 @@ def lookup(crops: Crops, split: Split) -> Lookup:
     row, distance = nearest(histograms(train.images), histograms(test.images))
     label = train.strata[row]
     box = train.truths.box[np.argsort(train.truths.image)][row]
-    side = np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
+    side = (box[:, 2:] - box[:, :2]).max(axis=1)
     middle = crops.images.shape[1] / 2
     found = Detections(np.arange(len(test)), label, 1 - distance / 2, circle_to_box(middle, middle, side / 2))
     larger = np.bincount(train.strata).argmax()

@@ -21,7 +21,7 @@ from mammolib.detectors.pictures import at_film_scale, draw
 from mammolib.geometry import CLASSES, Detections, clip
 from mammolib.images import read_grey
 from mammolib.mias import SIDE, Film
-from mammolib.patches import dark_fraction
+from mammolib.patches import crop, dark_fraction
 from mammolib.ssd.boxes import SSD256, SSD300, SSD512
 from mammolib.ssd.decode import suppress
 from mammolib.ssd.model import build, layout_of, predict
@@ -68,10 +68,8 @@ def detect(
     if pixels.dtype.kind == "f" and pixels.size and 0 < np.nanmax(pixels) <= 1:
         raise ValueError("film: grey levels go from 0 to 255, these end at 1 or below; multiply them by 255")
     origins = windows(pixels, size, stride)
-    images = np.zeros((len(origins), size, size), pixels.dtype)
-    for image, (row, column) in zip(images, origins, strict=True):
-        part = pixels[row : row + size, column : column + size]
-        image[: part.shape[0], : part.shape[1]] = part
+    shown = [crop(pixels, row, column, size) for row, column in origins + size // 2]
+    images = np.array(shown, pixels.dtype).reshape(-1, size, size)
     found = predict(model, images, BATCH, confidence=confidence, iou=IOU, top=TOP, top_before=top_before)
     found = found.take(np.argsort(-found.confidence, kind="stable"))
     box = found.box + np.tile(origins[found.image][:, ::-1], 2)
@@ -135,8 +133,7 @@ class Report:
 
     def json(self) -> str:
         """Return the same as JSON; boxes are left, top, right, bottom in pixels of the picture."""
-        names = ("image", "weights", "shape", "spacing_mm", "examined", "windows", "confidence_above")
-        facts = {name: getattr(self, name) for name in names}
+        facts = {name: value for name, value in vars(self).items() if name not in ("found", "brightest", "classes")}
         return json.dumps({"notice": NOTICE, **facts, "detections": self._rows()}, indent=1)
 
     def _rows(self) -> list[dict]:
@@ -202,12 +199,10 @@ def _film_of(pixels: NDArray[np.uint8], path: Path) -> Film:
     if max(pixels.shape) > SIDE:
         size = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise ValueError(f"{path}: {size} pixels of 0.2 mm; this detector takes up to {SIDE} x {SIDE}")
-    film = np.zeros((SIDE, SIDE), np.uint8)
-    film[: pixels.shape[0], : pixels.shape[1]] = pixels
 
     class Picture(Film):
         def pixels(self) -> NDArray[np.uint8]:
-            return film
+            return crop(pixels, SIDE / 2, SIDE / 2, SIDE)
 
     return Picture("mdb000", "G", (), path)
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 from mammolib.files import atomic, draft_folder
@@ -108,7 +108,7 @@ def check(folder: str | Path) -> list[Problem]:
     there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     copies = {name: _copy_of(name, there) for name in manifest()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems = [problem for problem in pool.map(lambda item: _problem(folder, *item), copies.items()) if problem]
+        problems = [found for found in pool.map(partial(_problem, folder), copies, copies.values()) if found]
     unknown = [name for name in there if name not in {*copies.values(), LICENCE}]
     return problems + [Problem(name, "unknown", "unknown, no part of the data set") for name in unknown]
 

@@ -143,6 +143,11 @@ class Film:
         """Whether the paper's rule (section 2) keeps the film: normal, or a single row that has a centre."""
         return not self.lesions or (len(self.lesions) == 1 and self.lesions[0].located)
 
+    @property
+    def placed(self) -> bool:
+        """Whether every lesion has a place, so that what is marked elsewhere is surely wrong."""
+        return all(lesion.located for lesion in self.lesions)
+
     def pixels(self) -> NDArray[np.uint8]:
         """Read the film: (1024, 1024) grey values, 0 black to 255 white, the first row at the top."""
         return read_pixels(self.path)
@@ -251,7 +256,7 @@ def film_truths(films: Sequence[Film]) -> Truths:
     A film with a lesion that was not located has truths nobody knows: a ValueError names it.
     """
     for film in films:
-        if not all(lesion.located for lesion in film.lesions):
+        if not film.placed:
             raise ValueError(f"films: {film.reference} has a lesion without a centre; leave the film out")
     lesions = [lesion for film in films for lesion in film.lesions]
     return Truths(

@@ -6,14 +6,13 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from mammolib.mias import Film
+from mammolib.mias import Film
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,9 +65,7 @@ def crop(pixels: NDArray, row: float, column: float, size: int = 256) -> NDArray
         raise ValueError(f"pixels: expected a greyscale image, got shape {pixels.shape}")
     top, left = corner(row, column, size)
     out = np.zeros((size, size), pixels.dtype)
-    rows = slice(max(top, 0), max(min(top + size, pixels.shape[0]), 0))
-    columns = slice(max(left, 0), max(min(left + size, pixels.shape[1]), 0))
-    part = pixels[rows, columns]
+    part = pixels[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
     out[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]] = part
     return out
 

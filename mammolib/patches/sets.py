@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.geometry import DIHEDRAL, Truths, clip, image_numbers
+from mammolib.mias import Film, single_lesion_films
 from mammolib.patches.cutting import DARK, MAX_DARK, corner, crop, dark_grid, for_each, grid_origins
-
-if TYPE_CHECKING:
-    from mammolib.mias import Film
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,10 @@ class _Images:
         name, shape = type(self).__name__.lower(), self.images.shape
         if len(shape) != 3 or self.images.dtype != np.uint8:
             raise ValueError(f"{name}.images: expected (N, S, S) uint8, got {self.images.dtype} {shape}")
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for field, value in vars(self).items():
             length = value.n_images if isinstance(value, Truths) else len(value)
             if length != len(self):
-                raise ValueError(f"{name}.{field.name}: expected {len(self)} values, one an image, got {length}")
+                raise ValueError(f"{name}.{field}: expected {len(self)} values, one an image, got {length}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -38,7 +35,7 @@ class _Images:
     def take(self, indices: ArrayLike) -> Self:
         """Return the rows with these numbers, each named once, in the order given."""
         rows = image_numbers(indices, len(self))
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns: dict[str, Any] = dict(vars(self))
         for name, column in columns.items():
             columns[name] = column.of_images(rows) if isinstance(column, Truths) else column[rows]
         return replace(self, **columns)
@@ -115,7 +112,7 @@ def lesion_crops(films: Iterable[Film], size: int = 256, views: int = 8, paper: 
     Raises:
         ValueError: no film has exactly one located lesion, or `views` is not 1 to 8.
     """
-    chosen = [film for film in films if film.lesions and film.kept]
+    chosen = single_lesion_films(films)
     if paper:
         chosen = [f for f in chosen if f.severity != "benign" or not f.lesions[0].crop_leaves_film(size)]
     if not chosen:

@@ -125,7 +125,7 @@ def breast(woman: Woman, rng: Generator) -> Breast:
     y = np.arange(0, SIZE, 2, dtype=np.float32)[:, None]
     x = np.arange(0, woman.width, 2, dtype=np.float32)[None, :]
     depth = _depth(woman, rows, columns)
-    macro = enlarge(woman.macro, 3, rows, columns)
+    macro = enlarge(woman.macro, rows, columns)
     fine = power_noise(rng, 512, b=2.6, lowest=5)[:, :columns]
 
     near = ((y - woman.nipple[0]) ** 2).astype(np.float32) + ((x - woman.nipple[1]) ** 2).astype(np.float32)
@@ -137,7 +137,7 @@ def breast(woman: Woman, rng: Generator) -> Breast:
 
     muscle, within = _muscle(woman, y, x, macro)
     gland, streak, fibres = _tissue(woman, rng, y, x, macro, fine)
-    lobules = enlarge(power_noise(rng, 64, b=5.0, lowest=6), 3, rows, columns)  # of fat, dark amid the glands
+    lobules = enlarge(power_noise(rng, 64, b=5.0, lowest=6), rows, columns)  # of fat, dark amid the glands
     gland *= 1 - 0.75 * smoothstep(lobules + 0.15 * streak, 0.5, 1.7)
     gland *= smoothstep(depth, 12, 70) * (1 - 0.85 * muscle)
     level, contrast, strands = _DENSITY[woman.tissue]
@@ -158,12 +158,8 @@ def breast(woman: Woman, rng: Generator) -> Breast:
 
 def tone(attenuation: Plane) -> Plane:
     """Return grey levels from 0 to 255: slow in thin and in thick places, as the blackening of a film is."""
-    s = np.maximum(attenuation, 0)
-    s *= s
-    below = s + 0.80
-    s *= 255
-    s /= below
-    return s
+    s = np.clip(attenuation, 0, None) ** 2
+    return 255 * s / (s + 0.80)
 
 
 def _curve(knots: NDArray) -> NDArray[np.float64]:
@@ -183,18 +179,14 @@ def _depth(woman: Woman, rows: int, columns: int) -> Plane:
     y = np.arange(0, SIZE + 2 * _COARSE, _COARSE, dtype=np.float32)
     x = np.arange(0, woman.width + 2 * _COARSE, _COARSE, dtype=np.float32)
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 1, 2)
-    gap = grid[..., 0] - line[None, :, 0]
-    gap *= gap
-    other = grid[..., 1] - line[None, :, 1]
-    other *= other
-    gap += other
-    nearest = gap.argmin(axis=1)
+    down, right = grid[..., 0] - line[:, 0], grid[..., 1] - line[:, 1]
+    nearest = (down * down + right * right).argmin(axis=1)
     to = grid[:, 0] - line[nearest]
     forward = (to * along[nearest]).sum(axis=1)
     across = to[:, 0] * along[nearest, 1] - to[:, 1] * along[nearest, 0]  # positive to the left of the line's way
     beyond = np.maximum(np.abs(forward) - spacing[nearest] / 2, 0)
     depth = -np.copysign(np.sqrt(across**2 + beyond**2), across).reshape(len(y), len(x))
-    return enlarge(-depth if depth[len(y) // 2, 0] < 0 else depth, 3, rows, columns)
+    return enlarge(-depth if depth[len(y) // 2, 0] < 0 else depth, rows, columns)
 
 
 def _muscle(woman: Woman, y: Plane, x: Plane, macro: Plane) -> tuple[Plane, Plane]:
@@ -211,14 +203,19 @@ def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine
 
     Streaks and fibres are noise read in polar coordinates around a point in front of the nipple: they fan out from it.
     """
-    first, second = np.empty((2, 512, 512, 2), np.float32)
-    first[..., 0] = power_noise(rng, 512, b=2.9, aspect=1.6, lowest=7)
-    first[..., 1] = power_noise(rng, 512, b=6.0, aspect=2.3, lowest=8)
-    second[..., 0] = power_noise(rng, 512, b=2.9, aspect=1.7, lowest=10)
-    second[..., 1] = power_noise(rng, 512, b=6.0, aspect=2.1, lowest=17)
-    lift = 330.0 if rng.random() < 0.5 else -330.0
-    streak, coarse = _fan(woman, first, y, x, 0.0, 260.0, macro, fine)
-    other, net = _fan(woman, second, y, x, lift, 420.0, macro, fine)
+
+    def fan(first: Plane, second: Plane, above: float, ahead: float) -> tuple[Plane, Plane]:
+        """Read two fields so that their rows run towards a point `above` and `ahead` of the nipple."""
+        ay, ax = y - np.float32(woman.nipple[0] - above), np.float32(woman.nipple[1] + ahead) - x
+        away = np.sqrt(ay * ay + ax * ax)
+        across = ay / (away + 60) * (0.5 * (ahead + 250)) + 2.5 * macro
+        read = sample(np.stack([first, second], -1), across + 1024, 0.47 * away + 3 * macro + 0.4 * fine + 64)
+        return read[..., 0], read[..., 1]
+
+    shapes = ((2.9, 1.6, 7), (6.0, 2.3, 8), (2.9, 1.7, 10), (6.0, 2.1, 17))
+    one, two, three, four = (power_noise(rng, 512, b, aspect, lowest) for b, aspect, lowest in shapes)
+    streak, coarse = fan(one, two, 0.0, 260.0)
+    other, net = fan(three, four, 330.0 if rng.random() < 0.5 else -330.0, 420.0)
     coarse = np.maximum(1 - 6.0 * np.abs(coarse), 0)
     net = np.maximum(1 - 3.4 * np.abs(net), 0)
     fibres = 0.75 * coarse * coarse * np.clip(0.5 + 0.7 * other, 0, 1.7)
@@ -234,17 +231,6 @@ def _tissue(woman: Woman, rng: Generator, y: Plane, x: Plane, macro: Plane, fine
     ragged = shape + 0.26 * macro + frayed * (streak + 0.35 * fine)
     ragged += 0.08 * fibres
     return smoothstep(ragged, -0.75 * way, 0.15 + 0.85 * way), streak, fibres
-
-
-def _fan(
-    woman: Woman, fields: Plane, y: Plane, x: Plane, above: float, ahead: float, macro: Plane, fine: Plane
-) -> tuple[Plane, Plane]:
-    """Read two fields so that their rows run towards a point `above` and `ahead` of the nipple."""
-    ay, ax = y - np.float32(woman.nipple[0] - above), np.float32(woman.nipple[1] + ahead) - x
-    away = np.sqrt(ay * ay + ax * ax)
-    across = ay / (away + 60) * (0.5 * (ahead + 250)) + 2.5 * macro
-    read = sample(fields, across + 1024, 0.47 * away + 3 * macro + 0.4 * fine + 64)
-    return read[..., 0], read[..., 1]
 
 
 def _vessels(woman: Woman, rng: Generator) -> Plane:

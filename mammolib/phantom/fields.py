@@ -63,9 +63,9 @@ def double(a: Plane, rows: int | None = None, columns: int | None = None) -> Pla
     return a
 
 
-def enlarge(a: Plane, times: int, rows: int, columns: int) -> Plane:
-    """Double a plane `times` times and cut it to (rows, columns)."""
-    for left in range(times - 1, -1, -1):
+def enlarge(a: Plane, rows: int, columns: int) -> Plane:
+    """Double a plane three times and cut it to (rows, columns)."""
+    for left in (2, 1, 0):
         a = double(a, -(-rows >> left) + 1 if left else rows, -(-columns >> left) + 1 if left else columns)
     return np.ascontiguousarray(a)
 
@@ -127,7 +127,6 @@ def walks(
 def strokes(shape: tuple[int, int], row: NDArray, column: NDArray, ink: NDArray) -> Plane:
     """Drop ink at fractional places of an empty plane, shared among the four nearest pixels; none outside it."""
     height, width = shape
-    row, column, ink = np.ravel(row), np.ravel(column), np.ravel(ink)
     keep = (row >= 0) & (row < height - 1) & (column >= 0) & (column < width - 1)
     row, column, ink = row[keep], column[keep], ink[keep]
     r, c = row.astype(np.int64), column.astype(np.int64)

@@ -21,7 +21,6 @@ _LETTERS = {
     "L": ("#....", "#....", "#....", "#....", "#....", "#....", "#####"),
     "M": ("#...#", "##.##", "#.#.#", "#.#.#", "#...#", "#...#", "#...#"),
     "O": (".###.", "#...#", "#...#", "#...#", "#...#", "#...#", ".###."),
-    "P": ("####.", "#...#", "#...#", "####.", "#....", "#....", "#...."),
     "0": (".###.", "#...#", "#...#", "#...#", "#...#", "#...#", ".###."),
     "1": ("..#..", ".##..", "..#..", "..#..", "..#..", "..#..", "..#.."),
     "2": (".###.", "#...#", "....#", "...#.", "..#..", ".#...", "#####"),
@@ -81,10 +80,7 @@ def _expose(rng: Generator, woman: Woman, tissue: Breast, side: str) -> NDArray[
     fog = np.float32(rng.choice([0.6, 1.5, 3, 5, 7], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
     lit = np.minimum(grey * (1 / 90), 1)
     texture = power_noise(rng, 512, b=2.3, lowest=60)
-    for r in range(0, SIZE, 512):  # finer than one sees: that it repeats does not show
-        for c in range(0, woman.width, 512):
-            tile = (slice(r, r + 512), slice(c, c + 512))
-            grey[tile] += 1.35 * lit[tile] * texture[:, : woman.width - c]
+    grey += 1.35 * lit * np.tile(texture, (2, 2))[:, : woman.width]  # finer than one sees, so repeats do not show
     grain = rng.standard_normal(shape, dtype=np.float32)
     grey += fog + grain * (0.35 + 0.45 * lit)
     if side == "right":
@@ -133,9 +129,7 @@ def _write(word: str, y: Plane, x: Plane, height: float) -> Plane:
     bitmap = double(double(np.pad(bitmap, 2)))  # rounds the corners
     r = 4 * (y / cell + 1.5)
     c = 4 * (x / (0.8 * cell) + (bitmap.shape[1] / 8 - 0.5))
-    r, c = np.broadcast_arrays(r, c)
-    read = sample(bitmap, r, c, wrap=False)
-    return np.clip(read * 4 - 1.4, 0, 1)
+    return np.clip(sample(bitmap, r, c, wrap=False) * 4 - 1.4, 0, 1)
 
 
 def _edges(rng: Generator, grey: Plane, side: str) -> None:

@@ -137,8 +137,7 @@ class Patch:
         scale = np.float32(40 / max(len(self.y), self.x.shape[1]))
         shift = np.float32(self.rng.uniform(0, 128))
         noise = power_noise(self.rng, 128, b, lowest=2.5)
-        y, x = np.broadcast_arrays(self.y * scale + shift, self.x * scale)
-        return sample(noise, y + 256, x + 256)
+        return sample(noise, self.y * scale + shift + 256, self.x * scale + 256)
 
     def rays(self, n: int, start: float, end: tuple[float, float], bend: float, width: int = 1) -> Plane:
         """Return n strands that leave the centre, dense at the root and fading out.

@@ -18,67 +18,7 @@ VERSION = 2
 
 MOST_WOMEN = 499  # references have three digits
 _HEADER = b"P5\n%d %d\n255\n" % (SIZE, SIZE)
-
-_PREAMBLE = """\
-               SYNTHETIC MAMMOGRAMS IN THE LAYOUT OF MINI-MIAS
-
-{settings}
-
-Every film here was computed. None shows a person, none was made from a
-film, and none may be used for anything clinical. They stand in for the
-mini-MIAS database where that one cannot be, and they are drawn with the
-same faults in the annotations, so that an audit has something to find.
-See Licence.txt.
-
-=================================================================
-
-COLUMNS:
-
-1: reference of the film. Odd numbers are right breasts, even numbers
-   the left breast of the same woman.
-
-2: tissue.    F  fatty      G  fatty-glandular      D  dense-glandular
-
-3: finding.   CALC  calcifications         CIRC  mass, sharply bounded
-              SPIC  mass with spicules     MISC  mass, vaguely bounded
-              ARCH  distorted tissue       ASYM  unlike the other breast
-              NORM  nothing found
-
-4: severity.  B  benign      M  malignant
-
-5, 6: x and y of the centre, in pixels. x counts from the left; y counts
-   from the BOTTOM, so that the row of the image is 1023 - y.
-
-7: radius of a circle around the finding, in pixels.
-
-A film with several findings has several rows. The mark *NOTE 3* stands in
-place of the circle where calcifications are all over the breast. Images are
-1024 x 1024 pixels with the film in the middle.
-
-=================================================================
-
-"""
-
-_LICENCE = """\
-                 LICENCE OF THESE SYNTHETIC MAMMOGRAMS
-
-MIT Licence
-
-Copyright (c) 2026 The mammolib authors
-
-These phantoms are the output of mammolib. Permission is granted, free of
-charge, to any person who obtains them to deal in them without restriction,
-including the rights to use, copy, modify, merge, publish, distribute,
-sublicense and sell copies, provided that this notice goes with all copies or
-substantial portions of them.
-
-They are provided "as is", without warranty of any kind, express or implied.
-In no event shall the authors be liable for any claim, damages or other
-liability arising from them or their use.
-
-Not for clinical use. These are not films of the Mammographic Image Analysis
-Society, whose database has a licence of its own.
-"""
+_PREAMBLE, _LICENCE = (Path(__file__).with_name(name) for name in ("preamble.txt", "licence.txt"))
 
 
 def write(folder: str | os.PathLike[str], women: int = 80, seed: int = 0) -> Path:
@@ -163,6 +103,6 @@ def _fill(draft: Path, women: int, seed: int) -> None:
         rows = list(pool.map(draw, [(woman, side) for woman in range(1, women + 1) for side in SIDES]))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    lines = [*_PREAMBLE.format(settings=_settings(women, seed)).splitlines(), *(row for two in rows for row in two)]
-    (draft / "Licence.txt").write_text(_LICENCE, encoding="ascii")
-    (draft / "Info.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
+    info = _PREAMBLE.read_text("ascii").format(settings=_settings(women, seed))
+    (draft / "Info.txt").write_text(info + "".join(f"{row}\n" for of_film in rows for row in of_film), encoding="ascii")
+    shutil.copyfile(_LICENCE, draft / "Licence.txt")
