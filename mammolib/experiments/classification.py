@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mammolib import classifiers, mias, results, splits, training
 from mammolib.experiments import evaluate_classifier
-from mammolib.experiments.definition import TRUTH, Definition, Rule, check_width, check_word, count, word
+from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, word
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
@@ -39,21 +39,18 @@ LOSSES = (
 """Losses of Keras that take one-hot targets and probabilities."""
 
 
-def _views(value: Any, _: Classification) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and set(value) == set(READINGS)
-        and all(whole(v, 1) and v <= 8 for v in value.values())
-    )
-
-
 RULES: Mapping[str, Rule] = {
     "network": word(NETWORKS),
     "classes": (lambda v, _: whole(v, 2) and v in CLASS_NAMES, "2 or 3"),
     "patches": count(10),
     "balanced": TRUTH,
     "loss": word(LOSSES),
-    "views": (_views, f"a number from 1 to 8 for each reading: {', '.join(READINGS)}"),
+    "views": (
+        lambda v, _: (
+            isinstance(v, Mapping) and set(v) == {*READINGS} and all(whole(n, 1) and n <= 8 for n in v.values())
+        ),
+        f"a number from 1 to 8 for each reading: {', '.join(READINGS)}",
+    ),
 }
 """What each setting of a `Classification` must be, beside those of its training."""
 
@@ -330,7 +327,8 @@ def ask(
     check_seed(seed)
     check_word("split", split, SPLITS)
     check_word("reading", reading, READINGS)
-    check_width(width)
+    if not (number(width) and 0 < width <= 1):
+        raise ValueError(f"width: must lie in (0, 1], got {width!r}")
     folds = FOLDS if split == "folds" else None
     return {
         "name": f"{experiment.name}-{folds}fold" if folds else experiment.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from mammolib.training.settings import number, one_of, whole
+from mammolib.training.settings import one_of, whole
 
 Rule = tuple[Callable[[Any, Any], bool], str]
 """What a setting must be: a test of its value (and of the experiment), and the words that say so."""
@@ -29,12 +29,6 @@ def check_word(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise a ValueError unless an argument is one of some words."""
     if not one_of(value, choices):
         raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
-
-
-def check_width(width: Any) -> None:
-    """Raise a ValueError unless this is a width that a network can have."""
-    if not (number(width) and 0 < width <= 1):
-        raise ValueError(f"width: must lie in (0, 1], got {width!r}")
 
 
 @dataclass(frozen=True)

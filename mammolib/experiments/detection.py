@@ -189,15 +189,14 @@ class Detection(Definition):
         plan, paper = self.plan(updates), self.paper
         data: dict[str, Any] = {"network": "ssd256", "classes": 2, "width": width, "tests_on": list(self.tests_on)}
         if self.epochs:
-            shown = {"updates": plan.updates, "images": plan.updates * self.batch}
-            stated = {"updates": paper.updates, "images": paper.updates * paper.batch}
+            images = plan.updates * self.batch
             ends = [round(end / plan.steps, 2) for end in (*plan.starts[1:], plan.updates)]
             same = ("trains_on", "batch", "clip", "warmup", "precision", "flip", "l2", "mining", "start")
             data |= {name: getattr(self, name) for name in same}
             data |= {
                 "steps": plan.steps, "epochs": plan.epochs, "updates": plan.updates, "rates": list(plan.rates),
                 "rate_epochs": [int(e) if e == int(e) else e for e in ends], "optimizer": OPTIMIZERS[self.optimizer],
-                "reduced": width < 1 or any(shown[k] < stated[k] for k in shown),
+                "reduced": width < 1 or plan.updates < paper.updates or images < paper.updates * paper.batch,
             }  # fmt: skip
             if self.optimizer == "sgd":
                 data["momentum"] = self.momentum
