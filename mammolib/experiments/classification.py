@@ -9,7 +9,7 @@ would be far worse than always answering "normal". The other reading is a change
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mammolib import classifiers, mias, results, splits, training
 from mammolib.experiments import evaluate_classifier
-from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, word
+from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
@@ -39,20 +39,10 @@ LOSSES = (
 """Losses of Keras that take one-hot targets and probabilities."""
 
 
-RULES: Mapping[str, Rule] = {
-    "network": word(NETWORKS),
-    "classes": (lambda v, _: whole(v, 2) and v in CLASS_NAMES, "2 or 3"),
-    "patches": count(10),
-    "balanced": TRUTH,
-    "loss": word(LOSSES),
-    "views": (
-        lambda v, _: (
-            isinstance(v, Mapping) and set(v) == {*READINGS} and all(whole(n, 1) and n <= 8 for n in v.values())
-        ),
-        f"a number from 1 to 8 for each reading: {', '.join(READINGS)}",
-    ),
-}
-"""What each setting of a `Classification` must be, beside those of its training."""
+VIEWS: Rule = (
+    lambda v, _: isinstance(v, Mapping) and set(v) == {*READINGS} and all(whole(n, 1) and n <= 8 for n in v.values()),
+    f"a number from 1 to 8 for each reading: {', '.join(READINGS)}",
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +61,15 @@ class Classification(Definition):
         name, open, changes: see `Definition`, as for the errors.
     """
 
-    rules = RULES
     mappings = ("changes", "views")
 
-    network: str
-    classes: int
-    patches: int
-    balanced: bool
     settings: Settings
-    loss: str
-    views: Mapping[str, int] = field(default_factory=lambda: {"film": 1, "lesion": 1})
+    network: str = setting(word(NETWORKS))
+    classes: int = setting((lambda v, _: whole(v, 2) and v in CLASS_NAMES, "2 or 3"))
+    patches: int = setting(count(10))
+    balanced: bool = setting(TRUTH)
+    loss: str = setting(word(LOSSES))
+    views: Mapping[str, int] = setting(VIEWS, default_factory=lambda: dict.fromkeys(READINGS, 1))
 
     def plain(self) -> dict[str, Any]:
         """Return every setting that can be changed, those of the training included, as plain data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -25,6 +25,11 @@ def word(choices: Collection[str]) -> Rule:
     return lambda v, _: one_of(v, choices), f"one of {', '.join(choices)}"
 
 
+def setting(rule: Rule, default: Any = MISSING, fixed: bool = False, **options: Any) -> Any:
+    """Return the field of a setting with its rule; `but` changes none that is fixed."""
+    return field(default=default, metadata={"rule": rule, "fixed": fixed}, **options)
+
+
 def check_word(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise a ValueError unless an argument is one of some words."""
     if not one_of(value, choices):
@@ -44,9 +49,7 @@ class Definition:
         ValueError: names the experiment, the setting and the value.
     """
 
-    rules: ClassVar[Mapping[str, Rule]]  # of each setting that has one; `but` changes all but the fixed
-    fixed: ClassVar[Collection[str]] = ()
-    short: ClassVar[Collection[str]] = ()  # what `but` takes beside them
+    short: ClassVar[Collection[str]] = ()  # what `but` takes beside settings
     mappings: ClassVar[Collection[str]] = ("changes",)
     stated: ClassVar[Mapping[str, Any]] = {}  # the paper's experiments by name
 
@@ -55,9 +58,10 @@ class Definition:
     changes: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        for name, (good, words) in self.rules.items():
-            if not good(getattr(self, name), self):
-                raise self.misfit(name, getattr(self, name), f"it must be {words}")
+        for one in (f for f in fields(self) if f.metadata):
+            good, words = one.metadata["rule"]
+            if not good(getattr(self, one.name), self):
+                raise self.misfit(one.name, getattr(self, one.name), f"it must be {words}")
         for name in self.mappings:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
@@ -72,7 +76,8 @@ class Definition:
 
     def plain(self) -> dict[str, Any]:
         """Return every setting that can be changed, as plain data."""
-        values = {k: getattr(self, k) for k in self.rules if k not in self.fixed}
+        free = [f.name for f in fields(self) if f.metadata and not f.metadata["fixed"]]
+        values = {k: getattr(self, k) for k in free}
         lists = {k: list(v) for k, v in values.items() if isinstance(v, tuple)}
         return values | lists | {k: dict(v) for k, v in values.items() if isinstance(v, Mapping)}
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, word
+from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
 from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, whole
 
 SPLITS = ("image", "lesion-order", "woman")
@@ -47,6 +47,10 @@ class Plan:
         return self.epochs * self.steps
 
 
+def _positive(value: Any) -> bool:
+    return number(value) and value > 0
+
+
 def _rising(values: Any) -> bool:
     whole_numbers = isinstance(values, tuple) and all(whole(v, 0) for v in values)
     return whole_numbers and all(a < b for a, b in zip(values, values[1:], strict=False))
@@ -56,33 +60,12 @@ def _end(values: Any, of: Detection) -> bool:
     return _rising(values) and len(values) == len(of.rates) and (not of.epochs or values[-1] == of.epochs)
 
 
-RULES: Mapping[str, Rule] = {
-    "epochs": count(0),
-    "steps": (lambda v, of: whole(v, 1 if of.epochs else 0), "a whole number of at least 1"),
-    "batch": count(1),
-    "rates": (
-        lambda v, _: isinstance(v, tuple) and bool(v) and all(number(r) and r >= 0 for r in v),
-        "a list of numbers such as [0.001, 0.0001]; `rate` changes the first and takes the others along",
-    ),
-    "rate_epochs": (_end, "a rising list of whole numbers, the last epoch of each rate; the last is that of the run"),
-    "separable": TRUTH,
-    "regularise_separable": TRUTH,
-    "trains_on": word(SETS),
-    "start": (lambda v, _: isinstance(v, str) and bool(v), f"one of {', '.join(STARTS)}, or a run as A-0123456789ab"),
-    "optimizer": word(OPTIMIZERS),
-    "momentum": (lambda v, _: number(v) and 0 <= v < 1, "a number in [0, 1)"),
-    "clip": (lambda v, _: v is None or (number(v) and v > 0), "a positive number, or null"),
-    "warmup": count(0),
-    "precision": word(PRECISIONS),
-    "flip": TRUTH,
-    "l2": (lambda v, _: number(v) and v >= 0, "a number that is not negative"),
-    "mining": word(("batch", "image")),
-    "mean": (lambda v, _: v == "vgg" or number(v), "vgg or a number"),
-    "divide_by": (lambda v, _: number(v) and v > 0, "a positive number"),
-    "gradient_norm": word(GRADIENT_NORMS),
-    "watch": (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"),
-}
-"""What each setting of a `Detection` must be."""
+RATES: Rule = (
+    lambda v, _: isinstance(v, tuple) and bool(v) and all(number(r) and r >= 0 for r in v),
+    "a list of numbers such as [0.001, 0.0001]; `rate` changes the first and takes the others along",
+)
+RATE_EPOCHS: Rule = (_end, "a rising list of whole numbers, the last epoch of each rate; the last is that of the run")
+START: Rule = (lambda v, _: isinstance(v, str) and v != "", f"one of {', '.join(STARTS)}, or a run as A-0123456789ab")
 
 
 @dataclass(frozen=True)
@@ -110,33 +93,33 @@ class Detection(Definition):
         name, open, changes: see `Definition`, as for the errors.
     """
 
-    rules = RULES
-    fixed = ("trains_on",)
     short = ("rate",)
 
-    epochs: int
-    steps: int
-    batch: int
-    rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
-    rate_epochs: tuple[int, ...] = (90, 100, 110)
-    separable: bool = False
-    regularise_separable: bool = True
-    trains_on: str = "centred"
+    epochs: int = setting(count(0))
+    steps: int = setting((lambda v, of: whole(v, 1 if of.epochs else 0), "a whole number of at least 1"))
+    batch: int = setting(count(1))
+    rates: tuple[float, ...] = setting(RATES, (1e-3, 1e-4, 1e-5))
+    rate_epochs: tuple[int, ...] = setting(RATE_EPOCHS, (90, 100, 110))
+    separable: bool = setting(TRUTH, False)
+    regularise_separable: bool = setting(TRUTH, True)
+    trains_on: str = setting(word(SETS), "centred", fixed=True)
     tests_on: tuple[str, ...] = ("centred",)
-    start: str = "random"
+    start: str = setting(START, "random")
     from_a: bool = False
-    optimizer: str = "sgd"
-    momentum: float = 0.9
-    clip: float | None = None
-    warmup: int = 0
-    precision: str = "float32"
-    flip: bool = True
-    l2: float = 5e-4
-    mining: str = "batch"
-    mean: str | float = "vgg"
-    divide_by: float = 1.0
-    gradient_norm: str = "off"
-    watch: tuple[int, ...] = ()
+    optimizer: str = setting(word(OPTIMIZERS), "sgd")
+    momentum: float = setting((lambda v, _: number(v) and 0 <= v < 1, "a number in [0, 1)"), 0.9)
+    clip: float | None = setting((lambda v, _: v is None or _positive(v), "a positive number, or null"), None)
+    warmup: int = setting(count(0), 0)
+    precision: str = setting(word(PRECISIONS), "float32")
+    flip: bool = setting(TRUTH, True)
+    l2: float = setting((lambda v, _: number(v) and v >= 0, "a number that is not negative"), 5e-4)
+    mining: str = setting(word(("batch", "image")), "batch")
+    mean: str | float = setting((lambda v, _: v == "vgg" or number(v), "vgg or a number"), "vgg")
+    divide_by: float = setting((lambda v, _: _positive(v), "a positive number"), 1.0)
+    gradient_norm: str = setting(word(GRADIENT_NORMS), "off")
+    watch: tuple[int, ...] = setting(
+        (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"), ()
+    )
 
     @property
     def updates(self) -> int:
@@ -148,7 +131,7 @@ class Detection(Definition):
         new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
         if "rate" in new:
             rate = new.pop("rate")
-            if not (number(rate) and rate > 0):
+            if not _positive(rate):
                 raise self.misfit("rate", rate, "it must be a positive number")
             if "rates" in new:
                 raise self.misfit("rate", rate, "it takes all rates along; give rate or rates, not both")

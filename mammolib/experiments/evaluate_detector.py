@@ -173,11 +173,9 @@ def centre_answers(train: Truths, n_images: int, size: int) -> tuple[Detections,
             confidence.append((hits[row] & left).mean())
             side.append(sides[row])
             left &= ~hits[row]
-    box = geometry.circle_to_box(size / 2, size / 2, np.array(side) / 2)
+    box = np.tile(geometry.circle_to_box(size / 2, size / 2, np.array(side) / 2), (n_images, 1))
     image = np.repeat(np.arange(n_images), len(label))
-    return Detections(
-        image, np.tile(label, n_images), np.tile(confidence, n_images), np.tile(box, (n_images, 1))
-    ), sides
+    return Detections(image, np.tile(label, n_images), np.tile(confidence, n_images), box), sides
 
 
 def baselines(crops: Crops, split: Split) -> dict[str, float]:

@@ -165,14 +165,11 @@ def _looked_at(name: str, profile: Profile, here: Mapping[str, Any], given: Mapp
     for option, value in {"name": one, **given}.items():
         if option in ("name", "seed", "split") and getattr(of, option) != value:
             raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(of, option)!r}")
-    ask, run = {
-        "films": (whole_films.ask, whole_films.run_on_films),
-        "inside": (inside.ask, inside.run_inside),
-    }[what]
+    room, run = (whole_films, whole_films.run_on_films) if what == "films" else (inside, inside.run_inside)
 
     def make(films: Sequence[mias.Film], *_: Any) -> results.Record:
         if not path.is_file():
             raise missing
         return run(results.load(path), films, **here)
 
-    return Outline(ask(of, here["data"]), here["store"], make, stem)
+    return Outline(room.ask(of, here["data"]), here["store"], make, stem)
