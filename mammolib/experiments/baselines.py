@@ -42,10 +42,10 @@ def run_baseline(
     """
     asked = ask(name, data, split)
 
-    def make() -> results.Record:
+    def make() -> dict[str, Any]:
         crops, more = sets.centred(films), {}
         if name == "loss-levels":
-            return results.Record(**asked, metrics=loss_levels(crops), machine=results.machine())
+            return {"metrics": loss_levels(crops)}
         if name == "lookup":
             found = repeat(crops, [sets.divide(crops, split, seed) for seed in range(SPLITS)])
             columns = dict(zip(("accuracy", "map", "majority"), found.T.tolist(), strict=True))
@@ -53,7 +53,7 @@ def run_baseline(
             more["settings"] = dealing.twenty_settings(crops)
             columns = dealing.four_ways(crops) | dealing.choices(more["settings"])
         metrics = {key: over_splits(column) for key, column in columns.items()}
-        return results.Record(**asked, metrics=metrics, outputs=columns | more, machine=results.machine())
+        return {"metrics": metrics, "outputs": columns | more}
 
     return results.once(store, make, **asked)
 

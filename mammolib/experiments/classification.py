@@ -9,9 +9,8 @@ would be far worse than always answering "normal". The other reading is a change
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -20,12 +19,12 @@ from numpy.typing import NDArray
 
 from mammolib import classifiers, mias, results, splits, training
 from mammolib.experiments import evaluate_classifier
-from mammolib.experiments.detection import refuse_unknown
+from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
 from mammolib.training import Execution, Run, Samples, Schedule, Settings
-from mammolib.training.settings import OPTIMIZERS, number, one_of, whole
+from mammolib.training.settings import OPTIMIZERS, number, whole
 
 CLASS_NAMES = {2: ("normal", "abnormal"), 3: ("normal", "benign", "malignant")}
 READINGS = ("film", "lesion")
@@ -40,77 +39,53 @@ LOSSES = (
 """Losses of Keras that take one-hot targets and probabilities."""
 
 
+VIEWS: Rule = (
+    lambda v, _: isinstance(v, Mapping) and set(v) == {*READINGS} and all(whole(n, 1) and n <= 8 for n in v.values()),
+    f"a number from 1 to 8 for each reading: {', '.join(READINGS)}",
+)
+
+
 @dataclass(frozen=True)
-class Classification:
+class Classification(Definition):
     """One training of a classifier.
 
     Attributes:
-        name: of its record.
         network: "cnni_bcc" (its first four convolutions, see `classifiers.cnni_bcc`) or "vgg16".
         classes: 3 (normal, benign, malignant) or 2 (normal, abnormal).
         patches: how many are drawn for training, validation and test together.
         balanced: draw as many normal as abnormal patches, else as they come.
         settings: of the training.
         loss: by Keras's name.
-        open: what the paper does not state, so that the value here is our choice.
         views: how many of the eight views of a patch count as patches of their own, by reading. Only 383 patches show
             a lesion's centre, so a balanced set under the reading "lesion" needs all eight views of each.
-        changes: what departs from the paper's experiment, name -> value.
+        name, open, changes: see `Definition`, as for the errors.
     """
 
-    name: str
-    network: str
-    classes: int
-    patches: int
-    balanced: bool
+    mappings = ("changes", "views")
+
     settings: Settings
-    loss: str
-    open: tuple[str, ...] = ()
-    views: Mapping[str, int] = field(default_factory=lambda: {"film": 1, "lesion": 1})
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    network: str = setting(word(NETWORKS))
+    classes: int = setting((lambda v, _: whole(v, 2) and v in CLASS_NAMES, "2 or 3"))
+    patches: int = setting(count(10))
+    balanced: bool = setting(TRUTH)
+    loss: str = setting(word(LOSSES))
+    views: Mapping[str, int] = setting(VIEWS, default_factory=lambda: dict.fromkeys(READINGS, 1))
 
-    def __post_init__(self) -> None:
-        views = self.views if isinstance(self.views, Mapping) else {}
-        good_views = set(views) == set(READINGS) and all(whole(v, 1) and v <= 8 for v in views.values())
-        for name, good, words in (
-            ("network", one_of(self.network, NETWORKS), f"one of {', '.join(NETWORKS)}"),
-            ("classes", whole(self.classes, 2) and self.classes in CLASS_NAMES, "2 or 3"),
-            ("patches", whole(self.patches, 10), "a whole number of at least 10"),
-            ("balanced", isinstance(self.balanced, bool), "true or false"),
-            ("loss", one_of(self.loss, LOSSES), f"one of {', '.join(LOSSES)}"),
-            ("views", good_views, f"a number from 1 to 8 for each reading: {', '.join(READINGS)}"),
-        ):
-            if not good:
-                value = getattr(self, name)
-                raise ValueError(f"experiment {self.name!r}, {name}: {value!r} does not fit; it must be {words}")
-        object.__setattr__(self, "views", MappingProxyType(dict(self.views)))
-        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
+    def plain(self) -> dict[str, Any]:
+        """Return every setting that can be changed, those of the training included, as plain data."""
+        training = self.settings.as_data()
+        return {k: v for k, v in training.items() if k != "updates"} | super().plain()  # "updates" is one no more
 
-    def but(self, **changes: Any) -> Classification:
-        """Return the experiment with some settings changed; the record says which.
-
-        A value that the paper's experiment has is no change, nor is one that is changed and changed back.
-
-        Args:
-            **changes: fields of the experiment or of its `Settings`, such as ``epochs=8`` or ``patches=600``; a plain
-                number as `schedule` is a constant rate, and a record's schedule one again.
-
-        Raises:
-            ValueError: an unknown setting or a value that does not fit.
-        """
-        own = {f.name for f in fields(self)} - {"settings", "changes", "name", "open"}
-        inner = {f.name for f in fields(Settings)}
-        refuse_unknown(self.name, changes, own | inner)
+    def settle(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return changes as fields and their values: what belongs to the training as its settings."""
+        inner = {f.name for f in fields(Settings)} & set(changes)
         if "schedule" in changes:
             changes = changes | {"schedule": self._schedule(changes["schedule"])}
         try:
-            settings = replace(self.settings, **{k: v for k, v in changes.items() if k in inner})
+            settings = replace(self.settings, **{k: changes[k] for k in inner})
         except ValueError as err:
             raise ValueError(f"experiment {self.name!r}, {str(err).removeprefix('settings.')}") from None
-        changed = replace(self, settings=settings, **{k: v for k, v in changes.items() if k in own})
-        plain, stated = changed._plain(), EXPERIMENTS.get(self.name, self)._plain()
-        names = [k for k in dict.fromkeys([*self.changes, *changes]) if plain[k] != stated[k]]
-        return replace(changed, changes={k: plain[k] for k in names})
+        return {"settings": settings} | {k: v for k, v in changes.items() if k not in inner}
 
     def _schedule(self, value: Any) -> Schedule:
         try:
@@ -119,12 +94,7 @@ class Classification:
             return Schedule((value,)) if number(value) else Schedule(**{"values": value["values"], **value})
         except (TypeError, ValueError, KeyError, IndexError):
             words = "it must be a rate such as 0.001, or what a record has under schedule"
-            raise ValueError(f"experiment {self.name!r}, schedule: {value!r} does not fit; {words}") from None
-
-    def _plain(self) -> dict[str, Any]:
-        """Return every setting that can be changed, as plain data."""
-        own = {k: getattr(self, k) for k in ("network", "classes", "patches", "balanced", "loss")}
-        return self.settings.as_data() | own | {"views": dict(self.views)}
+            raise self.misfit("schedule", value, words) from None
 
     def for_profile(self, profile: Profile) -> Classification:
         """Return the experiment in a profile's size: cut down for "quick", but for what it has changed itself."""
@@ -163,8 +133,8 @@ class Classification:
         run that is narrower than the paper's, has fewer updates, shows fewer images or draws fewer patches.
         """
         train, validation, test = self.sizes
-        stated, settings = EXPERIMENTS.get(self.name, self), self.settings
-        shorter = any(getattr(self, k) < getattr(stated, k) for k in ("updates", "images_shown", "patches"))
+        settings = self.settings
+        shorter = any(getattr(self, k) < getattr(self.paper, k) for k in ("updates", "images_shown", "patches"))
         data = {
             "network": self.network, "classes": self.classes, "width": width, "reading": reading,
             "views": self.views[reading], "patches": self.patches, "balanced": self.balanced, "train_images": train,
@@ -210,6 +180,7 @@ always answering "abnormal" would then earn 67 %. Read here: as many normal patc
 benign."""
 
 EXPERIMENTS = {e.name: e for e in (CNNI_BCC, VGG16)}
+Classification.stated = EXPERIMENTS
 
 QUICK = {
     "cnni-bcc": CNNI_BCC.but(epochs=3, schedule=0.05),
@@ -313,21 +284,19 @@ def run_classifier(
         validation, test = (training.predict(done.model, patches.images[rows]) for rows in (part.validation, part.test))
         return done, (validation, test)
 
-    def make() -> results.Record:
+    def make() -> dict[str, Any]:
         patches = draw(experiment, films, seed, reading)
         parts = divide(experiment, patches, split, seed)
         folders = [place / f"fold-{fold + 1}" if split == "folds" else place for fold in range(len(parts))]
         trained = [train(patches, part, folder) for part, folder in zip(parts, folders, strict=True)]
         runs, answers = [run for run, _ in trained], [said for _, said in trained]
         names = CLASS_NAMES[experiment.classes]
-        return replace(
-            empty,
-            metrics=evaluate_classifier.metrics_of(patches, parts, runs, answers),
-            history=runs[0].history.for_record() if split != "folds" else {},
-            outcome=next((run.outcome for run in runs if run.diverged), runs[0].outcome),
-            outputs=evaluate_classifier.outputs_of(names, patches, parts, answers, empty.data["digest"]),
-            machine=results.machine(),
-        )
+        return {
+            "metrics": evaluate_classifier.metrics_of(patches, parts, runs, answers),
+            "history": runs[0].history.for_record() if split != "folds" else {},
+            "outcome": next((run.outcome for run in runs if run.diverged), runs[0].outcome),
+            "outputs": evaluate_classifier.outputs_of(names, patches, parts, answers, empty.data["digest"]),
+        }
 
     record = results.once(store, make, **asked)
     for left_over in place.rglob(training.CHECKPOINT):  # the record and the exported weights replace it
@@ -345,9 +314,8 @@ def ask(
 ) -> dict[str, Any]:
     """Return what a classifier's record says was asked for; the arguments are those of `run_classifier`."""
     check_seed(seed)
-    for name, value, choices in (("split", split, SPLITS), ("reading", reading, READINGS)):
-        if not one_of(value, choices):
-            raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    check_word("split", split, SPLITS)
+    check_word("reading", reading, READINGS)
     if not (number(width) and 0 < width <= 1):
         raise ValueError(f"width: must lie in (0, 1], got {width!r}")
     folds = FOLDS if split == "folds" else None

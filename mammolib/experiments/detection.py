@@ -11,12 +11,13 @@ up at the same share. The record states the epochs and steps that were run, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, one_of, whole
+from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
+from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, whole
 
 SPLITS = ("image", "lesion-order", "woman")
 SETS = ("centred", "uniform")
@@ -46,12 +47,32 @@ class Plan:
         return self.epochs * self.steps
 
 
+def _positive(value: Any) -> bool:
+    return number(value) and value > 0
+
+
+def _rising(values: Any) -> bool:
+    whole_numbers = isinstance(values, tuple) and all(whole(v, 0) for v in values)
+    return whole_numbers and all(a < b for a, b in zip(values, values[1:], strict=False))
+
+
+def _end(values: Any, of: Detection) -> bool:
+    return _rising(values) and len(values) == len(of.rates) and (not of.epochs or values[-1] == of.epochs)
+
+
+RATES: Rule = (
+    lambda v, _: isinstance(v, tuple) and bool(v) and all(number(r) and r >= 0 for r in v),
+    "a list of numbers such as [0.001, 0.0001]; `rate` changes the first and takes the others along",
+)
+RATE_EPOCHS: Rule = (_end, "a rising list of whole numbers, the last epoch of each rate; the last is that of the run")
+START: Rule = (lambda v, _: isinstance(v, str) and v != "", f"one of {', '.join(STARTS)}, or a run as A-0123456789ab")
+
+
 @dataclass(frozen=True)
-class Detection:
+class Detection(Definition):
     """One of the paper's trainings of SSD256, or an evaluation of one.
 
     Attributes:
-        name: of its record, and so of the claims it answers.
         epochs, steps, batch: how long; `epochs` 0 for an evaluation without training.
         rates, rate_epochs: the learning rates, and the last epoch of each.
         separable: with separable convolutions.
@@ -69,94 +90,66 @@ class Detection:
         mean, divide_by: the input is (grey - mean) / divide_by; "vgg" is the mean that VGG's weights expect.
         gradient_norm: what is recorded of the gradient: "off", "total" or "layer".
         watch: epochs after which the test set is looked at, for the claims about them.
-        open: what the paper does not state.
-        changes: what departs from the experiment, name -> value.
-
-    Raises:
-        ValueError: names the experiment, the setting and the value.
+        name, open, changes: see `Definition`, as for the errors.
     """
 
-    name: str
-    epochs: int
-    steps: int
-    batch: int
-    rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
-    rate_epochs: tuple[int, ...] = (90, 100, 110)
-    separable: bool = False
-    regularise_separable: bool = True
-    trains_on: str = "centred"
-    tests_on: tuple[str, ...] = ("centred",)
-    start: str = "random"
-    from_a: bool = False
-    optimizer: str = "sgd"
-    momentum: float = 0.9
-    clip: float | None = None
-    warmup: int = 0
-    precision: str = "float32"
-    flip: bool = True
-    l2: float = 5e-4
-    mining: str = "batch"
-    mean: str | float = "vgg"
-    divide_by: float = 1.0
-    gradient_norm: str = "off"
-    watch: tuple[int, ...] = ()
-    open: tuple[str, ...] = ()
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    short = ("rate",)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
-        for name, (good, words) in RULES.items():
-            if not good(getattr(self, name), self):
-                raise self._misfit(name, getattr(self, name), f"it must be {words}")
+    epochs: int = setting(count(0))
+    steps: int = setting((lambda v, of: whole(v, 1 if of.epochs else 0), "a whole number of at least 1"))
+    batch: int = setting(count(1))
+    rates: tuple[float, ...] = setting(RATES, (1e-3, 1e-4, 1e-5))
+    rate_epochs: tuple[int, ...] = setting(RATE_EPOCHS, (90, 100, 110))
+    separable: bool = setting(TRUTH, False)
+    regularise_separable: bool = setting(TRUTH, True)
+    trains_on: str = setting(word(SETS), "centred", fixed=True)
+    tests_on: tuple[str, ...] = ("centred",)
+    start: str = setting(START, "random")
+    from_a: bool = False
+    optimizer: str = setting(word(OPTIMIZERS), "sgd")
+    momentum: float = setting((lambda v, _: number(v) and 0 <= v < 1, "a number in [0, 1)"), 0.9)
+    clip: float | None = setting((lambda v, _: v is None or _positive(v), "a positive number, or null"), None)
+    warmup: int = setting(count(0), 0)
+    precision: str = setting(word(PRECISIONS), "float32")
+    flip: bool = setting(TRUTH, True)
+    l2: float = setting((lambda v, _: number(v) and v >= 0, "a number that is not negative"), 5e-4)
+    mining: str = setting(word(("batch", "image")), "batch")
+    mean: str | float = setting((lambda v, _: v == "vgg" or number(v), "vgg or a number"), "vgg")
+    divide_by: float = setting((lambda v, _: _positive(v), "a positive number"), 1.0)
+    gradient_norm: str = setting(word(GRADIENT_NORMS), "off")
+    watch: tuple[int, ...] = setting(
+        (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"), ()
+    )
 
     @property
     def updates(self) -> int:
         """Updates of the experiment at its full length."""
         return self.epochs * self.steps
 
-    def _misfit(self, name: str, value: Any, words: str) -> ValueError:
-        return ValueError(f"experiment {self.name!r}, {name}: {value!r} does not fit; {words}")
-
-    def but(self, **changes: Any) -> Detection:
-        """Return the experiment with some settings changed; the record says which.
-
-        A value that the paper's experiment has is no change, nor is one that is changed and changed back.
-
-        Args:
-            **changes: fields; or ``rate``, the first learning rate, which takes the others along; or ``epochs`` alone,
-                which takes the epochs of the rates along.
-
-        Raises:
-            ValueError: an unknown setting or a value that does not fit.
-        """
-        fixed = {"name", "changes", "open", "from_a", "trains_on", "tests_on"}
-        refuse_unknown(self.name, changes, {f.name for f in fields(self)} - fixed | {"rate"})
+    def settle(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return changes as fields and their values: a rate as rates, and with epochs the last epoch of each rate."""
         new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
         if "rate" in new:
             rate = new.pop("rate")
-            if not (number(rate) and rate > 0):
-                raise self._misfit("rate", rate, "it must be a positive number")
+            if not _positive(rate):
+                raise self.misfit("rate", rate, "it must be a positive number")
             if "rates" in new:
-                raise self._misfit("rate", rate, "it takes all rates along; give rate or rates, not both")
+                raise self.misfit("rate", rate, "it takes all rates along; give rate or rates, not both")
             new["rates"] = tuple(r * rate / self.rates[0] for r in self.rates)
         if isinstance(new.get("rates"), tuple) and len(new["rates"]) == 1:
             new.setdefault("rate_epochs", (new.get("epochs", self.epochs),))
         if "epochs" in new and self.epochs:
             epochs = new["epochs"]
             if not whole(epochs, 1):
-                raise self._misfit("epochs", epochs, "it must be a whole number of at least 1")
+                raise self.misfit("epochs", epochs, "it must be a whole number of at least 1")
             if "rate_epochs" not in new:
                 new["rate_epochs"] = tuple(round(e * epochs / self.epochs) for e in self.rate_epochs)
                 if not _rising(new["rate_epochs"]):
                     words = f"it is too few for {len(self.rates)} rates; give more, or rates with rate_epochs"
-                    raise self._misfit("epochs", epochs, words)
+                    raise self.misfit("epochs", epochs, words)
         replace(self, **new)  # checks the values as they were given; below, 1 is 1.0 where the experiment has 1.0
-        stated = EXPERIMENTS.get(self.name, self)
-        new = {k: next((getattr(e, k) for e in (stated, self) if getattr(e, k) == v), v) for k, v in new.items()}
-        changed = replace(self, **new)
-        both = {k: (getattr(changed, k), getattr(stated, k)) for k in dict.fromkeys([*self.changes, *new])}
-        departs = {k: list(v) if isinstance(v, tuple) else v for k, (v, paper) in both.items() if v != paper}
-        return replace(changed, changes=departs)
+        known = (self.paper, self)
+        return {k: next((getattr(e, k) for e in known if getattr(e, k) == v), v) for k, v in new.items()}
 
     def plan(self, updates: int | None = None) -> Plan:
         """Return the length of a run of about so many updates, in whole epochs; see the head of this module."""
@@ -176,18 +169,17 @@ class Detection:
 
     def as_data(self, width: float = 1.0, updates: int | None = None) -> dict[str, Any]:
         """Return a record's settings: plain data that decide the result, under the names the paper's claims use."""
-        plan, paper = self.plan(updates), EXPERIMENTS.get(self.name, self)
+        plan, paper = self.plan(updates), self.paper
         data: dict[str, Any] = {"network": "ssd256", "classes": 2, "width": width, "tests_on": list(self.tests_on)}
         if self.epochs:
-            shown = {"updates": plan.updates, "images": plan.updates * self.batch}
-            stated = {"updates": paper.updates, "images": paper.updates * paper.batch}
+            images = plan.updates * self.batch
             ends = [round(end / plan.steps, 2) for end in (*plan.starts[1:], plan.updates)]
             same = ("trains_on", "batch", "clip", "warmup", "precision", "flip", "l2", "mining", "start")
             data |= {name: getattr(self, name) for name in same}
             data |= {
                 "steps": plan.steps, "epochs": plan.epochs, "updates": plan.updates, "rates": list(plan.rates),
                 "rate_epochs": [int(e) if e == int(e) else e for e in ends], "optimizer": OPTIMIZERS[self.optimizer],
-                "reduced": width < 1 or any(shown[k] < stated[k] for k in shown),
+                "reduced": width < 1 or plan.updates < paper.updates or images < paper.updates * paper.batch,
             }  # fmt: skip
             if self.optimizer == "sgd":
                 data["momentum"] = self.momentum
@@ -202,51 +194,6 @@ class Detection:
             data["regularise_separable"] = self.regularise_separable
         return data | {"open": list(self.open), "changed": dict(self.changes)}
 
-
-def refuse_unknown(name: str, changes: Mapping[str, Any], known: set[str]) -> None:
-    """Raise a ValueError that names the first change that an experiment has no setting for."""
-    if unknown := sorted(set(changes) - known):
-        there = ", ".join(sorted(known))
-        raise ValueError(f"experiment {name!r}: it has no setting {unknown[0]!r}; there are {there}")
-
-
-def _rising(values: Any) -> bool:
-    whole_numbers = isinstance(values, tuple) and all(whole(v, 0) for v in values)
-    return whole_numbers and all(a < b for a, b in zip(values, values[1:], strict=False))
-
-
-def _end(values: Any, of: Detection) -> bool:
-    return _rising(values) and len(values) == len(of.rates) and (not of.epochs or values[-1] == of.epochs)
-
-
-_TRUTH = (lambda v, _: isinstance(v, bool), "true or false")
-RULES: Mapping[str, tuple[Callable[[Any, Detection], bool], str]] = {
-    "epochs": (lambda v, _: whole(v, 0), "a whole number"),
-    "steps": (lambda v, of: whole(v, 1 if of.epochs else 0), "a whole number of at least 1"),
-    "batch": (lambda v, _: whole(v, 1), "a whole number of at least 1"),
-    "rates": (
-        lambda v, _: isinstance(v, tuple) and bool(v) and all(number(r) and r >= 0 for r in v),
-        "a list of numbers such as [0.001, 0.0001]; `rate` changes the first and takes the others along",
-    ),
-    "rate_epochs": (_end, "a rising list of whole numbers, the last epoch of each rate; the last is that of the run"),
-    "separable": _TRUTH,
-    "regularise_separable": _TRUTH,
-    "trains_on": (lambda v, _: one_of(v, SETS), f"one of {', '.join(SETS)}"),
-    "start": (lambda v, _: isinstance(v, str) and bool(v), f"one of {', '.join(STARTS)}, or a run as A-0123456789ab"),
-    "optimizer": (lambda v, _: one_of(v, OPTIMIZERS), f"one of {', '.join(OPTIMIZERS)}"),
-    "momentum": (lambda v, _: number(v) and 0 <= v < 1, "a number in [0, 1)"),
-    "clip": (lambda v, _: v is None or (number(v) and v > 0), "a positive number, or null"),
-    "warmup": (lambda v, _: whole(v, 0), "a whole number"),
-    "precision": (lambda v, _: one_of(v, PRECISIONS), f"one of {', '.join(PRECISIONS)}"),
-    "flip": _TRUTH,
-    "l2": (lambda v, _: number(v) and v >= 0, "a number that is not negative"),
-    "mining": (lambda v, _: one_of(v, ("batch", "image")), "one of batch, image"),
-    "mean": (lambda v, _: v == "vgg" or number(v), "vgg or a number"),
-    "divide_by": (lambda v, _: number(v) and v > 0, "a positive number"),
-    "gradient_norm": (lambda v, _: one_of(v, GRADIENT_NORMS), f"one of {', '.join(GRADIENT_NORMS)}"),
-    "watch": (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"),
-}
-"""What each setting of a `Detection` must be: the test, and the words that say so."""
 
 SILENT = ("split", "optimizer", "momentum", "l2", "start", "mean", "divide_by", "flip", "mining", "crops left out")
 """What the paper does not state of any of its trainings of SSD256."""
@@ -285,6 +232,7 @@ E_AFTER = Detection(
 """A's network after 20 epochs of 35 updates on uniform cuts. Its rate is not stated: A's first, throughout."""
 
 EXPERIMENTS = {e.name: e for e in (A, B, C_300, C_200, D_100, D_200, D_300, E_BEFORE, E_AFTER)}
+Detection.stated = EXPERIMENTS
 
 TRAINS = MappingProxyType({"optimizer": "adam", "divide_by": 64.0})
 """The closest setting found that trains from random weights: Adam instead of SGD, and an input about one wide."""
@@ -305,8 +253,7 @@ def variant_changes(variant: str, one: Detection, width: float) -> dict[str, Any
     width they are multiplied by TRAINS_WIDTH / width. At width 1 the unscaled rate kills the network: it answers all
     images alike.
     """
-    if not one_of(variant, VARIANTS):
-        raise ValueError(f"variant: {variant!r} is not one of {', '.join(VARIANTS)}")
+    check_word("variant", variant, VARIANTS)
     if variant == "stated":
         return {}
     scaled = {"rates": tuple(r * (TRAINS_WIDTH / width) for r in one.rates)}
@@ -315,6 +262,5 @@ def variant_changes(variant: str, one: Detection, width: float) -> dict[str, Any
 
 def experiment(name: str) -> Detection:
     """Return an experiment by its name, or raise a ValueError that lists the names."""
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment: {name!r} is not one of {', '.join(EXPERIMENTS)}")
+    check_word("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]

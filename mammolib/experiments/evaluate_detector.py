@@ -36,17 +36,6 @@ CELLS = 16
 """Cells a side of the maps of where a detector looks."""
 
 
-def anonymous(crops: Crops, rows: NDArray, digest: str) -> tuple[Crops, NDArray[np.integer]]:
-    """Return some crops in an order that only the data's digest gives and that says nothing of films.
-
-    With them: for each the number of its woman, 0, 1, ..., in an order of its own.
-    """
-    rng = np.random.default_rng(int(digest[:16] or "0", 16))
-    taken = crops.take(rng.permutation(rows))
-    _, group = np.unique(taken.woman, return_inverse=True)
-    return taken, rng.permutation(group.max() + 1)[group]
-
-
 def answers(model: keras.Model, crops: Crops) -> Detections:
     """Return what a network finds on crops, cut off at their border."""
     from mammolib.ssd import predict
@@ -61,10 +50,16 @@ def answers(model: keras.Model, crops: Crops) -> Detections:
 def judged(
     model: keras.Model, crops: Crops, rows: NDArray, digest: str
 ) -> tuple[Matches, NDArray[np.integer], Detections, Crops]:
-    """Return a network's judged answers, the woman of each crop, the answers and the crops; see `anonymous`."""
-    taken, group = anonymous(crops, rows, digest)
+    """Return a network's judged answers on some crops, the number of each one's woman, the answers and the crops.
+
+    They come in an order, and the women (0, 1, ...) in another, that only the data's digest gives: both say nothing of
+    films.
+    """
+    rng = np.random.default_rng(int(digest[:16] or "0", 16))
+    taken = crops.take(rng.permutation(rows))
+    _, group = np.unique(taken.woman, return_inverse=True)
     found = answers(model, taken)
-    return match(found, taken.truths), group, found, taken
+    return match(found, taken.truths), rng.permutation(group.max() + 1)[group], found, taken
 
 
 def facts(one: Detection, plan: Plan, sets: Mapping[str, tuple[Crops, Split]]) -> dict[str, Any]:
@@ -178,11 +173,9 @@ def centre_answers(train: Truths, n_images: int, size: int) -> tuple[Detections,
             confidence.append((hits[row] & left).mean())
             side.append(sides[row])
             left &= ~hits[row]
-    box = geometry.circle_to_box(size / 2, size / 2, np.array(side) / 2)
+    box = np.tile(geometry.circle_to_box(size / 2, size / 2, np.array(side) / 2), (n_images, 1))
     image = np.repeat(np.arange(n_images), len(label))
-    return Detections(
-        image, np.tile(label, n_images), np.tile(confidence, n_images), np.tile(box, (n_images, 1))
-    ), sides
+    return Detections(image, np.tile(label, n_images), np.tile(confidence, n_images), box), sides
 
 
 def baselines(crops: Crops, split: Split) -> dict[str, float]:

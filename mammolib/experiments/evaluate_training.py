@@ -79,38 +79,26 @@ def explosion(epoch: Mapping[str, Sequence[float]], outcome: str, steps: int, fi
     if n and ended == n * steps and np.isnan(val[-1]):
         val[-1] = np.inf  # this is what ended the run
     grown = [k for c in (train, val) for k in range(1, n) if c[k] > 10 * np.fmin.reduce(c[:k])]
+    said: tuple[Any, ...] = ({"value": None, "reason": "the loss did not explode"},) * 5
     if grown:
         at = min(grown)
         unseen = ended is not None and np.isfinite(val[-1])  # it ended between two validations
-        return {
-            "explosion_epoch": at + 1,
-            "train_loss_before": _known(train[:at], _last),
-            "train_loss_after": np.inf if unseen else _known(train[at:], np.max),
-            "val_loss_before": _known(val[:at], _last),
-            "val_loss_after": _known(val[at:], np.max),
-        }
-    if ended is None:
-        names = ("explosion_epoch", "train_loss_before", "train_loss_after", "val_loss_before", "val_loss_after")
-        return {name: {"value": None, "reason": "the loss did not explode"} for name in names}
-    before = train[-1] if n else first
-    none = {"value": None, "reason": "the loss was no number before the first validation"}
-    return {
-        "explosion_epoch": (ended - 1) // steps + 1,
-        "train_loss_before": none if before is None or not np.isfinite(before) else float(before),
-        "train_loss_after": np.inf,
-        "val_loss_before": _known(val, _last) if n else none,
-        "val_loss_after": {"value": None, "reason": "the loss was no number before validation"} if n else none,
-    }
+        losses = _known(train[:at]), np.inf if unseen else _known(train[at:], np.max)
+        said = at + 1, *losses, _known(val[:at]), _known(val[at:], np.max)
+    elif ended is not None:
+        none = {"value": None, "reason": "the loss was no number before the first validation"}
+        last = train[-1] if n else first
+        before = none if last is None or not np.isfinite(last) else float(last)
+        after = {"value": None, "reason": "the loss was no number before validation"}
+        said = (ended - 1) // steps + 1, before, np.inf, *((_known(val), after) if n else (none, none))
+    names = ("explosion_epoch", "train_loss_before", "train_loss_after", "val_loss_before", "val_loss_after")
+    return dict(zip(names, said, strict=True))
 
 
-def _known(values: NDArray, choose: Callable[[NDArray], float]) -> float | dict[str, Any]:
-    """Return one of the losses of the epochs that were validated, or why there is none."""
+def _known(values: NDArray, choose: Callable[[NDArray], float] = lambda known: known[-1]) -> float | dict[str, Any]:
+    """Return one of the losses of the epochs that were validated, the last if not said, or why there is none."""
     values = values[~np.isnan(values)]
     return float(choose(values)) if len(values) else {"value": None, "reason": "no epoch there was validated"}
-
-
-def _last(values: NDArray) -> float:
-    return values[-1]
 
 
 def gradient_growth(update: Mapping[str, Sequence[float]]) -> dict[str, int]:

@@ -36,15 +36,14 @@ def run_inside(
     """
     asked = ask(of, data)
 
-    def make() -> results.Record:
+    def make() -> dict[str, Any]:
         network = running.load(of, store)
         images = sets.centred(films).images
         images = images[np.linspace(0, len(images) - 1, min(CROPS, len(images))).astype(int)]
         over, within = training.spread_of_answers(training.predict(network, images))
         metrics: dict[str, Any] = {"crop_to_crop": over, "within_a_crop": within}
         metrics |= {k: v for k, v in of.metrics.items() if k == "val_detection_loss"}
-        outputs = {"above_zero": training.outputs_above_zero(network, images)}
-        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+        return {"metrics": metrics, "outputs": {"above_zero": training.outputs_above_zero(network, images)}}
 
     return results.once(store, make, **asked)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mammolib import mias, results
 from mammolib.experiments import baselines, classification, detection, inside, rungs, running, whole_films
+from mammolib.experiments.definition import check_word
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.training import Execution
 
@@ -100,32 +101,32 @@ def outline(
         ValueError: an unknown name, an argument that the run does not take, or a value that does not fit.
         FileNotFoundError: the run named by `of` is not in the store.
     """
-    if name not in NAMES:
-        raise ValueError(f"experiment: {name!r} is not one of {', '.join(NAMES)}")
+    check_word("experiment", name, NAMES)
     given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
-    one, _, after = name.rpartition("-")
-    looked_at = one in detection.EXPERIMENTS  # "A-films" or "A-inside"
     takes, who = {"seed", "split", "width", "updates", "variant", "changes", "of"}, name
+    find: Callable[..., Outline] = _detector
     if name in classification.EXPERIMENTS:
-        takes = {"seed", "split", "width", "changes", "reading"}
+        takes, find = {"seed", "split", "width", "changes", "reading"}, _classifier
     elif name in (*baselines.NAMES, *rungs.NAMES):
-        takes = {"split"} if name == "lookup" else set()
-    elif looked_at and "of" in given:
-        takes, who = {"seed", "split", "of"}, f"{name} of a run"
+        takes, find = {"split"} if name == "lookup" else set(), _untrained
+    elif name not in detection.EXPERIMENTS:  # "A-films" or "A-inside"
+        find = _looked_at
+        if "of" in given:
+            takes, who = {"seed", "split", "of"}, f"{name} of a run"
     for option, value in given.items():
         if option not in takes:
             raise ValueError(f"{option}: {who} takes none, got {value!r}")
     if "seed" in given:
         check_seed(given["seed"])
-    here: dict[str, Any] = {"data": data, "store": store}
-    if name in classification.EXPERIMENTS:
-        return _classifier(name, profile, here, given)
-    if name in baselines.NAMES:
-        asked = baselines.ask(name, data, **given)
-        return Outline(asked, store, lambda films, *_: baselines.run_baseline(name, films, **here, **given))
+    return find(name, profile, {"data": data, "store": store}, given)
+
+
+def _untrained(name: str, _: Profile, here: Mapping[str, Any], given: Mapping[str, Any]) -> Outline:
+    data, store = here["data"], here["store"]
     if name in rungs.NAMES:
         return Outline(rungs.ask(name, data), store, lambda films, _, say: rungs.run_rung(name, films, **here, say=say))
-    return _looked_at(one, after, profile, here, given) if looked_at else _detector(name, profile, here, given)
+    asked = baselines.ask(name, data, **given)
+    return Outline(asked, store, lambda films, *_: baselines.run_baseline(name, films, **here, **given))
 
 
 def _classifier(name: str, profile: Profile, here: Mapping[str, Any], given: dict[str, Any]) -> Outline:
@@ -152,7 +153,8 @@ def _detector(name: str, profile: Profile, here: Mapping[str, Any], given: Mappi
     )  # fmt: skip
 
 
-def _looked_at(one: str, after: str, profile: Profile, here: Mapping[str, Any], given: Mapping[str, Any]) -> Outline:
+def _looked_at(name: str, profile: Profile, here: Mapping[str, Any], given: Mapping[str, Any]) -> Outline:
+    one, _, what = name.rpartition("-")
     described = None if "of" in given else running.ask(one, profile=profile, **here, **given).record
     stem = described.stem if described else given["of"]
     path = Path(here["store"]) / f"{stem}.json"
@@ -163,13 +165,11 @@ def _looked_at(one: str, after: str, profile: Profile, here: Mapping[str, Any], 
     for option, value in {"name": one, **given}.items():
         if option in ("name", "seed", "split") and getattr(of, option) != value:
             raise ValueError(f"{option}: {value!r} was asked for, but {stem} has {getattr(of, option)!r}")
-    run, ask = (
-        (whole_films.run_on_films, whole_films.ask) if after == "films" else (inside.run_inside, inside.ask)
-    )  # fmt: skip
+    room, run = (whole_films, whole_films.run_on_films) if what == "films" else (inside, inside.run_inside)
 
     def make(films: Sequence[mias.Film], *_: Any) -> results.Record:
         if not path.is_file():
             raise missing
         return run(results.load(path), films, **here)
 
-    return Outline(ask(of, here["data"]), here["store"], make, stem)
+    return Outline(room.ask(of, here["data"]), here["store"], make, stem)

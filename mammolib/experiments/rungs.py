@@ -91,12 +91,12 @@ def run_rung(
     version, n = asked["settings"]["version"], asked["settings"]["repeats"]
     folder = Path(store) / "benchmark" / f"{name}-{data['digest'][:12]}-{version}"
 
-    def make() -> results.Record:
+    def make() -> dict[str, Any]:
         one = detector(name.removeprefix(PREFIX), Path(store) / "features")
         documents, choices = zip(*(_repeat(one, films, repeat, folder, say) for repeat in range(n)), strict=True)
         scored = benchmark.score(documents, films, name)
         outputs = {**scored.outputs, "predictions": scored.settings["predictions"], "choices": choices}
-        return results.Record(**asked, metrics=scored.metrics, outputs=outputs, machine=results.machine())
+        return {"metrics": scored.metrics, "outputs": outputs}
 
     return results.once(store, make, **asked)
 

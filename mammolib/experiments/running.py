@@ -17,13 +17,14 @@ import numpy as np
 
 from mammolib import mias, results, ssd, training
 from mammolib.experiments import evaluate_detector, evaluate_training
-from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, experiment, variant_changes
+from mammolib.experiments.definition import check_word
+from mammolib.experiments.detection import SPLITS, STARTS, TRAINS, A, Detection, Plan, experiment, variant_changes
 from mammolib.experiments.profiles import PROFILES, Profile, check_seed
 from mammolib.experiments.sets import prepare
 from mammolib.files import atomic
 from mammolib.ssd.model import VGG_MEAN  # its room also registers the layers that a file of weights names
 from mammolib.training import Execution, History, Schedule, Settings
-from mammolib.training.settings import number, one_of
+from mammolib.training.settings import number
 
 INHERITED = {
     "batch", "optimizer", "momentum", "clip", "warmup", "precision", "flip", "l2", "mining", "mean", "divide_by",
@@ -46,6 +47,11 @@ class Asked:
     split: str
     data: Mapping[str, Any]
     begun: results.Record | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """How long it trains."""
+        return self.experiment.plan(self.updates)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -111,8 +117,7 @@ def ask(
     """
     one = experiment(name) if isinstance(name, str) else name
     check_seed(seed)
-    if not one_of(split, SPLITS):
-        raise ValueError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
+    check_word("split", split, SPLITS)
     begun, changes, inherited = None, dict(changes or {}), {}
     if of is not None:
         stem = of.stem if isinstance(of, results.Record) else str(of).removesuffix(".json")
@@ -185,9 +190,52 @@ def run_detector(
     """
     store = Path(store)
     asked = ask(name, store=store, **options)
-    done = results.once(store, lambda: _made(asked, films, store, execution, say), **asked.identity)
-    (store / done.stem / training.CHECKPOINT).unlink(missing_ok=True)  # the record and the weights replace it
-    return done
+    one, plan, digest = asked.experiment, asked.plan, asked.data["digest"]
+    place = store / asked.record.stem
+
+    def make() -> dict[str, Any]:
+        start = None
+        if origin := asked.origin:
+            _origin(one.name, origin, store, asked.seed, asked.split)
+            start = store / origin / "weights"
+        sets = prepare(one, films, asked.split, asked.seed)
+        if start and not one.epochs:
+            model = training.load_weights(build(one, asked.width), start)
+            metrics, outputs = evaluate_detector.evaluate(model, one, sets, digest)
+            metrics |= evaluate_detector.facts(one, plan, sets) | {"parameters": model.count_params()}
+            return {"metrics": metrics, "outputs": outputs}
+        crops, part = sets[one.trains_on]
+        network, settings, loss = begin(asked)
+        done = training.train(
+            network, ssd.samples(crops, part.training, one.flip), ssd.samples(crops, part.validation),
+            settings=settings, loss=loss, seed=asked.seed, execution=execution, folder=place, start=start,
+            about={"run": asked.record.hash}, title=f"{one.name} by {asked.split}", watch=_watched(asked, sets, say),
+        )  # fmt: skip
+        metrics = evaluate_detector.facts(one, plan, sets) | done.history.notes
+        metrics |= evaluate_training.of_training(one, plan, done, len(part.training))
+        outputs = {}
+        if one.gradient_norm == "layer":
+            outputs["gradient_growth"] = evaluate_training.gradient_growth(done.history.update)
+            first = next(iter(done.history.update.get("loss", [])), None)
+            metrics |= evaluate_training.explosion(done.history.epoch, done.outcome, plan.steps, first)
+        if not done.diverged:
+            training.export_weights(done.model, place / "weights")
+            with atomic(place / "weights" / training.export.MODEL) as file:
+                file.write(done.model.to_json().encode())
+            tested, more = evaluate_detector.evaluate(done.model, one, sets, digest)
+            metrics, outputs = metrics | tested, outputs | more
+            some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[
+                : len(part.test)
+            ]  # as many as test
+            for side, rows in (("training", some), ("validation", part.validation)):
+                matches, group, _, _ = evaluate_detector.judged(done.model, crops, rows, digest)
+                metrics[f"map_{side}"] = evaluate_detector.metrics_of(matches, group)["map"]
+        history = done.history.for_record(200 if one.gradient_norm == "layer" else 600)
+        return {"metrics": metrics, "history": history, "outcome": done.outcome, "outputs": outputs}
+
+    record = results.once(store, make, **asked.identity)
+    (place / training.CHECKPOINT).unlink(missing_ok=True)  # the record and the weights replace it
+    return record
 
 
 def weights_folder(record: results.Record, store: str | Path) -> Path:
@@ -221,7 +269,7 @@ def build(one: Detection, width: float = 1.0) -> keras.Model:
 
 def begin(asked: Asked) -> tuple[Callable[[], keras.Model], Settings, ssd.SSDLoss]:
     """Return what a run's training is made of: what builds its network, its settings, its loss."""
-    one, plan = asked.experiment, asked.experiment.plan(asked.updates)
+    one, plan = asked.experiment, asked.plan
     settings = Settings(
         epochs=plan.epochs, batch=one.batch, steps_per_epoch=plan.steps, optimizer=one.optimizer,
         options={"momentum": one.momentum} if one.optimizer == "sgd" else {},
@@ -231,54 +279,6 @@ def begin(asked: Asked) -> tuple[Callable[[], keras.Model], Settings, ssd.SSDLos
     return lambda: build(one, asked.width), settings, ssd.SSDLoss(mining=one.mining)
 
 
-def _made(
-    asked: Asked,
-    films: Sequence[mias.Film],
-    store: Path,
-    execution: Execution | None,
-    say: Callable[[str], None] | None,
-) -> results.Record:
-    one, plan, digest = asked.experiment, asked.experiment.plan(asked.updates), asked.data["digest"]
-    place, start = store / asked.record.stem, None
-    if origin := asked.origin:
-        _origin(one.name, origin, store, asked.seed, asked.split)
-        start = store / origin / "weights"
-    sets = prepare(one, films, asked.split, asked.seed)
-    if start and not one.epochs:
-        model = training.load_weights(build(one, asked.width), start)
-        metrics, outputs = evaluate_detector.evaluate(model, one, sets, digest)
-        metrics |= evaluate_detector.facts(one, plan, sets) | {"parameters": model.count_params()}
-        return replace(asked.record, metrics=metrics, outputs=outputs, machine=results.machine())
-    crops, part = sets[one.trains_on]
-    make, settings, loss = begin(asked)
-    done = training.train(
-        make, ssd.samples(crops, part.training, one.flip), ssd.samples(crops, part.validation), settings=settings,
-        loss=loss, seed=asked.seed, execution=execution, folder=place, start=start, about={"run": asked.record.hash},
-        title=f"{one.name} by {asked.split}", watch=_watched(asked, sets, say),
-    )  # fmt: skip
-    metrics = evaluate_detector.facts(one, plan, sets) | done.history.notes
-    metrics |= evaluate_training.of_training(one, plan, done, len(part.training))
-    outputs = {}
-    if one.gradient_norm == "layer":
-        outputs["gradient_growth"] = evaluate_training.gradient_growth(done.history.update)
-        first = next(iter(done.history.update.get("loss", [])), None)
-        metrics |= evaluate_training.explosion(done.history.epoch, done.outcome, plan.steps, first)
-    if not done.diverged:
-        training.export_weights(done.model, place / "weights")
-        with atomic(place / "weights" / training.export.MODEL) as file:
-            file.write(done.model.to_json().encode())
-        tested, more = evaluate_detector.evaluate(done.model, one, sets, digest)
-        metrics, outputs = metrics | tested, outputs | more
-        some = np.random.default_rng([asked.seed, 4]).permutation(part.training)[: len(part.test)]  # as many as test
-        for name, rows in (("training", some), ("validation", part.validation)):
-            matches, group, _, _ = evaluate_detector.judged(done.model, crops, rows, digest)
-            metrics[f"map_{name}"] = evaluate_detector.metrics_of(matches, group)["map"]
-    history = done.history.for_record(200 if one.gradient_norm == "layer" else 600)
-    return replace(
-        asked.record, metrics=metrics, history=history, outcome=done.outcome, outputs=outputs, machine=results.machine()
-    )
-
-
 def _watched(
     asked: Asked, sets: Mapping[str, Any], say: Callable[[str], None] | None
 ) -> Callable[[int, keras.Model, History], None]:
@@ -286,7 +286,7 @@ def _watched(
 
     What it sees are metrics, which go into the history's notes, and so into the checkpoint of the same update.
     """
-    one, stem, plan = asked.experiment, asked.record.stem, asked.experiment.plan(asked.updates)
+    one, stem, plan = asked.experiment, asked.record.stem, asked.plan
     begun = False
 
     def watch(update: int, network: keras.Model, history: History) -> None:

@@ -74,7 +74,7 @@ def run_on_films(
 
     asked = ask(of, data, normal, with_lesion)
 
-    def make() -> results.Record:
+    def make() -> dict[str, Any]:
         model = running.load(of, store)
         shown = films_shown(films, of.split, of.seed, normal, with_lesion)
         counts = {"confidence": evaluate_detector.CONFIDENCE, "top_before": evaluate_detector.CANDIDATES}
@@ -101,7 +101,7 @@ def run_on_films(
             "sensitivity": curve.sensitivity[kept].tolist(),
             "confidence": [1.0, *curve.confidence[kept][1:].tolist()],
         }
-        return results.Record(**asked, metrics=metrics, outputs=outputs, machine=results.machine())
+        return {"metrics": metrics, "outputs": outputs}
 
     return results.once(store, make, **asked)
 

@@ -20,6 +20,7 @@ from typing import Any
 from mammolib.files import atomic
 
 from .checked import OUTCOME, asked, history_of, mapping, metric_of, metrics_of, outputs_of, require
+from .machine import machine
 
 FORMAT = 1
 """Number of the file format; a file with another one is refused."""
@@ -252,14 +253,17 @@ def find(
     return record if record is not None and record.complete else None
 
 
-def once(folder: str | os.PathLike[str], make: Callable[[], Record], **asked: Any) -> Record:
-    """Return a run's record, as `find` does, or else make it and save it; two processes never make it at once."""
+def once(folder: str | os.PathLike[str], make: Callable[[], Mapping[str, Any]], **asked: Any) -> Record:
+    """Return a run's record, as `find` does, or else make it and save it; two processes never make it at once.
+
+    `make` returns what came out of the run: metrics, and maybe history, outcome and outputs. The machine is added here.
+    """
     known = find(folder, **asked)
     if known is None:
         with _alone(Path(folder) / f".{Record(**asked).stem}.lock"):
             known = find(folder, **asked)  # who held the lock may have made it
             if known is None:
-                known = make()
+                known = Record(**asked, **make(), machine=machine())
                 save(known, folder)
     return known
 
