@@ -22,6 +22,8 @@ BORDER = 8
 
 Its last map has half the patch's side, and three convolutions of 3 x 3 at that size, after one at twice the size, carry
 what lies outside of the patch four places inwards: 8 pixels."""
+BATCH = 64
+"""Covered images that a network is shown at once."""
 
 
 def class_activation_maps(model: keras.Model, images: NDArray, label: ArrayLike) -> NDArray[np.floating]:
@@ -76,7 +78,8 @@ def occlusion_maps(
         covered = np.repeat(image[None].astype(np.float32), 1 + len(windows), axis=0)
         for copy, window in zip(covered[1:], windows, strict=True):
             copy[window] = covered[0].mean()
-        answer = model.predict(covered[..., None], batch_size=64, verbose=0)[:, of]
+        parts = np.split(covered[..., None], range(BATCH, len(covered), BATCH))
+        answer = np.concatenate([model.predict_on_batch(part) for part in parts])[:, of]
         for window, lower in zip(windows, answer[1:], strict=True):
             fall[window] += answer[0] - lower
     return falls / np.maximum(times, 1)

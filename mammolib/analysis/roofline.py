@@ -109,7 +109,7 @@ def matrix_rate(dtype: str, side: int = 2048, times: int = 2) -> float:
         _wait(product)
 
     work()
-    return 2 * side**3 * times / best_seconds(work, 8)
+    return 2 * side**3 * times / best_seconds(work, 5)
 
 
 def bandwidth() -> float:

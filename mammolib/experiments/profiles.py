@@ -39,7 +39,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile("quick", women=80, width=1 / 16, updates=77, batch=8),
+    "quick": Profile("quick", women=80, width=1 / 16, updates=77, batch=6),
     "paper": Profile("paper", women=161),
 }
 """``quick`` is the default: phantoms on a CPU in minutes. ``paper``: the paper's own sizes, on a GPU."""

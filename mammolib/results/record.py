@@ -201,12 +201,13 @@ def _parsed(path: Path, written: bytes) -> bytes:
         raise ValueError(f"{path}: fields missing: {missing}, unknown: {unknown}")
     hash, checksum = content.pop("hash"), content.pop("checksum")
     try:
-        record = _as_saved(content, checksum) or Record(**content)
+        saved = _as_saved(content, checksum)
+        record = saved or Record(**content)
     except (ValueError, TypeError, OverflowError, RecursionError) as err:
         raise ValueError(f"{path}: {err}") from None
     if hash != record.hash:
         raise ValueError(f"{path}: its hash {hash} does not match its content, which gives {record.hash}")
-    if checksum != _digest(vars(record)):
+    if saved is None and checksum != _digest(vars(record)):
         raise ValueError(f"{path}: changed after it was written (checksum {checksum}); run again")
     if path.name != record.file_name:
         raise ValueError(f"{path}: holds the run {record.file_name}; rename it back")
