@@ -64,3 +64,10 @@ def test_a_record_changed_by_hand_is_not_signed_again(tmp_path):
         with pytest.raises(ValueError, match=f"A-aa01569f6938.json: {says}"):
             remeasure(tmp_path)
         assert path.read_text() == text != content
+
+
+def test_a_classifier_that_diverged_with_finite_answers_is_left_as_it_is(tmp_path):
+    whole = results.load(RECORDS / "cnni-bcc-91528e3d699c.json")
+    kept = {name: value for name, value in whole.metrics.items() if name.startswith(("train_", "majority_share"))}
+    results.save(dataclasses.replace(whole, metrics=kept, outcome="diverged at update 3"), tmp_path)
+    assert remeasure(tmp_path) == []

@@ -53,7 +53,7 @@ def _again(record: results.Record) -> dict[str, Any]:
             found |= evaluate_detector.metrics_of(*evaluate_detector.matches_of(record, which), suffix)
     if record.name == "lookup":
         found |= {name: baselines.over_splits(record.outputs[name]) for name in ("accuracy", "map", "majority")}
-    if record.outputs.get("test_score"):
+    if record.outputs.get("test_score") and "majority_accuracy" in record.metrics:  # else it diverged: no test counts
         label, score, group = (np.asarray(record.outputs[f"test_{k}"]) for k in ("label", "score", "group"))
         majority = record.metrics["majority_accuracy"]["value"]
         off = [abs(float((label == k).mean()) - majority) for k in range(score.shape[1])]
