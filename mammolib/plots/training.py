@@ -170,6 +170,7 @@ def update_losses(runs: Mapping[str, History]) -> Figure:
         if len(history["update"]["loss"]) < longest:
             ax.plot(x[-1:], y[-1:], "x", color=colour, ms=9, mew=2)
     ax.set(xlabel="updates", ylabel="loss", yscale="log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return fig
 
@@ -206,10 +207,11 @@ def ladder(
         level: a loss to compare with, drawn as a dotted line.
         top: what is larger is drawn here.
     """
-    rows = -(-len(runs) // 3)
+    columns = 2 if len(runs) == 4 else min(3, len(runs))
+    rows = -(-len(runs) // columns)
     whole = [max(finite_losses(history)[0], default=0) for history, outcome in runs.values() if outcome == "finished"]
     alike = not whole or max(whole) < 2 * min(whole)
-    fig = figure(rows, min(3, len(runs)), height=0.4 + 1.75 * rows, sharex=alike, sharey=True, squeeze=False)
+    fig = figure(rows, columns, height=0.4 + 1.75 * rows, sharex=alike, sharey=True, squeeze=False)
     for ax, (title, (history, outcome)) in zip(fig.axes, runs.items(), strict=False):
         if behind and title in behind:
             x, y = finite_losses(behind[title])
