@@ -21,6 +21,7 @@ from tiny import network, samples, train, weights_digest
 
 from mammolib import training
 from mammolib.training import Execution, Settings, checkpoint
+from mammolib.training.settings import cores
 
 SETTINGS = Settings(epochs=3, batch=16, optimizer="adam", flip=True)
 KILLED = """
@@ -182,6 +183,14 @@ def test_another_number_of_cores_is_said_and_not_refused(finished, tmp_path, mon
     monkeypatch.setattr("mammolib.training.loop.cores", lambda: 4096)
     with pytest.warns(UserWarning, match="this process has 4096: rounding, and so the weights, may differ"):
         assert train(SETTINGS, folder=tmp_path).outcome == "finished"
+
+
+def test_threads_that_tensorflow_is_given_count_as_cores(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    here = cores()
+    for told, seen in (("1", 1), ("0", here), ("many", here), ("4096", here)):
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", told)
+        assert cores() == seen
 
 
 def test_a_write_that_fails_leaves_the_old_checkpoint(finished, tmp_path, monkeypatch):

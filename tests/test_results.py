@@ -15,6 +15,7 @@ import pytest
 from mammolib import results
 from mammolib.experiments.profiles import PROFILES, profile
 from mammolib.results import NO_DATA, Record, metric
+from mammolib.results.record import _digest
 
 REAL = {"name": "mini-MIAS", "digest": "ab" * 32, "films": 322}
 PHANTOM = {"name": "phantom", "digest": "cd" * 32, "films": 160}
@@ -204,6 +205,16 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, damage, says):
     assert str(path) in str(err.value) and says in str(err.value) and "\n" not in str(err.value)
     with pytest.raises(ValueError):
         results.load_all(tmp_path)
+
+
+def test_a_checksum_that_fits_lets_no_unknown_data_through(tmp_path):
+    path = results.save(run(map=0.8), tmp_path)
+    content = json.loads(path.read_text()) | {"data": {}}
+    asked = {key: value for key, value in content.items() if key not in ("format", "hash", "checksum")}
+    path.write_text(json.dumps(content | {"checksum": _digest(asked)}))
+    with pytest.raises(ValueError, match="digest") as err:
+        results.load(path)
+    assert str(path) in str(err.value) and "\n" not in str(err.value)
 
 
 def test_missing_and_renamed_files_are_named(tmp_path):

@@ -22,6 +22,9 @@ def test_what_explodes_and_what_trains():
         assert record(stem).outcome == "diverged at update 3"
         assert set(record(stem).settings["changed"]) <= {"batch", "precision"}
     states(B, "explodes at update 3, at A's rates and at B's")
+    still = record("B-3cdca1df013b")
+    assert still.settings["changed"]["momentum"] == 0 and still.outcome == "diverged at update 3"
+    states(B, "on the real films, below, the run without it explodes at the same update")
     a, b = "A-1c8467756d1b", "B-f5f9c0f6f101"
     assert record(b).outcome == "finished"
     states(

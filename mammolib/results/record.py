@@ -203,10 +203,11 @@ def _parsed(path: Path, written: bytes) -> bytes:
     try:
         saved = _as_saved(content, checksum)
         record = saved or Record(**content)
-    except (ValueError, TypeError, OverflowError, RecursionError) as err:
+        asked_hash = record.hash
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as err:
         raise ValueError(f"{path}: {err}") from None
-    if hash != record.hash:
-        raise ValueError(f"{path}: its hash {hash} does not match its content, which gives {record.hash}")
+    if hash != asked_hash:
+        raise ValueError(f"{path}: its hash {hash} does not match its content, which gives {asked_hash}")
     if saved is None and checksum != _digest(vars(record)):
         raise ValueError(f"{path}: changed after it was written (checksum {checksum}); run again")
     if path.name != record.file_name:

@@ -203,8 +203,10 @@ def use_jit() -> bool:
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use: with their number the rounding of long sums changes."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores a training may use, fewer if TensorFlow is told so: their number changes the rounding."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return min(here, int(told)) if told.isdecimal() and int(told) else here
 
 
 def device_kind() -> str:
