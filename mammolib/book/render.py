@@ -14,7 +14,6 @@ from pathlib import Path
 from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.hygiene import on_real_films
-from mammolib.book.notebooks import UNUSED
 from mammolib.book.project import repository, table_of_contents
 from mammolib.book.reference import ROOMS, reference_page
 from mammolib.book.reporting import reporting_page
@@ -22,8 +21,8 @@ from mammolib.book.reporting import reporting_page
 LEADERBOARD = "% leaderboard\n"
 """The comment in book/benchmark.md that gives way to the table."""
 JUPYTER_BOOK = [
-    sys.executable, "-c", f"import sys; sys.modules[{UNUSED!r}] = None; from jupyter_book.cli.main import main; main()",
-    "build",
+    sys.executable, "-c", f"import sys; sys.modules[{notebooks.UNUSED!r}] = None\n"
+    "from jupyter_book.cli.main import main; main()", "build",
 ]  # fmt: skip
 WAITING = """```{note}
 This chapter is being executed. Its figures and tables appear here when the command has ended: reload the page then.
@@ -170,7 +169,6 @@ def sphinx_book(
     done = subprocess.run(
         [*JUPYTER_BOOK, *form, *options, str(place.resolve()), str(source.resolve())],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        env={**os.environ, "KERAS_BACKEND": "numpy"},  # the page of what there is imports it, and calculates nothing
     )  # fmt: skip
     if done.returncode != 0:
         lines = [line for line in COLOUR.sub("", done.stdout).splitlines() if WARNING.search(line)]
