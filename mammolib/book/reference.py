@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 
 import mammolib
+from mammolib.results.tables import markdown
 
 ROOMS = (
     "geometry mias phantom patches splits metrics results benchmark training classifiers saliency ssd "
@@ -18,44 +18,60 @@ ROOMS = (
 INTRO = """# What mammolib offers
 
 One line for each function and class, room by room, ground floor first: a room uses only the rooms above it on this
-page. `help(mammolib.ssd.SSDLoss)` prints the whole text, with shapes, units and errors.
+page. In brackets stands what a function must be given; dots stand for what it may. `help(mammolib.ssd.SSDLoss)` prints
+the whole text, with shapes, units and errors.
 """
-SECTION = """## mammolib.{room}
-
-{said}
-
-```{{eval-rst}}
-.. currentmodule:: mammolib.{room}
-
-.. autosummary::
-
-{names}
-```
-"""
+HEAD = ("Call", "What it is or does")
+SECTION = "## mammolib.{room}\n\n{said}\n\n{table}\n"
 
 
-def reference_page(rooms: Sequence[str] = ROOMS) -> str:
-    """Return the page for some rooms, in MyST Markdown; Sphinx's autosummary fills in signatures and first lines."""
+def reference_page() -> str:
+    """Return the page, in MyST Markdown. It is read from the source: to import all that would load Keras."""
     page = [INTRO]
-    for room in rooms:
-        said, names = public(room)
-        page.append(SECTION.format(room=room, said=said, names="\n".join(f"   {name}" for name in names)))
+    for room in ROOMS:
+        said, calls = offered(room)
+        page.append(SECTION.format(room=room, said=said, table=markdown(HEAD, list(calls.values()))))
     return "\n".join(page)
 
 
-def public(room: str) -> tuple[str, list[str]]:
+def offered(room: str) -> tuple[str, dict[str, tuple[str, str]]]:
     """Return what a room, or a file in it, says first of itself, and its public classes, then functions, by alphabet.
 
-    They are read from the source: to import it would load Keras and its backend.
+    Returns:
+        The room's first line, and for each name how it is called and its own first line.
     """
     place = Path(mammolib.__file__).parent.joinpath(*room.split("."))
-    files = [place / "__init__.py", *sorted(place.glob("[!_]*.py"))] if place.is_dir() else [place.with_suffix(".py")]
-    own, *inside = (ast.parse(file.read_text("utf-8")) for file in files)
-    assigned = [node for node in own.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
-    parts = [own, *inside] if assigned else [own]
-    names = []
-    for kind in (ast.ClassDef, ast.FunctionDef):
-        found = {node.name for tree in parts for node in tree.body if isinstance(node, kind)}
-        names += sorted(name for name in found if not name.startswith("_"))
-    listed = ast.literal_eval(assigned[0].value) if assigned else names
-    return (ast.get_docstring(own) or "").splitlines()[0], [name for name in names if name in listed]
+    own = _parse(place / "__init__.py" if place.is_dir() else place.with_suffix(".py"))
+    found = _public(own)
+    for node in ast.walk(own) if place.is_dir() else ():
+        if isinstance(node, ast.ImportFrom) and node.module:
+            file = place / f"{node.module.removeprefix(f'mammolib.{room}.')}.py"
+            inside = _public(_parse(file)) if file.is_file() else {}
+            found |= {one.name: inside[one.name] for one in node.names if one.name in inside}
+    nodes = sorted(found.values(), key=lambda node: (isinstance(node, ast.FunctionDef), node.name))
+    return _first_line(own), {node.name: (_call(node), _first_line(node)) for node in nodes}
+
+
+def _parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
+def _public(tree: ast.Module) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+    nodes = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    return {node.name: node for node in nodes if not node.name.startswith("_")}
+
+
+def _call(node: ast.ClassDef | ast.FunctionDef) -> str:
+    """Return a class's name, or a function's with the arguments it must be given, and dots if it may be given more."""
+    if isinstance(node, ast.ClassDef):
+        return f"`{node.name}`"
+    given = node.args
+    plain = [one.arg for one in (*given.posonlyargs, *given.args)]
+    needed = plain[: len(plain) - len(given.defaults)] + ([f"*{given.vararg.arg}"] if given.vararg else [])
+    named = [one.arg for one, value in zip(given.kwonlyargs, given.kw_defaults, strict=True) if value is None]
+    more = bool(given.defaults or given.kwarg or len(named) < len(given.kwonlyargs))
+    return f"`{node.name}({', '.join([*needed, *(f'{name}=' for name in named), *['...'] * more])})`"
+
+
+def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]

@@ -15,7 +15,7 @@ from mammolib import results
 from mammolib.book import notebooks
 from mammolib.book.hygiene import on_real_films
 from mammolib.book.project import repository, table_of_contents
-from mammolib.book.reference import ROOMS, reference_page
+from mammolib.book.reference import reference_page
 from mammolib.book.reporting import reporting_page
 
 LEADERBOARD = "% leaderboard\n"
@@ -250,7 +250,7 @@ def stage(root: Path, source: Path, say: Callable[[str], None] = print, announce
         "book/results.md": results.results_page(records),
         "book/runs.md": results.runs_page(records),
         "book/reporting.md": reporting_page(records),
-        "book/reference.md": reference_page([] if announced else ROOMS),
+        "book/reference.md": reference_page(),
     }
     if "book/benchmark.md" in wanted:
         wanted["book/benchmark.md"] = _with_leaderboard((root / "book" / "benchmark.md").read_text("utf-8"), records)

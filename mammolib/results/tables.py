@@ -85,14 +85,13 @@ def listed(rows: Iterable[Row]) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; Markdown's own signs in a cell are kept out of the way, but for a name in backticks."""
+    """Return a Markdown table; Markdown's own signs in a cell are kept out of the way, but for names in backticks."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
 
 
 def _cell(text: str) -> str:
-    text = text.replace("\n", " ")
-    return text if text.startswith("`") else re.sub(r"([\\|*_\[\]<$`])", r"\\\1", text)
+    return re.sub(r"(`[^`|]+`)|([\\|*_\[\]<$`])", lambda m: m[1] or rf"\{m[2]}", text.replace("\n", " "))
 
 
 def _html(table: pd.DataFrame) -> str:
