@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from mammolib import geometry
 from mammolib.detectors.centre import best_sizes, centre_hits, centre_prior
 from mammolib.detectors.lookup import lookup
-from mammolib.experiments.detection import Detection, Plan
 from mammolib.experiments.evaluate_classifier import ratio
 from mammolib.experiments.sets import mirror_in_training
 from mammolib.geometry import CLASSES, Detections, Truths
@@ -28,6 +27,7 @@ from mammolib.splits import Split
 if TYPE_CHECKING:
     import keras
 
+    from mammolib.experiments.detection import Detection, Plan
     from mammolib.results import Record
 
 CONFIDENCE, SHOWN = 0.01, 0.5

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import mias, splits
-from mammolib.experiments.detection import Detection
 from mammolib.patches import Crops, lesion_crops, uniform_cuts
 from mammolib.splits import Split
+
+if TYPE_CHECKING:
+    from mammolib.experiments.detection import Detection
 
 UNIFORM_SIZES = (3500, 500, 329)
 """Uniform cuts that train, validate and test in Experiment E."""

@@ -26,6 +26,8 @@ from mammolib.training.progress import Watch, progress_bar
 from mammolib.training.settings import Execution, OutOfTime, Settings, cores, use_jit
 
 CHECKPOINT = "checkpoint.npz"
+AT_ONCE = 64
+"""Most images of a validation set that are shown as one batch, as many as `predict` shows; more come in batches."""
 Watcher = Callable[[int, keras.Model, History], "bool | None"]
 
 
@@ -186,8 +188,10 @@ class _Trainer:
             self.norms = record_gradient_norms(self.optimizer, network.trainable_variables, self.steps, by_layer)
         self.validation_batch, rows = 1, self.steps
         if self.validation is not None:
-            # The largest batch that divides the set evenly, unless that is small: XLA then compiles one size, not two.
-            n, most = len(self.validation), min(len(self.validation), settings.batch)
+            # A small set at once; else the largest batch that divides it evenly, unless that is small: so only one size
+            # is compiled, not two.
+            n = len(self.validation)
+            most = n if n <= AT_ONCE else min(n, settings.batch)
             even = next(b for b in range(most, 0, -1) if n % b == 0)
             self.validation_batch = even if 4 * even >= most else most
             rows = max(rows, -(-n // self.validation_batch))
