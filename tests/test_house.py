@@ -110,6 +110,7 @@ import mammolib.book.session, mammolib.cli, mammolib.experiments.named
 """
 
 
+@pytest.mark.slow
 def test_an_experiment_starts_with_what_travels():
     """A GPU machine without a registry has these packages and no other."""
     pytest.importorskip("jax")
