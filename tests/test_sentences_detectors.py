@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sentences import ROOT, interval, page, record, states, value
 
-from mammolib import benchmark, results
+from mammolib import benchmark, mias, phantom, results
 from mammolib.analysis import ladder
 from mammolib.detectors.ssd_windows import WIDTH
 from mammolib.experiments import rungs
@@ -77,6 +77,14 @@ def test_the_ladder_is_climbed_as_it_is_told():
     assert value(stem("brightness"), ONE) < value(stem("position"), ONE)
     states(CHAPTER, f"**ImageNet's maps** bring the large step: {two('imagenet')}.")
     states(CHAPTER, f"brings {two('both-breasts')} at one false mark and {two('both-breasts', FOUR)} at four.")
+
+
+def test_on_phantoms_bright_blobs_are_ahead_of_the_place(tmp_path):
+    states(CHAPTER, "Here bright blobs are ahead of the place")
+    shown = mias.load(phantom.write(tmp_path / "films", women=16))  # the chapter's, of the quick profile
+    asked = {"data": {"name": "phantom", "digest": mias.digest(shown), "films": 32}, "store": tmp_path, "repeats": 1}
+    here = {rung: rungs.run_rung(rungs.PREFIX + rung, shown, **asked).metrics for rung in ("position", "brightness")}
+    assert here["brightness"]["camelyon_score"]["value"] > here["position"]["camelyon_score"]["value"]
 
 
 def test_others_and_ours_stand_in_one_table():

@@ -183,7 +183,7 @@ EXPERIMENTS = {e.name: e for e in (CNNI_BCC, VGG16)}
 Classification.stated = EXPERIMENTS
 
 QUICK = {
-    "cnni-bcc": CNNI_BCC.but(epochs=3, schedule=0.05),
+    "cnni-bcc": CNNI_BCC.but(epochs=2, schedule=0.05),
     "vgg16": VGG16.but(patches=800, epochs=4, batch=16, schedule=1e-3, flip=True),
 }
 """The experiments cut down to what two CPU cores do in well under a minute, on phantoms.
