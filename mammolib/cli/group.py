@@ -41,6 +41,7 @@ class _OneLine(click.Group):
         """Run the command line and exit: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C."""
         args = list(sys.argv[1:] if args is None else args)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets whoever imports it
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # see `book.notebooks.UNUSED`
         try:
             status = super().main([a for a in args if a != "--debug"], **{**extra, "standalone_mode": False})
         except click.ClickException as err:

@@ -184,7 +184,7 @@ Classification.stated = EXPERIMENTS
 
 QUICK = {
     "cnni-bcc": CNNI_BCC.but(epochs=2, schedule=0.05),
-    "vgg16": VGG16.but(patches=800, epochs=4, batch=16, schedule=1e-3, flip=True),
+    "vgg16": VGG16.but(patches=800, epochs=3, batch=16, schedule=1e-3, flip=True),
 }
 """The experiments cut down to what two CPU cores do in well under a minute, on phantoms.
 
