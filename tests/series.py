@@ -30,11 +30,9 @@ SHORT, SHORT_WOMAN = ("A-0dc22d386d60", "A-de184c2edf5e"), "A-730688a41df3"
 """All the filters, 1,320 updates of 32: two seeds at random, one by woman."""
 NARROW = ("A-8f9c07165701", "A-7bb288003b96", "A-d564100537a3", "A-ea93e14f9f5e", "A-0054d78fa5ad")
 NARROW_WOMAN = ("A-5373b7366387", "A-e95e607d0742", "A-d611c0c15f40", "A-554a805860cd", "A-e3b55e010eb6")
-STILL = ("A-dcea667fc561", "A-1b2f25ce3d61", "A-0ea8f25e9272")
-STILL_WOMAN = ("A-9fda3b255517", "A-5d1b9113d8de", "A-247ffa2739a6")
-"""An eighth of the filters, seeds 0 to 4; without mirroring in training, seeds 0 to 2."""
-PAIRED, PAIRED_WOMAN = NARROW[:3], NARROW_WOMAN[:3]
-"""The seeds of these that ran without mirroring as well."""
+STILL = ("A-dcea667fc561", "A-1b2f25ce3d61", "A-0ea8f25e9272", "A-1f12e9441037", "A-48569ab4fe7f")
+STILL_WOMAN = ("A-9fda3b255517", "A-5d1b9113d8de", "A-247ffa2739a6", "A-35198e833b08", "A-da25d98aa178")
+"""An eighth of the filters, seeds 0 to 4: with mirroring in training, and without."""
 IN_ORDER, PHANTOM_START = "A-d4032a458884", "A-1c8467756d1b"
 FILMS_WOMAN = ("A-films-f2bd0ccd28e1", "A-films-5a06e3073458")
 E_BEFORE, E_AFTER = "E-before-7632e9da2740", "E-after-1a1b0c29b37e"

@@ -12,8 +12,6 @@ from series import (
     LOOKUP_WOMAN,
     NARROW,
     NARROW_WOMAN,
-    PAIRED,
-    PAIRED_WOMAN,
     PHANTOM_START,
     SHORT,
     SHORT_WOMAN,
@@ -72,7 +70,7 @@ def test_chapter_7_begins_with_the_answer():
     states(
         EXPERIMENT_A,
         f"the same network scores {value(WIDE_WOMAN, 'map'):.3f}, less than boxes that never move. Without the mirror, "
-        f"narrow networks fall from {mean(PAIRED, 'map'):.3f} to {mean(STILL, 'map'):.3f}.",
+        f"narrow networks fall from {mean(NARROW, 'map'):.3f} to {mean(STILL, 'map'):.3f}.",
     )
 
 
@@ -135,17 +133,23 @@ def test_chapter_7_the_run_with_all_the_filters():
 
 
 def test_chapter_7_the_mechanism():
-    mirrored, still = mean(PAIRED, "map"), mean(STILL, "map")
-    woman, woman_still = mean(PAIRED_WOMAN, "map"), mean(STILL_WOMAN, "map")
+    mirrored, still = mean(NARROW, "map"), mean(STILL, "map")
+    woman, woman_still = mean(NARROW_WOMAN, "map"), mean(STILL_WOMAN, "map")
+    scores = [value(stem, "map") for stem in (*NARROW_WOMAN, *STILL_WOMAN)]
     states(EXPERIMENT_A, f"it would stay high when women are kept apart. It falls to {woman:.3f}.")
-    states(EXPERIMENT_A, f"It falls to {still:.3f}. These are recorded runs on real films, three seeds of each kind")
+    states(EXPERIMENT_A, f"It falls to {still:.3f}. These are recorded runs on real films, five seeds of each kind")
     states(EXPERIMENT_A, f"At random, mirroring lifts the mAP from {still:.3f} to {mirrored:.3f}.")
-    states(EXPERIMENT_A, f"By woman it changes nothing: {woman_still:.3f} without, {woman:.3f} with.")
-    assert abs(woman - woman_still) < 0.01
+    states(
+        EXPERIMENT_A,
+        f"By woman it makes no difference that we can see: {woman_still:.3f} without, {woman:.3f} with, and single "
+        f"seeds score from {min(scores):.3f} to {max(scores):.3f}.",
+    )
+    assert abs(woman - woman_still) < (max(scores) - min(scores)) / 4, "small beside what seeds differ by"
+    assert min(value(stem, "map") for stem in NARROW) > max(value(stem, "map") for stem in STILL)
     *others, last = NARROW_WOMAN
     states(
         EXPERIMENT_A,
-        f"Over five seeds, the network scores {mean(NARROW, 'map'):.3f} at random. By woman, it is no better than "
+        "By woman, the network is no better than "
         f"boxes that never move: {mean(NARROW_WOMAN, 'map'):.3f} beside {mean(NARROW_WOMAN, 'centre_map'):.3f}, below "
         f"them in four of the five splits, and level with them in the fifth ({value(last, 'map'):.3f} beside "
         f"{value(last, 'centre_map'):.3f}).",
