@@ -154,6 +154,7 @@ def test_the_command_needs_no_framework_and_says_so_by_its_status(crops, tmp_pat
     assert run("--group-pattern", "(").returncode == 2
 
 
+@pytest.mark.slow
 def test_no_two_films_of_mini_mias_are_copies(real_films):
     """Left and right films, and the films of women dealt to two sides: as the chapter on the leak says."""
     listed = [leak_check.Item(film.path, "left" if i % 2 else "right") for i, film in enumerate(real_films)]
