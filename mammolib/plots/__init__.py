@@ -34,7 +34,7 @@ class Drawing(Figure):
         canvas, png = FigureCanvasAgg(self), io.BytesIO()
         canvas.draw()  # `savefig` would lay everything out twice
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-        picture.quantize(256).save(png, "png")  # half the bytes
+        picture.quantize(256).save(png, "png")  # fewer bytes
         return png.getvalue()
 
 
