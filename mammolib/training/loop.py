@@ -26,9 +26,9 @@ from mammolib.training.progress import Watch, progress_bar
 from mammolib.training.settings import Execution, OutOfTime, Settings, cores, use_jit
 
 CHECKPOINT = "checkpoint.npz"
-AT_ONCE, TIMES = 64, 8
-"""Most images of a validation set that are shown as one batch, and at most so many times the training batch: that fits,
-since training keeps every layer's outputs, and validation only the last ones."""
+AT_ONCE = 64
+"""Most images of a validation set that are shown as one batch, as many as `predict` shows; more come in batches. At the
+paper's width SSD256 needs 45 MB an image for that, and 105 MB an image for training."""
 Watcher = Callable[[int, keras.Model, History], "bool | None"]
 
 
@@ -192,7 +192,7 @@ class _Trainer:
             # A small set at once; else the largest batch that divides it evenly, unless that is small: so only one size
             # is compiled, not two.
             n = len(self.validation)
-            most = n if n <= min(AT_ONCE, TIMES * settings.batch) else min(n, settings.batch)
+            most = n if n <= AT_ONCE else min(n, settings.batch)
             even = next(b for b in range(most, 0, -1) if n % b == 0)
             self.validation_batch = even if 4 * even >= most else most
             rows = max(rows, -(-n // self.validation_batch))
