@@ -36,14 +36,14 @@ class Grey:
 
     def bytes(self) -> NDArray[np.uint8]:
         """Return (H, W) uint8: eight bits as they are, others by their window or the 0.5th to 99.5th percentile."""
-        values = np.where(self.valid, self.values, 0)
+        values = self.values * self.valid
         if values.dtype == np.uint8:
             return values
         known = self.values[self.valid]
         low, high = self.window or (np.percentile(known, (0.5, 99.5)) if known.size else (0, 0))
         scale = 255 / (high - low) if high > low else 0.0
         grey = np.clip((values.astype(float) - low) * scale + 0.5, 0, 255).astype(np.uint8)
-        return np.where(self.valid, grey, 0).astype(np.uint8)
+        return grey * self.valid
 
 
 def read_grey(path: str | Path) -> Grey:
@@ -95,7 +95,7 @@ def _of_pillow(image: Any) -> Grey:
     transparent = image.info.get("transparency")
     if image.mode in ("1", "L") and transparent is None:
         values = np.asarray(image.convert("L"))
-        return Grey(values, np.ones(values.shape, bool))
+        return Grey(values, np.broadcast_to(True, values.shape))
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(float)
         valid = np.isfinite(values)

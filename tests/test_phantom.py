@@ -214,7 +214,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch, error):
             raise error
         return drawn
 
-    monkeypatch.setattr(writing, "film", fail)
+    monkeypatch.setattr("mammolib.phantom.films.film", fail)
     message = "set: the phantoms could not be written: No space" if isinstance(error, OSError) else None
     with pytest.raises(OSError if message else KeyboardInterrupt, match=message):
         phantom.write(tmp_path / "set", women=30)
@@ -230,7 +230,7 @@ def test_two_at_once_share_one_result(tmp_path, monkeypatch):
         both.wait(10)
         return drawn._replace(reference=f"mdb{2 * woman - 1 + SIDES.index(side):03d}")
 
-    monkeypatch.setattr(writing, "film", slow)
+    monkeypatch.setattr("mammolib.phantom.films.film", slow)
     results = []
     askers = [threading.Thread(target=lambda: results.append(phantom.ensure(tmp_path, 1, 0))) for _ in range(2)]
     for asker in askers:

@@ -88,7 +88,7 @@ def best_seconds(work: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
-def matrix_rate(dtype: str, side: int = 2048, times: int = 2) -> float:
+def matrix_rate(dtype: str, side: int = 2048, times: int = 1) -> float:
     """Return the operations a second of large matrix products on this machine's fastest device, at its best.
 
     Args:

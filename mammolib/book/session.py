@@ -81,12 +81,13 @@ class Run:
             The table of `results.paper_beside_ours` for the claims that these records answer.
         """
         names = {record.name for record in records}
-        kept = results.load_all(self.recordings)
+        about = [claim for claim in results.claims() if claim.record in names]
+        needed = names | {other for claim in about for _, other, _ in claim.relations}
+        kept = [r for name in sorted(needed) for r in results.load_all(self.recordings, name)]
         speak: dict[tuple[str, str], str] = {}
         for first, *_ in sorted(results.series(filter(_real, kept)), key=results.standing):
             speak.setdefault((first.name, first.split), first.series)
         kept = [r for r in kept if r.name not in names or r.series == speak.get((r.name, r.split))]
-        about = [claim for claim in results.claims() if claim.record in names]
         return results.paper_beside_ours(about, [*records, *kept])
 
     def beside(self, record: results.Record, **filters: Any) -> pd.DataFrame:

@@ -50,10 +50,11 @@ class Lookup(NamedTuple):
     majority: float
 
 
-def lookup(crops: Crops, split: Split) -> Lookup:
+def lookup(crops: Crops, split: Split, seen: NDArray[np.floating] | None = None) -> Lookup:
     """Answer for each test crop with the class of the training crop whose histogram is nearest.
 
-    The crops are centred on one lesion each; the answer is a box in the middle, of the neighbour's side.
+    The crops are centred on one lesion each; the answer is a box in the middle, of the neighbour's side. `seen` are the
+    crops' histograms, if they are known.
 
     Raises:
         ValueError: a crop does not hold exactly one lesion.
@@ -61,7 +62,8 @@ def lookup(crops: Crops, split: Split) -> Lookup:
     if not np.array_equal(np.sort(crops.truths.image), np.arange(len(crops))):
         raise ValueError("crops: each must hold exactly one lesion")
     train, test = crops.take(split.training), crops.take(split.test)
-    row, distance = nearest(histograms(train.images), histograms(test.images))
+    seen = histograms(crops.images) if seen is None else seen
+    row, distance = nearest(seen[split.training], seen[split.test])
     label = train.strata[row]
     box = train.truths.box[np.argsort(train.truths.image)][row]
     side = (box[:, 2:] - box[:, :2]).max(axis=1)
@@ -77,4 +79,5 @@ def lookup(crops: Crops, split: Split) -> Lookup:
 
 def repeat(crops: Crops, splits: Sequence[Split]) -> NDArray[np.floating]:
     """Return (len(splits), 3): accuracy, mAP and the larger class's share, for one split after the other."""
-    return np.array([lookup(crops, split) for split in splits])
+    seen = histograms(crops.images)
+    return np.array([lookup(crops, split, seen) for split in splits])

@@ -60,7 +60,7 @@ def four_ways(crops: Crops) -> dict[str, list[float]]:
     for way, split in WAYS.items():
         for seed in range(SEEDS):
             part = sets.divide(crops, split, seed)
-            nothing = baselines(crops, part)
+            nothing = baselines(crops, part, seen["histogram_auc"])
             row = {name: nothing[name] for name in ("lookup_map", "centre_map")}
             for name, model in models.items():
                 (row[name],) = _aucs([model], seen[name], malignant, part.training, part.test)

@@ -178,9 +178,12 @@ def centre_answers(train: Truths, n_images: int, size: int) -> tuple[Detections,
     return Detections(image, np.tile(label, n_images), np.tile(confidence, n_images), box), sides
 
 
-def baselines(crops: Crops, split: Split) -> dict[str, float]:
-    """Return what a lookup by histogram and three boxes in the middle score on a split: nothing learnt, all known."""
-    said, size = lookup(crops, split), crops.images.shape[1]
+def baselines(crops: Crops, split: Split, seen: NDArray[np.floating] | None = None) -> dict[str, float]:
+    """Return what a lookup by histogram and three boxes in the middle score on a split: nothing learnt, all known.
+
+    `seen` are the crops' histograms, if they are known.
+    """
+    said, size = lookup(crops, split, seen), crops.images.shape[1]
     train, test = (crops.truths.of_images(rows) for rows in (split.training, split.test))
     middle, sides = centre_answers(train, len(split.test), size)
     return {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mammolib.experiments.detection import Detection
 
 UNIFORM_SIZES = (3500, 500, 329)
-"""Uniform cuts that train, validate and test in Experiment E."""
+"""Uniform cuts that train, validate and test in Experiment E, beside 816 crops."""
 
 
 def centred(films: Sequence[mias.Film]) -> Crops:
@@ -42,10 +42,10 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     """Return Experiment E's uniform cuts, split so that none that trains or validates shows a lesion A tests on.
 
     The paper states neither the rule of the cuts nor their lesions. Here: a 256 grid at stride 64, the cuts that hold
-    the whole lesion, eight views of each, dark or not; of these at most the paper's 3500, 500 and 329 are drawn. A
-    lesion of which A tests any view tests. The others are as in A; where A has views of one lesion on several sides,
-    as by image, their cuts are dealt out at random, seven to one, to training and validation. `crops` and `part` are
-    A's crops and how it split them.
+    the whole lesion, eight views of each, dark or not; of these at most the paper's 3500, 500 and 329 are drawn, or the
+    same shares of another number of crops. A lesion of which A tests any view tests. The others are as in A; where A
+    has views of one lesion on several sides, as by image, their cuts are dealt out at random, seven to one, to training
+    and validation. `crops` and `part` are A's crops and how it split them.
     """
     trains, validates, tests = (set(crops.film[rows]) for rows in (part.training, part.validation, part.test))
     cuts = uniform_cuts([f for f in films if f.reference in set(crops.film)], views=8, max_dark=None)
@@ -58,7 +58,8 @@ def uniform(films: Sequence[mias.Film], crops: Crops, part: Split, seed: int) ->
     else:
         second = np.isin(cuts.film[order], sorted(validates)) & ~tested
         sides = [order[~tested & ~second], order[second], order[tested]]
-    train, validate, test = (np.sort(side[:most]) for side, most in zip(sides, UNIFORM_SIZES, strict=True))
+    most = [round(size * len(crops) / sum(splits.PAPER_SIZES)) for size in UNIFORM_SIZES]
+    train, validate, test = (np.sort(side[:n]) for side, n in zip(sides, most, strict=True))
     return cuts, Split(train, validate, test, part.kind)
 
 

@@ -144,13 +144,11 @@ def _problem(folder: Path, name: str, copy: str | None) -> Problem | None:
 
 def digest(films: Iterable[Film]) -> str:
     """Return one SHA-256 over annotations and pixels of some films, in whatever format their images are kept."""
-    films = list(films)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pixels = pool.map(lambda film: hashlib.sha256(film.pixels()).hexdigest(), films)
-        total = hashlib.sha256()
-        for film, image in zip(films, pixels, strict=True):
-            rows = [(x.kind, x.severity, *map(_number, (x.row, x.column, x.radius))) for x in film.lesions]
-            total.update(f"{film.reference} {film.tissue} {rows} {image}\n".encode())
+    total = hashlib.sha256()
+    for film in films:
+        image = hashlib.sha256(film.pixels()).hexdigest()
+        rows = [(x.kind, x.severity, *map(_number, (x.row, x.column, x.radius))) for x in film.lesions]
+        total.update(f"{film.reference} {film.tissue} {rows} {image}\n".encode())
     return total.hexdigest()
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from mammolib.files import draft_folder
-from mammolib.phantom.anatomy import SIZE
-from mammolib.phantom.films import SIDES, film
+from mammolib.mias import SIDE
 
 VERSION = 2
 """Goes up whenever the same seed gives other films."""
 
 MOST_WOMEN = 499  # references have three digits
-_HEADER = b"P5\n%d %d\n255\n" % (SIZE, SIZE)
+_HEADER = b"P5\n%d %d\n255\n" % (SIDE, SIDE)
 _PREAMBLE, _LICENCE = (Path(__file__).with_name(name) for name in ("preamble.txt", "licence.txt"))
 
 
@@ -79,7 +78,7 @@ def is_whole(folder: Path, women: int, seed: int) -> bool:
     try:
         if _settings(women, seed) not in (folder / "Info.txt").read_text(encoding="ascii").splitlines():
             return False
-        length = len(_HEADER) + SIZE * SIZE
+        length = len(_HEADER) + SIDE * SIDE
         names = (f"mdb{number:03d}.pgm" for number in range(1, 2 * women + 1))
         return (folder / "Licence.txt").is_file() and all((folder / n).stat().st_size == length for n in names)
     except (OSError, UnicodeDecodeError):
@@ -92,6 +91,8 @@ def _settings(women: int, seed: int) -> str:
 
 def _fill(draft: Path, women: int, seed: int) -> None:
     from joblib import cpu_count
+
+    from mammolib.phantom.films import SIDES, film  # loads SciPy's FFT, which a set that is there does not need
 
     def draw(woman_and_side: tuple[int, str]) -> list[str]:
         drawn = film(int(seed), *woman_and_side)
