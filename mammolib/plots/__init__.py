@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
 STYLE: dict[RcKeyType, Any] = {
-    "font.size": 10, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150,
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150,
 }  # fmt: skip
 
 

@@ -156,7 +156,8 @@ def alike(crops: Crops, rows: Sequence[int], histograms: NDArray[np.floating]) -
     grey = (np.arange(histograms.shape[1]) + 0.5) * 256 / histograms.shape[1]
     lines = (("test", "thick", GREY), ("training", "thin", BENIGN), ("training", "dashed", MALIGNANT))
     for picture, row, shares, (part, word, colour) in zip(pictures, rows, histograms, lines, strict=True):
-        show_pixels(picture, crops.images[row], f"{part},\n{CLASSES[crops.strata[row] - 1]}")
+        show_pixels(picture, crops.images[row], f"{part}, {CLASSES[crops.strata[row] - 1]}")
+        picture.title.set_fontsize(10)
         picture.set_xlabel(f"{word} line", fontsize=9, color=colour)
         dash, width = "--" if word == "dashed" else "-", 5 if word == "thick" else 1.5
         ax.step(grey, shares, dash, where="mid", lw=width, color=colour)
