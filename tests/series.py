@@ -45,7 +45,7 @@ COUNTS, CUTS, VIEWS, BUILT, SIMULATED = (
     "map-09c699b14051",
 )
 CNNI = ("cnni-bcc-a966276918cf", "cnni-bcc-c7c975107d83", "cnni-bcc-665d5fe76738")
-CNNI_WOMAN, CNNI_LESION_WOMAN, CNNI_LESION = (f"cnni-bcc-{h}" for h in ("9c36f70c38f1", "91528e3d699c", "d2d14bf67390"))
+CNNI_WOMAN, CNNI_LESION_WOMAN = "cnni-bcc-9c36f70c38f1", "cnni-bcc-91528e3d699c"
 FOLDS = "cnni-bcc-10fold-fbb050a13a63"
 VGG16 = ("vgg16-b1f87c487eb0", "vgg16-ced86e65d4e7", "vgg16-c4c0cf39cc6f")
 VGG16_WOMAN = ("vgg16-94abb55f7e2e", "vgg16-b8263cb4a704", "vgg16-2357a2acf397")

@@ -73,7 +73,10 @@ def test_the_ladder_is_climbed_as_it_is_told():
     states(CHAPTER, f"The Laplacian finds {two('laplacian')},")
     states(CHAPTER, f"**Features by hand** with a linear model find {two('features')}, fewer than the Laplacian alone")
     assert value(stem("features"), ONE) < value(stem("laplacian"), ONE)
-    states(CHAPTER, f"The brightest blob is worse than not looking ({two('brightness')})")
+    states(CHAPTER, f"The brightest blob is worse than not looking at one false mark ({two('brightness')})")
+    states(CHAPTER, f"for dense tissue is bright too; at four it is ahead ({two('brightness', FOUR)}).")
+    assert value(stem("brightness"), ONE) < value(stem("position"), ONE)
+    assert value(stem("brightness"), FOUR) > value(stem("position"), FOUR)
     assert value(stem("brightness"), ONE) < value(stem("position"), ONE)
     states(CHAPTER, f"**ImageNet's maps** bring the large step: {two('imagenet')}.")
     states(CHAPTER, f"brings {two('both-breasts')} at one false mark and {two('both-breasts', FOUR)} at four.")
@@ -108,8 +111,8 @@ def test_the_first_pages():
     best, lines = (f"{100 * value(stem(rung), ONE):.0f}" for rung in ("both-breasts", "laplacian"))
     states(
         "book/intro.md",
-        f"There, a few lines of SciPy find {lines} of 100 lesions, and the best detector of this book, which trains no "
-        f"network, finds {best}.",
+        f"By it, the same network, trained on whole films, finds {100 * value(stem('ssd'), ONE):.0f} of 100, a few "
+        f"lines of SciPy find {lines}, and the best detector of this book, which trains no network, finds {best}.",
     )
     states(
         "README.md",

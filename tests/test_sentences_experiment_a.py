@@ -166,10 +166,16 @@ def test_chapter_7_the_mechanism():
     apart = [f"{value(stem, 'map_mirror_apart'):.3f}" for stem in measured]
     states(
         EXPERIMENT_A,
-        f"Four of the five seeds have measured it: {', '.join(twin[:3])} and {twin[3]} with the mirror image in "
+        f"It was measured for four of the five seeds: {', '.join(twin[:3])} and {twin[3]} with the mirror image in "
         f"training, {', '.join(apart[:3])} and {apart[3]} without.",
     )
     assert len(measured) == 4
+    twin, apart = ([f"{value(stem, f'map_mirror_{side}'):.3f}" for stem in SHORT] for side in ("trains", "apart"))
+    states(
+        EXPERIMENT_A,
+        f"Two shorter runs with all the filters score {twin[0]} and {twin[1]} with it, {apart[0]} and {apart[1]} "
+        "without",
+    )
     states(EXPERIMENT_A, f"But in that order our network scores {value(IN_ORDER, 'map'):.3f}, and")
     states(EXPERIMENT_A, f"the score rises at random, by {mirrored - still:.3f}, and not by woman.")
     states(EXPERIMENT_A, f"a network scores {still:.3f}; with it, {mirrored:.3f}.")

@@ -146,7 +146,7 @@ def digest(films: Iterable[Film]) -> str:
     """Return one SHA-256 over annotations and pixels of some films, in whatever format their images are kept."""
     total = hashlib.sha256()
     for film in films:
-        image = hashlib.sha256(film.pixels()).hexdigest()
+        image = hashlib.sha256(film.pixels().data).hexdigest()
         rows = [(x.kind, x.severity, *map(_number, (x.row, x.column, x.radius))) for x in film.lesions]
         total.update(f"{film.reference} {film.tissue} {rows} {image}\n".encode())
     return total.hexdigest()
