@@ -27,7 +27,7 @@ def run(name="A", updates=30, outcome="finished", losses=(8.0, 3.0), **changed):
 def test_the_largest_group_of_like_runs_is_the_ladder_and_titles_leave_out_what_all_have_changed():
     rungs = [run("B"), run(clip=1.0), run()]
     found = stability.ladder([*rungs, run(updates=99), run(updates=99, clip=1.0)])
-    assert list(stability.titled(found)) == ["A: as stated", "A: clip 1.0", "B: as stated"]
+    assert list(stability.titled(found)) == ["A: as stated", "A: gradient clipped to 1", "B: as stated"]
     assert list(stability.titled([run()])) == ["A: batch 4"]
     assert stability.ladder([]) == [] and stability.titled([]) == {}
 
@@ -35,7 +35,7 @@ def test_the_largest_group_of_like_runs_is_the_ladder_and_titles_leave_out_what_
 def test_the_table_says_what_differs_and_what_is_left():
     broken = run(outcome="diverged at update 3", losses=())
     table = stability.ladder_table([broken, run(clip=1.0), run(warmup=5, losses=(8.0, 4.1))])
-    assert list(table["changed"]) == ["nothing", "clip 1.0", "warmup 5"]
+    assert list(table["changed"]) == ["as stated", "gradient clipped to 1", "warm-up over 5 updates"]
     assert table["share left"].tolist() == ["–", "0.38", "0.51"]
     assert next(iter(table["outcome"])) == "diverged at update 3"
 
@@ -66,14 +66,14 @@ def test_runs_at_two_rates_are_paired_and_the_table_says_how_each_ended():
     better = at([0.001], long, localisation=[3, 2, 1], confidence=[5, 2.5, 2])
     others = [at([0.001], run(clip=1.0)), at([0.002], run("B", warmup=5)), at([0.001], run(updates=90))]
     pairs = stability.doubled([worse, better, broken, *others, at([0.001], short)])
-    assert pairs == {"nothing": (at([0.001], short), broken), "start from trained weights": (better, worse)}
+    assert pairs == {"as stated": (at([0.001], short), broken), "start from trained weights": (better, worse)}
     assert stability.doubled_table(pairs).to_dict("index") == {
-        "nothing": {"A ends": "3.00", "A, highest": "–", "B ends": "diverged at update 3", "B, highest": "–"},
+        "as stated": {"A ends": "3.00", "A, highest": "–", "B ends": "diverged at update 3", "B, highest": "–"},
         "start from trained weights": {"A ends": "3.00", "A, highest": "4.50", "B ends": "9.50", "B, highest": "9.50"},
     }
     assert stability.doubled([short, *others]) == {}
     both = stability.doubled([at([r], run(n, updates=u)) for n, r in (("A", 0.001), ("B", 0.002)) for u in (90, 30)])
-    assert list(both) == ["nothing, 30 updates", "nothing, 90 updates"]
+    assert list(both) == ["as stated, 30 updates", "as stated, 90 updates"]
 
 
 def stepped(optimizer="SGD", clip=None, **norms):

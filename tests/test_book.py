@@ -346,8 +346,8 @@ def test_only_runs_that_differ_in_their_seed_share_a_column(inside, films):
         keep(inside, 0, {"changed": {}, "updates": updates}, "woman", metrics={"map": 0.4})
     table = run.recorded_table("A", ["map"])
     assert table.loc["mAP"].to_dict() == {
-        "at random, optimizer adam (2 seeds)": "0.250 (0.200 to 0.300 in 2 seeds)",
-        "at random, optimizer adam, clip 1.0 (1 seed)": "0.200",
+        "at random, Adam (2 seeds)": "0.250 (0.200 to 0.300 in 2 seeds)",
+        "at random, Adam, gradient clipped to 1 (1 seed)": "0.200",
         "at random, nothing else (1 seed)": "0.200",
     } | {f"by woman, {r.hash} (1 seed)": "0.400" for r in run.all_recorded("A", split="woman")}
 

@@ -5,6 +5,7 @@ from series import recorded
 
 from mammolib.analysis.curves import at_equal
 from mammolib.analysis.retraining import confidence_ranks
+from mammolib.analysis.stability import precisions
 from mammolib.experiments.detection import SETS
 
 B, C, D, E = (
@@ -55,6 +56,14 @@ def test_what_explodes_and_what_trains():
         f"{value('B-373a96d6c6af', 'map'):.3f} beside {value(divided, 'centre_map'):.3f}.",
     )
     states(B, f"and the network trained: an mAP of {value('A-0dc22d386d60', 'map'):.3f} at random after 1,320 updates")
+
+
+def test_half_precision_shows_no_difference():
+    single, half = precisions(recorded("A")).values()
+    ends = [f"{r.metrics[DETECTION]['value']:.2f}" for r in (single, half)]
+    states(B, f"where they end: at {ends[0]} and {ends[1]}, with intervals of the mAP that cover each other.")
+    first, second = (r.metrics["map_validation"] for r in (single, half))
+    assert first["low"] < second["high"] and second["low"] < first["high"]
 
 
 def test_updates_were_missing_and_not_the_rate():

@@ -51,7 +51,7 @@ def ladder_table(records: Sequence[Record]) -> pd.DataFrame:
     rows = []
     for record in records:
         first, last = (_value(record, f"val_detection_loss{at}") for at in ("@epoch1", ""))
-        changed = own_changes(record, records) or "nothing"
+        changed = own_changes(record, records) or "as stated"
         rows.append([changed, record.outcome, *map(in_words, (first, last, last / first))])
     columns = ["changed", "outcome", "after epoch 1", "at the end", "share left"]
     return pd.DataFrame(rows, index=[record.name for record in records], columns=columns)
@@ -109,7 +109,7 @@ def doubled(records: Sequence[Record]) -> dict[str, tuple[Record, Record]]:
     pairs = [(group["A"], group["B"]) for group in groups if "A" in group]
     pairs.sort(key=lambda pair: (pair[0].size, len(pair[0].settings.get("changed", {})), pair[0].hash))
     of_a = [a for a, _ in pairs]
-    words = [own_changes(a, of_a) or "nothing" for a in of_a]
+    words = [own_changes(a, of_a) or "as stated" for a in of_a]
     lengths = [f", {a.settings['updates']} updates" for a in of_a]
     titles = [word + length if words.count(word) > 1 else word for word, length in zip(words, lengths, strict=True)]
     return dict(zip(titles, pairs, strict=True))

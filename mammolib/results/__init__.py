@@ -17,11 +17,11 @@ from .record import NO_DATA, Record, find, load, load_all, metric, once, save, s
 from .runs import SPLITS, key_but, own_changes, plain_words, series, shared_changes, standing
 from .tables import headline, listed, show
 from .verdicts import VERDICTS
-from .words import metric_words
+from .words import change_words, metric_words
 
 __all__ = [
-    "NO_DATA", "SPLITS", "VERDICTS", "Claim", "Record", "claims", "commit", "find", "headline", "judge", "key_but",
-    "layer_table", "listed", "load", "load_all", "machine", "metric", "metric_words", "once", "own_changes",
+    "NO_DATA", "SPLITS", "VERDICTS", "Claim", "Record", "change_words", "claims", "commit", "find", "headline", "judge",
+    "key_but", "layer_table", "listed", "load", "load_all", "machine", "metric", "metric_words", "once", "own_changes",
     "paper_beside_ours", "plain_words", "recorded", "results_page", "root", "run_store", "runs_page", "save",
     "sections", "series", "shared_changes", "show", "standing", "start_of",
 ]  # fmt: skip

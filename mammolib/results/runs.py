@@ -8,6 +8,7 @@ from typing import Any
 
 from .estimates import SEEDS
 from .record import Record
+from .words import change_words
 
 Series = Sequence[Record]
 """Runs that differ in their seed only, by seed."""
@@ -38,9 +39,7 @@ def plain_words(runs: Series) -> str:
         del changed["optimizer"], changed["divide_by"]
         if width and width > 0.125:
             changed.pop("rates", None)  # they go with the width
-    known = {"flip False": "not mirrored", "flip True": "mirrored", "optimizer adam": "Adam"}
-    changes = [f"{k.replace('_', ' ')} {v}" for k, v in changed.items() if k not in ("precision", "batch", "start")]
-    words += [known.get(change, change) for change in changes]
+    words += [change_words(k, v) for k, v in changed.items() if k not in ("precision", "batch", "start")]
     words.append(f"seed {first.seed}" if len(runs) == 1 else f"{len(runs)} seeds")
     words += sorted({r.outcome for r in runs} - {"finished"})
     return ", ".join(filter(None, words))
@@ -58,7 +57,7 @@ def own_changes(run: Record, among: Sequence[Record]) -> str:
     own = {k: v for k, v in run.settings.get("changed", {}).items() if k not in shared}
     if "-" in str(own.get("start")):
         own["start"] = "from trained weights"
-    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in own.items())
+    return ", ".join(change_words(k, v) for k, v in own.items())
 
 
 def data_words(record: Record) -> str:

@@ -53,7 +53,8 @@ class Shown:
             ("times, settings and background", self.table[~finds]),
         ):
             if len(rest):
-                parts.append(f"<details><summary>{len(rest)} lines: {title}</summary>{_html(rest)}</details>")
+                head = f"{len(rest)} {'line' if len(rest) == 1 else 'lines'}: {title}"
+                parts.append(f"<details><summary>{head}</summary>{_html(rest)}</details>")
         return f'<div class="claims">{"".join(parts)}</div>'
 
 

@@ -54,6 +54,21 @@ LABELS = {
 }
 """Metric -> its name in words; a metric that is not here is shown with blanks for its underscores."""
 
+CHANGES = {
+    "optimizer adam": "Adam",
+    "flip False": "not mirrored",
+    "flip True": "mirrored",
+    "precision float32": "single precision",
+    "precision mixed_bfloat16": "half precision (bfloat16)",
+}
+"""A change of a setting, as its name and value -> in words."""
+FORMS = {
+    "clip": "gradient clipped to {:g}",
+    "divide_by": "input divided by {:g}",
+    "warmup": "warm-up over {:g} updates",
+}
+"""Changed setting -> the words around its value."""
+
 
 def metric_words(name: str) -> str:
     """Return a metric's name in words.
@@ -69,6 +84,22 @@ def metric_words(name: str) -> str:
             plain, where = plain.removesuffix(suffix), words
     when = " at the end" if moment == "last" else re.sub(r"([a-z]+)(\d+)", r" after \1 \2", moment)
     return LABELS.get(plain, plain.replace("_", " ")) + where + when
+
+
+def change_words(name: str, value: Any) -> str:
+    """Return in words what a run changed.
+
+    Example:
+        >>> change_words("clip", 1.0), change_words("rates", [0.002, 2e-05]), change_words("batch", 32)
+        ('gradient clipped to 1', 'rates 0.002, 0.00002', 'batch 32')
+    """
+    if isinstance(value, Mapping):  # a schedule
+        name, value = "rates", value["values"]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        name = name.removesuffix("s") if len(value) == 1 else name
+        value = ", ".join(f"{v:.12f}".rstrip("0").rstrip(".") if isinstance(v, float) else str(v) for v in value)
+    plain = FORMS[name].format(value) if name in FORMS else f"{name.replace('_', ' ')} {value}"
+    return CHANGES.get(f"{name} {value}", plain)
 
 
 def number_words(held: Mapping[str, Any] | None) -> str:
@@ -88,10 +119,11 @@ def seeds_words(values: Sequence[float]) -> str:
     """Return a number over several runs as every table shows it: "0.841 (0.792 to 0.870 in 3 seeds)".
 
     Example:
-        >>> seeds_words([0.4, 0.6]), seeds_words([0.4]), seeds_words([])
-        ('0.500 (0.400 to 0.600 in 2 seeds)', '0.400', '–')
+        >>> seeds_words([0.4, 0.6]), seeds_words([0.4]), seeds_words([]), seeds_words([278, 280])
+        ('0.500 (0.400 to 0.600 in 2 seeds)', '0.400', '–', '279 (278 to 280 in 2 seeds)')
     """
     if not values:
         return "–"
-    mean = f"{sum(values) / len(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f} in {len(values)} seeds)"
+    form = "{:,.0f}" if all(isinstance(value, int) for value in values) else "{:.3f}"
+    mean, low, high = map(form.format, (sum(values) / len(values), min(values), max(values)))
+    return mean if len(values) == 1 else f"{mean} ({low} to {high} in {len(values)} seeds)"
