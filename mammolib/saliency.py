@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from functools import partial
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammolib.metrics import measured
+from mammolib.metrics.classification import share
 from mammolib.patches import Crops
 
 BORDER = 8
@@ -126,7 +126,7 @@ def pointing_table(looked: Mapping[str, tuple[NDArray, Crops]]) -> pd.DataFrame:
     columns = {}
     for name, (maps, crops) in looked.items():
         hit, chance = pointing_game(maps, crops.truths.box)
-        rate = measured(partial(_mean_hits, hit), crops.woman)
+        rate = measured(share(hit), crops.woman)
         value, low, high = rate["value"], rate["low"], rate["high"]
         near, strip = border_share(maps)
         columns[name] = {
@@ -139,10 +139,6 @@ def pointing_table(looked: Mapping[str, tuple[NDArray, Crops]]) -> pd.DataFrame:
             "border by chance": f"{strip:.2f}",
         }
     return pd.DataFrame(columns)
-
-
-def _mean_hits(hit: NDArray[np.bool_], weights: NDArray) -> NDArray[np.floating]:
-    return weights @ hit / weights.sum(axis=-1)
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:

@@ -144,7 +144,7 @@ def test_asking_for_a_committed_run_again_finds_its_record():
         ({"schedule": True}, ", schedule: True does not fit; it must be a rate"),
         ({"options": 3}, ", options: must be names with values, got 3"),
         ({"epochs": 0}, ", epochs: must be a whole number of at least 1, got 0"),
-        ({"optimizer": {}}, ", optimizer: {} is not one of sgd, adam"),
+        ({"optimizer": {}}, ", optimizer: must be one of sgd, adam"),
         ({"open": []}, ": it has no setting 'open'"),
         ({"updates": 5}, ": it has no setting 'updates'"),
     ],

@@ -20,7 +20,7 @@ AT_ONE = "sensitivity_at_1"
 def rungs(records: Iterable[Record]) -> dict[str, Record]:
     """Return words -> record of the book's own detectors, in the order of the ladder."""
     by_name = {record.name: record for record in records}
-    return {words: by_name[PREFIX + rung] for rung, words in RUNGS.items() if PREFIX + rung in by_name}
+    return {words: by_name[PREFIX + rung] for rung, (words, _) in RUNGS.items() if PREFIX + rung in by_name}
 
 
 def ladder_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -55,5 +55,5 @@ def leaderboard(records: Iterable[Record]) -> list[tuple[str, ...]]:
         name = record.settings.get("detector", f"{record.name} {record.hash}")
         repeats = record.settings.get("repeats") or len(np.atleast_1d(record.settings["repeat"]))
         shares = (number_words(record.metrics[f"sensitivity_at_{point}"]) for point in POINTS)
-        rows.append((RUNGS.get(name, name), *shares, str(repeats), record.settings["folds"][:8]))
+        rows.append((RUNGS.get(name, (name,))[0], *shares, str(repeats), record.settings["folds"][:8]))
     return rows

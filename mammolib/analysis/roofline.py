@@ -8,9 +8,9 @@ other.
 
 from __future__ import annotations
 
+import timeit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,12 +80,7 @@ class Work:
 
 def best_seconds(work: Callable[[], object], repeat: int = 3) -> float:
     """Return the shortest of `repeat` timings of `work()`, in seconds."""
-    times = []
-    for _ in range(repeat):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(work, number=1, repeat=repeat))
 
 
 def matrix_rate(dtype: str, side: int = 2048, times: int = 1) -> float:

@@ -20,22 +20,16 @@ _chapter_options = options(
 )
 
 
-def _run(chapters: tuple[str, ...], **given: Any) -> None:
-    from mammolib import book
-    from mammolib.experiments.profiles import check_seed
-
-    check_seed(given["seed"])
-    outcomes = book.run(chapters, say=click.echo, **given)
-    failed = [o.chapter for o in outcomes if o.status == "failed"]
-    if failed:
-        raise ValueError(f"{len(failed)} of {len(outcomes)} chapters failed: {', '.join(failed)}")
-
-
 @main.command()
 @_chapter_options
 def run(chapters: tuple[str, ...], **given: Any) -> None:
     """Execute CHAPTERS, by name or number; all of the book if none is given. What has not changed is not run again."""
-    _run(chapters, **given)
+    from mammolib import book
+
+    outcomes = book.run(chapters, say=click.echo, **given)
+    failed = [o.chapter for o in outcomes if o.status == "failed"]
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(outcomes)} chapters failed: {', '.join(failed)}")
 
 
 @main.command()
@@ -65,7 +59,8 @@ def book(chapters: tuple[str, ...], **given: Any) -> None:
     """Execute chapters and make the pages: run and build in one. First pages appear after the first chapters."""
     from mammolib import book as room
 
-    _run(chapters, early=lambda: room.build_early(say=click.echo), **given)
+    early = {"early": lambda: room.build_early(say=click.echo)}
+    click.get_current_context().invoke(run, chapters=chapters, **early, **given)
     room.build(say=click.echo)
 
 

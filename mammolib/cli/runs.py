@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,9 @@ def _jobs(
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise ValueError(f"--set: {pair!r} is not of the form KEY=VALUE")
-        changes[key] = _value(value)
+        changes[key] = value
+        with contextlib.suppress(ValueError):  # no number, true, false, null or list: a word
+            changes[key] = json.loads(value)
     one = {option: given.pop(option) for option in ("seed", "split")}
     several = {option: given.pop(f"{option}s") for option in one}
     for option, value in one.items():
@@ -201,24 +204,12 @@ def _said(metrics: Mapping[str, Any]) -> list[str]:
     return [f"{k} {value:.3g}" for k, value in found.items() if "@" not in k]
 
 
-def _value(text: str) -> Any:
-    """Read a setting's value: a number, true, false, null, a list, or else a word."""
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 @main.command()
 @click.option("--all", "every", is_flag=True, help="Every claim: what was counted, built, timed and set, too.")
 @click.option("--chapter", help="The claims of one chapter only, such as 07.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list with an entry for each claim.")
 def claims(every: bool, chapter: str | None, as_json: bool) -> None:
     """Set every claim of the paper beside the recorded runs, with a verdict and its reason."""
-    import json
-
     from mammolib import results
 
     asked = results.claims(chapter=chapter)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from mammolib import classifiers, mias, results, splits, training
 from mammolib.experiments import evaluate_classifier
-from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
+from mammolib.experiments.definition import Definition, check_word
 from mammolib.experiments.profiles import Profile, check_seed
 from mammolib.patches import Crops, Patches, labelled_patches, uniform_cuts
 from mammolib.splits import Split
 from mammolib.training import Execution, Run, Samples, Schedule, Settings
-from mammolib.training.settings import OPTIMIZERS, number, whole
+from mammolib.training.settings import OPTIMIZERS, TRUTH, Rule, count, number, setting, whole, word
 
 CLASS_NAMES = {2: ("normal", "abnormal"), 3: ("normal", "benign", "malignant")}
 READINGS = ("film", "lesion")

@@ -1,33 +1,13 @@
-"""What `Detection` and `Classification` have in common: rules for settings, and changes of what the paper states."""
+"""What `Detection` and `Classification` have in common: changes of what the paper states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from mammolib.training.settings import one_of, whole
-
-Rule = tuple[Callable[[Any, Any], bool], str]
-"""What a setting must be: a test of its value (and of the experiment), and the words that say so."""
-
-TRUTH: Rule = (lambda v, _: isinstance(v, bool), "true or false")
-
-
-def count(least: int) -> Rule:
-    """Return the rule of a whole number of at least so many."""
-    return lambda v, _: whole(v, least), f"a whole number of at least {least}" if least else "a whole number"
-
-
-def word(choices: Collection[str]) -> Rule:
-    """Return the rule of a word that is one of some."""
-    return lambda v, _: one_of(v, choices), f"one of {', '.join(choices)}"
-
-
-def setting(rule: Rule, default: Any = MISSING, fixed: bool = False, **options: Any) -> Any:
-    """Return the field of a setting with its rule; `but` changes none that is fixed."""
-    return field(default=default, metadata={"rule": rule, "fixed": fixed}, **options)
+from mammolib.training.settings import broken, one_of
 
 
 def check_word(name: str, value: Any, choices: Collection[str]) -> None:
@@ -58,10 +38,8 @@ class Definition:
     changes: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        for one in (f for f in fields(self) if f.metadata):
-            good, words = one.metadata["rule"]
-            if not good(getattr(self, one.name), self):
-                raise self.misfit(one.name, getattr(self, one.name), f"it must be {words}")
+        for name, value, words in broken(self):
+            raise self.misfit(name, value, f"it must be {words}")
         for name in self.mappings:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 

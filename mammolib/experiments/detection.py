@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from mammolib.experiments.definition import TRUTH, Definition, Rule, check_word, count, setting, word
-from mammolib.training.settings import GRADIENT_NORMS, OPTIMIZERS, PRECISIONS, number, whole
+from mammolib.experiments.definition import Definition, check_word
+from mammolib.training.settings import NORMS, OPTIMIZERS, PRECISIONS, TRUTH, Rule, count, number, setting, whole, word
 
 SPLITS = ("image", "lesion-order", "woman")
 SETS = ("centred", "uniform")
@@ -116,7 +116,7 @@ class Detection(Definition):
     mining: str = setting(word(("batch", "image")), "batch")
     mean: str | float = setting((lambda v, _: v == "vgg" or number(v), "vgg or a number"), "vgg")
     divide_by: float = setting((lambda v, _: _positive(v), "a positive number"), 1.0)
-    gradient_norm: str = setting(word(GRADIENT_NORMS), "off")
+    gradient_norm: str = setting(word(NORMS), "off")
     watch: tuple[int, ...] = setting(
         (lambda v, _: isinstance(v, tuple) and all(whole(e, 1) for e in v), "a list of epochs"), ()
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mammolib.metrics import classification as judge
 from mammolib.metrics import measured
+from mammolib.metrics.classification import ratio, share
 from mammolib.splits import SIDES
 
 if TYPE_CHECKING:
@@ -138,22 +139,6 @@ def _of_training(runs: Sequence[Run], images: float) -> dict[str, float]:
         if n >= 76:
             found[f"{name}@epoch76"] = float(values[75])
     return found
-
-
-def ratio(part: ArrayLike, whole: ArrayLike) -> Callable[[NDArray], NDArray]:
-    """Return the statistic sum(weight x part) / sum(weight x whole), for `measured`; NaN where nothing is counted."""
-    parts, wholes = (np.asarray(values, float) for values in (part, whole))
-
-    def of(weights: NDArray) -> NDArray:
-        total = np.asarray(weights @ wholes)
-        return np.divide(weights @ parts, total, out=np.full(total.shape, np.nan), where=total > 0)
-
-    return of
-
-
-def share(values: NDArray) -> Callable[[NDArray], NDArray]:
-    """Return the statistic that says which share of the items, by weight, a truth value holds for."""
-    return ratio(values, np.ones(len(values)))
 
 
 def not_normal(score: NDArray) -> NDArray:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from mammolib import geometry
 from mammolib.detectors.centre import best_sizes, centre_hits, centre_prior
 from mammolib.detectors.lookup import lookup
-from mammolib.experiments.evaluate_classifier import ratio
 from mammolib.experiments.sets import mirror_in_training
 from mammolib.geometry import CLASSES, Detections, Truths
 from mammolib.metrics import TRUE, Matches, average_precision, match, mean_average_precision
+from mammolib.metrics.classification import ratio
 from mammolib.metrics.intervals import measured, spread
 from mammolib.patches import Crops
 from mammolib.splits import Split

@@ -22,17 +22,9 @@ def run_inside(
 ) -> results.Record:
     """Show crops to the network of a detector's run and record what happens within it, or load that record.
 
-    Args:
-        of: the run; its weights are in the store.
-        films, data: the data set that it was trained on, and what the record says of it; as the run does if not given.
-        store: the folder for records and weights.
-
-    Returns:
-        The record, named after the run ("A-inside"): crop_to_crop and within_a_crop (`training.spread_of_answers`) and
-        the run's val_detection_loss; `outputs` holds layer -> share of outputs above zero under "above_zero".
-
-    Raises:
-        FileNotFoundError: the run's weights are not in the store.
+    Arguments and errors are those of `whole_films.run_on_films`. The record is named after the run ("A-inside"), with
+    crop_to_crop and within_a_crop (`training.spread_of_answers`) and the run's val_detection_loss; `outputs` holds
+    layer -> share of outputs above zero under "above_zero".
     """
     asked = ask(of, data)
 

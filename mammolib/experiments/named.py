@@ -70,13 +70,8 @@ def run_named(
 ) -> results.Record:
     """Run what a name says, or load its record.
 
-    Args:
-        name, **asked: what is to be run, see `outline`.
-        films, execution, say: the data set, how to train, and what is called with lines of progress.
-
-    Raises:
-        ValueError: what cannot be, see `outline`.
-        FileNotFoundError: the run whose network is needed is not in the store.
+    What is asked, and what cannot be, see `outline`. `films`, `execution` and `say` are the data set, how to train, and
+    what is called with lines of progress.
     """
     return outline(name, **asked).make(films, execution, say)
 

@@ -22,18 +22,18 @@ from mammolib.detectors.ssd_windows import Windows
 from mammolib.files import atomic
 
 PREFIX = "benchmark-"
-RUNGS: dict[str, str] = {
-    "position": "where lesions of training women lie",
-    "ssd": "SSD256 by windows, from random weights",
-    "ssd-phantoms": "SSD256 by windows, from weights trained on phantoms",
-    "brightness": "the brightest blob",
-    "afum": "brighter than its rings (AFUM)",
-    "laplacian": "round and bright (Laplacian of Gaussian)",
-    "features": "features by hand, linear model",
-    "imagenet": "ImageNet's maps, linear model",
-    "both-breasts": "ImageNet's maps, both breasts, calcifications apart",
+RUNGS: dict[str, tuple[str, Callable[[Any], Detector]]] = {
+    "position": ("where lesions of training women lie", lambda _: Position()),
+    "ssd": ("SSD256 by windows, from random weights", lambda _: Windows()),
+    "ssd-phantoms": ("SSD256 by windows, from weights trained on phantoms", lambda _: Windows(_from_phantoms())),
+    "brightness": ("the brightest blob", lambda _: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256)),
+    "afum": ("brighter than its rings (AFUM)", lambda _: Filter(afum, ((12, 3), (12, 5)), lambda share: share)),
+    "laplacian": ("round and bright (Laplacian of Gaussian)", lambda _: Filter(laplacian, ((16, 5), (32, 4), (32, 5)))),
+    "features": ("features by hand, linear model", lambda at: Features(Eye(False, at), c=1e-2)),
+    "imagenet": ("ImageNet's maps, linear model", lambda at: Features(Eye(True, at), c=1e-4)),
+    "both-breasts": ("ImageNet's maps, both breasts, calcifications apart", lambda at: BothBreasts(Eye(True, at))),
 }
-"""Rungs in the order of the ladder, and what each goes by."""
+"""Rungs in the order of the ladder: what each goes by, and what makes its detector, features being kept in a folder."""
 ONCE = ("ssd", "ssd-phantoms")
 """Rungs that are run on the first repeat only: each of its five folds trains a network of its own."""
 VERSIONS = {"both-breasts": 2}
@@ -43,20 +43,9 @@ NAMES = tuple(PREFIX + rung for rung in RUNGS)
 
 def detector(rung: str, folder: str | Path | None = None) -> Detector:
     """Return the detector of a key of `RUNGS`, not yet fitted; features are kept between runs in a folder, if any."""
-    makers: dict[str, Callable[[], Detector]] = {
-        "position": Position,
-        "ssd": Windows,
-        "ssd-phantoms": lambda: Windows(_weights_from_phantoms()),
-        "brightness": lambda: Filter(brightness, (2, 4, 8, 16), lambda grey: grey / 256),
-        "afum": lambda: Filter(afum, ((12, 3), (12, 5)), lambda share: share),
-        "laplacian": lambda: Filter(laplacian, ((16, 5), (32, 4), (32, 5))),
-        "features": lambda: Features(Eye(False, folder), c=1e-2),
-        "imagenet": lambda: Features(Eye(True, folder), c=1e-4),
-        "both-breasts": lambda: BothBreasts(Eye(True, folder)),
-    }
-    if rung not in makers:
-        raise ValueError(f"detector: {rung!r} is not one of {', '.join(makers)}")
-    return makers[rung]()
+    if rung not in RUNGS:
+        raise ValueError(f"detector: {rung!r} is not one of {', '.join(RUNGS)}")
+    return RUNGS[rung][1](folder)
 
 
 def run_rung(
@@ -133,6 +122,6 @@ def _repeat(
     return {"format": FORMAT, "repeat": repeat, "films": everyone}, choices
 
 
-def _weights_from_phantoms() -> list[Any]:
+def _from_phantoms() -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         return Windows().fit(mias.load(phantom.write(folder, women=80))).learnt

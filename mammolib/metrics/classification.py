@@ -6,6 +6,7 @@ statistics to hand to `mammolib.metrics.intervals.bootstrap`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,6 +146,17 @@ def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Rel
     count = count[count > 0]
     error = float(np.abs(mean_probability - abnormal_share) @ count / count.sum())
     return Reliability(mean_probability, abnormal_share, count, float(brier(truth, probability)), error)
+
+
+def ratio(part: ArrayLike, whole: ArrayLike) -> Callable[[NDArray], NDArray]:
+    """Return the statistic sum(weight x part) / sum(weight x whole), for `measured`; NaN where nothing is counted."""
+    parts, wholes = (np.asarray(values, float) for values in (part, whole))
+    return lambda weights: _share(weights @ parts, weights @ wholes)
+
+
+def share(values: NDArray) -> Callable[[NDArray], NDArray]:
+    """Return the statistic that says which share of the items, by weight, a truth value holds for."""
+    return ratio(values, np.ones(len(values)))
 
 
 def _share(part: ArrayLike, whole: ArrayLike) -> NDArray[np.floating]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-GRADIENT_NORMS = ("off", "total", "layer")
+NORMS = ("off", "total", "layer")  # of the gradient, as recorded
 UNITS = ("epoch", "update")
 OPTIMIZERS = {name.lower(): name for name in ("SGD", "Adam", "AdamW", "Nadam", "RMSprop", "Adagrad", "Adadelta")}
 
@@ -36,14 +36,37 @@ def one_of(value: Any, names: Collection[str]) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _check(what: str, settings: Any, words: Mapping[str, Collection[str]], *rules: tuple[str, bool, str]) -> None:
-    """Name the first field that is none of its words, or breaks a rule: (field, is it good, what it must be)."""
-    for name, choices in words.items():
-        if not one_of(getattr(settings, name), choices):
-            raise ValueError(f"{what}.{name}: {getattr(settings, name)!r} is not one of {', '.join(choices)}")
-    for name, good, must in rules:
-        if not good:
-            raise ValueError(f"{what}.{name}: must be {must}, got {getattr(settings, name)!r}")
+Rule = tuple[Callable[[Any, Any], bool], str]
+"""What a setting must be: a test of its value (and of the experiment), and the words that say so."""
+
+TRUTH: Rule = (lambda v, _: isinstance(v, bool), "true or false")
+
+
+def count(least: int) -> Rule:
+    """Return the rule of a whole number of at least so many."""
+    return lambda v, _: whole(v, least), f"a whole number of at least {least}" if least else "a whole number"
+
+
+def word(choices: Collection[str]) -> Rule:
+    """Return the rule of a word that is one of some."""
+    return lambda v, _: one_of(v, choices), f"one of {', '.join(choices)}"
+
+
+def setting(rule: Rule, default: Any = MISSING, fixed: bool = False, **options: Any) -> Any:
+    """Return the field of a setting with its rule; `but` changes none that is fixed."""
+    return field(default=default, metadata={"rule": rule, "fixed": fixed}, **options)
+
+
+def broken(settings: Any) -> Iterator[tuple[str, Any, str]]:
+    """Yield each field of a dataclass that breaks its rule: its name, its value, and what it must be."""
+    for one in (f for f in fields(settings) if f.metadata):
+        (good, words), value = one.metadata["rule"], getattr(settings, one.name)
+        if not good(value, settings):
+            yield one.name, value, words
+
+
+def _begin(starts: Any, of: Schedule) -> bool:
+    return starts[:1] == (0,) and sorted(set(starts)) == list(starts) and len(starts) == len(of.values)
 
 
 @dataclass(frozen=True)
@@ -60,23 +83,18 @@ class Schedule:
         [0.001, 0.001, 0.001, 0.001, 0.0001]
     """
 
-    values: tuple[float, ...] = (1e-3,)
-    starts: tuple[int, ...] = (0,)
-    unit: str = "epoch"
-    warmup: int = 0
+    values: tuple[float, ...] = setting(
+        (lambda v, _: all(math.isfinite(r) and r >= 0 for r in v), "learning rates"), (1e-3,)
+    )
+    starts: tuple[int, ...] = setting((_begin, "one for each value, begin at 0 and rise"), (0,))
+    unit: str = setting(word(UNITS), "epoch")
+    warmup: int = setting((lambda v, _: v >= 0, "at least 0"), 0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(float(v) for v in self.values))
         object.__setattr__(self, "starts", tuple(int(s) for s in self.starts))
-        rising = self.starts[:1] == (0,) and sorted(set(self.starts)) == list(self.starts)
-        _check(
-            "schedule",
-            self,
-            {"unit": UNITS},
-            ("values", all(math.isfinite(v) and v >= 0 for v in self.values), "learning rates"),
-            ("starts", rising and len(self.starts) == len(self.values), "one for each value, begin at 0 and rise"),
-            ("warmup", self.warmup >= 0, "at least 0"),
-        )
+        for name, value, words in broken(self):
+            raise ValueError(f"schedule.{name}: must be {words}, got {value!r}")
 
     def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Return the updates at which the rates begin."""
@@ -122,30 +140,22 @@ class Settings:
         ValueError: names the field and the value.
     """
 
-    epochs: int
-    batch: int
-    steps_per_epoch: int | None = None
-    optimizer: str = "sgd"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    schedule: Schedule = Schedule()
-    clip: float | None = None
-    precision: str = "float32"
-    flip: bool = False
-    gradient_norm: str = "off"
+    epochs: int = setting(count(1))
+    batch: int = setting(count(1))
+    steps_per_epoch: int | None = setting((lambda v, _: v is None or whole(v, 1), "at least 1"), None)
+    optimizer: str = setting(word(OPTIMIZERS), "sgd")
+    options: Mapping[str, Any] = setting(
+        (lambda v, _: isinstance(v, Mapping), "names with values"), default_factory=dict
+    )
+    schedule: Schedule = setting((lambda v, _: isinstance(v, Schedule), "a Schedule"), Schedule())
+    clip: float | None = setting((lambda v, _: v is None or (number(v) and v > 0), "positive"), None)
+    precision: str = setting(word(PRECISIONS), "float32")
+    flip: bool = setting(TRUTH, False)
+    gradient_norm: str = setting(word(NORMS), "off")
 
     def __post_init__(self) -> None:
-        _check(
-            "settings",
-            self,
-            {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "gradient_norm": GRADIENT_NORMS},
-            ("epochs", whole(self.epochs, 1), "a whole number of at least 1"),
-            ("batch", whole(self.batch, 1), "a whole number of at least 1"),
-            ("steps_per_epoch", self.steps_per_epoch is None or whole(self.steps_per_epoch, 1), "at least 1"),
-            ("options", isinstance(self.options, Mapping), "names with values"),
-            ("schedule", isinstance(self.schedule, Schedule), "a Schedule"),
-            ("clip", self.clip is None or (number(self.clip) and self.clip > 0), "positive"),
-            ("flip", isinstance(self.flip, bool), "true or false"),
-        )
+        for name, value, words in broken(self):
+            raise ValueError(f"settings.{name}: must be {words}, got {value!r}")
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
         try:
             self.as_data()
@@ -181,19 +191,14 @@ class Execution:
             `OutOfTime`. None: it runs to its end.
     """
 
-    checkpoint_every: int = 10
-    checkpoint_unit: str = "epoch"
+    checkpoint_every: int = setting((lambda v, _: whole(v, 1), "at least 1"), 10)
+    checkpoint_unit: str = setting(word(UNITS), "epoch")
     progress: bool | None = None
-    deadline: float | None = None
+    deadline: float | None = setting((lambda v, _: v is None or number(v), "a finite number or None"), None)
 
     def __post_init__(self) -> None:
-        _check(
-            "execution",
-            self,
-            {"checkpoint_unit": UNITS},
-            ("checkpoint_every", whole(self.checkpoint_every, 1), "at least 1"),
-            ("deadline", self.deadline is None or number(self.deadline), "a finite number or None"),
-        )
+        for name, value, words in broken(self):
+            raise ValueError(f"execution.{name}: must be {words}, got {value!r}")
 
 
 def use_jit() -> bool:
