@@ -3,8 +3,6 @@
 ``python tests/browser.py`` draws the still figures again.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import re

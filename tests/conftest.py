@@ -5,8 +5,6 @@ test of the pages (which comes last) renders that. A chapter that nbval has not 
 asked for, is taken from what the reader has executed, or executed as `mammolib run` does.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

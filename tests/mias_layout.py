@@ -1,7 +1,5 @@
 """Small data folders and archives in the mini-MIAS layout, shared by the tests of `mammolib.mias`."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """What ties a sentence of the book to the records: it is written again from them and looked up in its page."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

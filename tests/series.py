@@ -1,7 +1,5 @@
 """The recorded runs that the sentences of the book speak of, by name, and what is computed from several of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Films for tests that need no file: grey, with white squares where their lesions are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

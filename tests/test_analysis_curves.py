@@ -1,7 +1,5 @@
 """Runs beside each other: the axes a fair comparison needs, and what it says of a run that is missing or exploded."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

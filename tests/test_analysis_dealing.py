@@ -1,7 +1,5 @@
 """What the record of the leak says, in tables, curves and pictures."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The leak's mechanism: mirrored views across the split, and the runs that show it."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Experiment E's tables and figures: what they say of records made by hand."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from types import SimpleNamespace

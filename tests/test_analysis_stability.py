@@ -1,7 +1,5 @@
 """Runs alike in all but one change: as a table, by their titles, and by the length of their first step."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import keras

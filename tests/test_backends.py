@@ -1,7 +1,5 @@
 """The same three training steps on every backend that is installed: the same losses."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """The benchmark's file of detections: what is written is read again, and what is wrong is refused in one line."""
 
-from __future__ import annotations
-
 import pytest
 from mias_layout import one_line
 from standin import Film, lesion

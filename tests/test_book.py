@@ -1,7 +1,5 @@
 """The pipeline: what is executed, what is not executed again, what fails and how it says so, the traps of the tools."""
 
-from __future__ import annotations
-
 import errno
 import functools
 import json

@@ -1,7 +1,5 @@
 """The notebooks as the house wants them: their order, tags, short cells, named figures, no output left over."""
 
-from __future__ import annotations
-
 import ast
 import re
 import statistics

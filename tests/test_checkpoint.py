@@ -1,7 +1,5 @@
 """A killed training continues to the same weights; a checkpoint that does not fit is refused and left alone."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

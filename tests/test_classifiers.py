@@ -1,7 +1,5 @@
 """The two classifiers: every parameter counted by hand, every map's side."""
 
-from __future__ import annotations
-
 import re
 
 import keras

@@ -1,7 +1,5 @@
 """The command: errors in one line with the right exit status, and each command handing its options on."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

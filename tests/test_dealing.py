@@ -1,7 +1,5 @@
 """Four ways of dealing and twenty settings: who is kept whole, what is counted, and what choosing by the test adds."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import combinations
 

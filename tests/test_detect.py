@@ -1,7 +1,5 @@
 """From a file to boxes: windows, merging, pictures of every kind, weights of every kind."""
 
-from __future__ import annotations
-
 import json
 import re
 

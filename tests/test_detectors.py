@@ -1,7 +1,5 @@
 """Detectors of whole films: on a film drawn by hand each finds what it should, and says it in the film's own pixels."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import io

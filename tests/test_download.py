@@ -1,7 +1,5 @@
 """mammolib.mias.fetch from a server on this machine that breaks, changes, stalls or is not there."""
 
-from __future__ import annotations
-
 import http.server
 import logging
 import os

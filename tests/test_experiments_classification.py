@@ -1,7 +1,5 @@
 """The paper's classifiers as data and as runs: sizes, splits, records, and what a second call does."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """Experiments A to E as data and as runs: the paper's settings, sizes, sets, records, and what a second call does."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Experiment A killed at any moment and continued: the same record, times aside, with all that was seen on the way."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

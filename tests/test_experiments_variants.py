@@ -1,7 +1,5 @@
 """The variants of Experiments A to E: which is run, the rate that goes with the width, and the records' hashes."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

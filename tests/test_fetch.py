@@ -1,7 +1,5 @@
 """mammolib.mias: fetch from archives and folders on this machine, and pack a part of them; whole or not at all."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import tarfile

@@ -1,7 +1,5 @@
 """Geometry: the group axioms, boxes that follow pixels, IoU against counting pixels, and what the errors name."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

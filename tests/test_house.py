@@ -1,7 +1,5 @@
 """What README, CI, configuration and requirements say must agree, and keep out of the tools' known traps."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import re

@@ -1,7 +1,5 @@
 """Intervals against published values, scipy, and what they promise: coverage, and women drawn whole."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Many runs: seeds and splits by name, a budget, a plan, worker processes, and a cluster that loses a machine."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

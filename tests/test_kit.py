@@ -1,7 +1,5 @@
 """mammolib.book.kit: a folder that travels, the script in it, and the records that come back."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import tarfile

@@ -1,7 +1,5 @@
 """The ladder of whole-film detectors: tables and figures made of records, and the leaderboard's page."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

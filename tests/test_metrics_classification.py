@@ -1,7 +1,5 @@
 """The classification metrics against scikit-learn and against counting by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn import metrics

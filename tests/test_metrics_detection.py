@@ -1,7 +1,5 @@
 """The detection metrics against pycocotools, against definitions written out plainly, and against worked examples."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np

@@ -1,7 +1,5 @@
 """mammolib.mias: the rows of Info.txt and the films, on small hand-made folders."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """mammolib.mias: counts and verification, on small hand-made folders and on the real films."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

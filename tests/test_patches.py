@@ -1,7 +1,5 @@
 """Patches: every set against a loop that cuts pixel by pixel, boxes against painted lesions, and the real counts."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import replace
 from time import perf_counter

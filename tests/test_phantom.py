@@ -1,7 +1,5 @@
 """Phantoms: determinism, layout, anatomy, lesions, statistics, and writing whole or not at all."""
 
-from __future__ import annotations
-
 import collections
 import re
 import threading

@@ -1,7 +1,5 @@
 """The figures of the films: what they show is what the data say."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex

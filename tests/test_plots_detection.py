@@ -1,7 +1,5 @@
 """The figures of the metrics show the numbers they are given, and the slider stands still where nobody can move it."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

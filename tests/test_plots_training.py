@@ -1,7 +1,5 @@
 """The figures of a training show what the history holds, nothing more, and survive runs that exploded."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mammolib.plots import training as plots

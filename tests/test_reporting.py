@@ -1,7 +1,5 @@
 """The page of checklists and model cards: complete, with links that lead somewhere and numbers of records."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

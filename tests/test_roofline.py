@@ -1,7 +1,5 @@
 """The roofline: hand arithmetic, the factors of a separable layer, and measurements that can be believed."""
 
-from __future__ import annotations
-
 import pytest
 
 keras = pytest.importorskip("keras")

@@ -1,7 +1,5 @@
 """Sentences of the front pages and of chapters 1 to 6 that state a result are written again from the records."""
 
-from __future__ import annotations
-
 import pytest
 from sentences import interval, page, record, states, value
 from series import (

@@ -1,7 +1,5 @@
 """The sentences of chapter 13 that hold a number of a recorded run."""
 
-from __future__ import annotations
-
 import pytest
 from sentences import ROOT, interval, page, record, states, value
 

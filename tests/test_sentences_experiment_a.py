@@ -1,7 +1,5 @@
 """Chapter 7's sentences are written again from the records, and the series behind them are what their names say."""
 
-from __future__ import annotations
-
 from sentences import ROOT, interval, record, states, value
 from series import (
     CNNI,

@@ -1,7 +1,5 @@
 """The sentences of chapter 12 that hold a number of a recorded run."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sentences import ROOT, page, record, states, value

@@ -1,7 +1,5 @@
 """The pages: built from executed chapters, every link inside followed, and nothing asked from a foreign host."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse

@@ -1,7 +1,5 @@
 """Splits: disjoint, complete, and without a leak where they say so; with one where the paper may have had it."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The default boxes: counts, order, sizes, places."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Decoding and non-maximum suppression, held against a plain loop."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

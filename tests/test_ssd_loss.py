@@ -1,7 +1,5 @@
 """The loss, held against a loop over images and boxes, and what Keras makes of it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -11,11 +9,7 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras")
 
-from mammolib import training  # noqa: E402
-from mammolib.geometry import Truths  # noqa: E402
 from mammolib.ssd.loss import SSDLoss, hardest  # noqa: E402
-from mammolib.ssd.model import ssd256  # noqa: E402
-from mammolib.ssd.targets import make_targets  # noqa: E402
 
 to_numpy = keras.ops.convert_to_numpy
 
@@ -128,15 +122,6 @@ def test_a_label_that_the_network_does_not_know_is_named(label):
     for shape in ((3, 29, 5), (3, 30, 4), (3, 30)):
         with pytest.raises(ValueError, match=r"targets: this network needs \(images, 30, 5\), got"):
             SSDLoss().check_targets(np.zeros(shape), (None, 30, 6))
-
-
-def test_training_refuses_a_label_beyond_the_network_s_classes_before_it_begins():
-    truths = Truths([0, 1], [1, 2], [[80, 80, 160, 160]] * 2, 2)
-    samples = training.Samples(np.zeros((2, 256, 256), np.uint8), make_targets(truths))
-    with pytest.raises(ValueError, match="training.targets, row 1: the label 2 of default box .* of 0 to 1"):
-        training.train(
-            lambda: ssd256(classes=1, width=1 / 64), samples, settings=training.Settings(1, 2), loss=SSDLoss()
-        )
 
 
 def test_keras_trains_on_it():

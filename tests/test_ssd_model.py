@@ -1,14 +1,12 @@
 """The networks, to the last parameter; `test_backends` trains them on every backend."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
 
 from mammolib.analysis.cost import count_flops, counts, layer_costs  # noqa: E402
-from mammolib.ssd.boxes import SSD256, SSD300, SSD512  # noqa: E402
+from mammolib.ssd.boxes import SSD300, SSD512  # noqa: E402
 from mammolib.ssd.model import (  # noqa: E402
     CentreInput,
     L2Normalise,
@@ -50,28 +48,7 @@ def test_the_same_parts_give_the_two_sizes_the_paper_started_from():
     assert (five.count_params(), five.output_shape, layout_of(five)) == (27_188_676, (None, 24564, 25), SSD512)
 
 
-def test_the_layers_are_those_of_figure_6(plain, separable):
-    """Filters, kernel, stride and the size of the output, row by row as the paper prints them."""
-    table = [
-        *[("Conv2D", n, 3, 1, s) for n, s in ((64, 256), (64, 256))], ("MaxPooling2D", None, 2, 2, 128),
-        *[("Conv2D", n, 3, 1, s) for n, s in ((128, 128), (128, 128))], ("MaxPooling2D", None, 2, 2, 64),
-        *[("Conv2D", 256, 3, 1, 64)] * 3, ("MaxPooling2D", None, 2, 2, 32),
-        *[("Conv2D", 512, 3, 1, 32)] * 3, ("MaxPooling2D", None, 2, 2, 16),
-        *[("Conv2D", 512, 3, 1, 16)] * 3, ("MaxPooling2D", None, 3, 1, 16),
-        ("Conv2D", 1024, 3, 1, 16), ("Conv2D", 1024, 1, 1, 16),
-        ("Conv2D", 256, 1, 1, 16), ("Conv2D", 512, 3, 2, 8),
-        ("Conv2D", 128, 1, 1, 8), ("Conv2D", 256, 3, 2, 4),
-        ("Conv2D", 128, 1, 1, 4), ("Conv2D", 256, 3, 1, 2),
-        ("Conv2D", 128, 1, 1, 2), ("Conv2D", 256, 2, 1, 1),
-    ]  # fmt: skip
-    rows = [
-        (type(layer).__name__, getattr(layer, "filters", None),
-         (layer.kernel_size if hasattr(layer, "filters") else layer.pool_size)[0],
-         layer.strides[0], layer.output.shape[1])
-        for layer in plain.layers
-        if type(layer).__name__ in ("Conv2D", "MaxPooling2D") and not layer.name.endswith(("_conf", "_loc"))
-    ]  # fmt: skip
-    assert rows == table
+def test_fc6_looks_far_and_the_heads_stay_plain(plain, separable):
     assert plain.get_layer("fc6").dilation_rate == (6, 6)
     heads = [layer for layer in plain.layers if layer.name.endswith(("_conf", "_loc"))]
     assert len(heads) == 12
@@ -142,15 +119,6 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
     names = ("centre", "conv1_1", "conv4_3_norm", "fc6", "conv9_2_loc")
     assert {model.get_layer(n).output.dtype for n in names} == {"bfloat16"}
     assert {w.dtype for w in model.weights} == {"float32"}
-
-
-def test_a_saved_model_answers_the_same(tmp_path):
-    model = ssd256(width=NARROW, separable=True, divide_by=64)
-    model.save(tmp_path / "m.keras")
-    again = keras.saving.load_model(tmp_path / "m.keras")
-    x = np.random.default_rng(0).integers(0, 255, (1, 256, 256, 1))
-    np.testing.assert_array_equal(to_numpy(model(x)), to_numpy(again(x)))
-    assert layout_of(again) == SSD256
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Matching and encoding, held against a plain reading of the definitions."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

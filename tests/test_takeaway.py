@@ -1,7 +1,5 @@
 """What a reader takes away: pages without scripts, formulas as MathML, one EPUB, one page to print and its PDF."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import zipfile

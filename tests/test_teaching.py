@@ -1,7 +1,5 @@
 """The page for teachers agrees with the chapters and with the file that says how to cite."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

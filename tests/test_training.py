@@ -1,7 +1,5 @@
 """Training: what it is told, what it records, and that the same seed gives the same weights."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

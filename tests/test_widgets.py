@@ -3,8 +3,6 @@
 What a widget computes is read in a headless Chromium from a page on disk; without Chromium these tests are skipped.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import xml.etree.ElementTree as ET

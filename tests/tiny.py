@@ -1,7 +1,5 @@
 """A network and a data set small enough to train in a test."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 
