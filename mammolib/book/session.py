@@ -15,7 +15,7 @@ import mammolib
 from mammolib import mias, results
 from mammolib.experiments import profiles
 from mammolib.experiments.profiles import Profile
-from mammolib.results.words import metric_words, number_words, seeds_words
+from mammolib.results.words import change_words, metric_words, number_words, seeds_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,9 +224,9 @@ def _in_words(cells: Mapping[str, Sequence[str]], names: Sequence[str]) -> pd.Da
 
 
 def _head(record: results.Record, key: str) -> str:
-    """Return a field or a setting as a word: "at random" for a split, "flip" or "no flip" for what is on or off."""
+    """Return a field or a setting as a word: "at random" for a split, "mirrored" or "not mirrored" for flip."""
     value = results.SPLITS.get(record.split, record.split) if key == "split" else _field(record, key)
-    return (key if value else f"no {key}").replace("_", " ") if isinstance(value, bool) else str(value)
+    return change_words(key, value) if isinstance(value, bool) else str(value)
 
 
 def _real(record: results.Record) -> bool:

@@ -142,7 +142,7 @@ def froc_curves(curves: Mapping[str, Froc]) -> Figure:
         y = np.r_[curve.at(LOWEST), curve.sensitivity[inside], curve.at(highest)]
         ax.plot(x, y, color=colour, ls=dash, label=name)
     false_marks_axis(ax, LOWEST, highest, CAMELYON, color="#DDDDDD", lw=0.8)
-    ax.set(ylim=(0, 1.03), xlabel="false positives per image", ylabel="sensitivity (lesions found)")
+    ax.set(ylim=(0, 1.03), xlabel="false marks a film", ylabel="sensitivity (lesions found)")
     ax.legend(frameon=False, fontsize=9, loc="best")
     return fig
 
