@@ -62,7 +62,7 @@ def test_equal_updates_and_equal_passes():
 def test_labels_tell_runs_apart():
     one = run("C-300x2", 300)
     assert list(curves.labelled([one, replace(one, seed=1), run()])) == [
-        "C-300x2, 600 updates at 0.001",
-        "C-300x2, 600 updates at 0.001, seed 1",
+        "batch 300, 600 updates at 0.001",
+        "batch 300, 600 updates at 0.001, seed 1",
         "A, 600 updates at 0.001",
     ]

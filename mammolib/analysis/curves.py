@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -31,10 +32,11 @@ def with_passes(record: Record) -> dict[str, dict[str, list]]:
 
 
 def labelled(records: Iterable[Record]) -> dict[str, Record]:
-    """Return runs under names that tell them apart: experiment, updates, first rate, and the seed where two agree."""
+    """Return runs under names that tell them apart: A or C's batch, updates, first rate, the seed where two agree."""
     names: dict[str, Record] = {}
     for record in records:
-        label = f"{record.name}, {record.settings['updates']:,} updates at {record.settings['rates'][0]:g}"
+        name = re.sub(r"C-(\d+)x.*", r"batch \1", record.name)
+        label = f"{name}, {record.settings['updates']:,} updates at {record.settings['rates'][0]:g}"
         if label in names:
             label += f", seed {record.seed}"
         names.setdefault(label, record)
