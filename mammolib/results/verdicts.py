@@ -195,7 +195,8 @@ def _relation(
         return None, False, f"no like run to hold {name} against"
     other, want = known[0], "below" if sign == "<" else "above"
     holds = ours.value < other.value if sign == "<" else ours.value > other.value
-    words = f"{'as' if holds else 'not as'} in the paper {want} {name} ({form(other.value, claim.unit)})"
+    words = f"{'' if holds else 'not '}{want} {name} ({form(other.value, claim.unit)}), "
+    words += "as in the paper" if holds else "though in the paper it is"
     if claim.needs == "nothing":
         return holds, True, words
     if ours.interval is None or other.interval is None:
