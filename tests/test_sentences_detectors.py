@@ -109,8 +109,9 @@ def test_the_first_pages():
     best, lines = (f"{100 * value(stem(rung), ONE):.0f}" for rung in ("both-breasts", "laplacian"))
     states(
         "book/intro.md",
-        f"By it, the same network, trained on whole films, finds {100 * value(stem('ssd'), ONE):.0f} of 100, a few "
-        f"lines of SciPy find {lines}, and the best detector of this book, which trains no network, finds {best}.",
+        "By it, a network of the same size, trained on cuts of whole films, normal ones too, finds "
+        f"{100 * value(stem('ssd'), ONE):.0f} of 100 lesions, a few lines of SciPy find {lines}, and the best detector "
+        f"of this book, which trains no network, finds {best}.",
     )
     states(
         "README.md",

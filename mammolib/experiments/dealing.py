@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammolib import metrics
-from mammolib.detectors.lookup import histograms
+from mammolib.detectors.lookup import BINS, histograms
 from mammolib.experiments import sets
 from mammolib.experiments.evaluate_detector import baselines
 from mammolib.patches import Crops
@@ -24,8 +24,8 @@ WAYS = {"view": "image", "lesion": "lesion", "film": "film", "woman": "woman"}
 """What is kept whole -> the split's name in the code."""
 SEEDS = 10
 """Splits of each kind, with seeds 0, 1, ..."""
-PIXELS, BINS = 16, 64
-"""Side of the reduced crops and bins of the histograms that the two classifiers see."""
+PIXELS = 16
+"""Side of the reduced crops that one classifier sees; the other sees the lookup's histograms."""
 FEATURES = {"8 x 8 pixels": 8, "16 x 16 pixels": 16, "16 grey levels": 16, "64 grey levels": 64}
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 INNER = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .estimates import SEEDS
@@ -39,7 +39,7 @@ def plain_words(runs: Series) -> str:
         del changed["optimizer"], changed["divide_by"]
         if width and width > 0.125:
             changed.pop("rates", None)  # they go with the width
-    words += [change_words(k, v) for k, v in changed.items() if k not in ("precision", "batch", "start")]
+    words += _said({k: v for k, v in changed.items() if k not in ("precision", "batch", "start")})
     words.append(f"seed {first.seed}" if len(runs) == 1 else f"{len(runs)} seeds")
     words += sorted({r.outcome for r in runs} - {"finished"})
     return ", ".join(filter(None, words))
@@ -57,7 +57,11 @@ def own_changes(run: Record, among: Sequence[Record]) -> str:
     own = {k: v for k, v in run.settings.get("changed", {}).items() if k not in shared}
     if "-" in str(own.get("start")):
         own["start"] = "from trained weights"
-    return ", ".join(change_words(k, v) for k, v in own.items())
+    return ", ".join(_said(own))
+
+
+def _said(changes: Mapping[str, Any]) -> list[str]:
+    return [change_words(k, v) for k, v in changes.items() if k != "rate_epochs" or "epochs" not in changes]
 
 
 def data_words(record: Record) -> str:

@@ -204,7 +204,7 @@ def _relation(
     (low, high), (other_low, other_high) = ours.interval, other.interval
     if high < other_low or other_high < low:
         return holds, True, words
-    return None, False, f"{words}, but the intervals overlap"  # the difference may be chance
+    return None, False, f"{words}; the intervals overlap"  # the difference may be chance
 
 
 def _alike(claim: Claim, one: Record, other: Record) -> bool:

@@ -45,6 +45,7 @@ LABELS = {
     "froc_score": "FROC score",
     "froc_lesion_films": "FROC score, films with a lesion",
     "froc_all_films": "FROC score, all films",
+    "mixed_iou_20": "mixed IoU of a square of 20 pixels with itself",
     "map_simulated": "mAP, interval over women",
     "map_simulated_by_crop": "mAP, interval over crops",
     "map_simulated_paper": "mAP as the paper defines it",
@@ -64,8 +65,13 @@ LABELS = {
 
 CHANGES = {
     "optimizer adam": "Adam",
+    "momentum 0.0": "no momentum",
+    "clip None": "no clipping",
     "flip False": "not mirrored",
     "flip True": "mirrored",
+    "separable False": "plain convolutions",
+    "regularise_separable True": "decay and He initialisation for both factors",
+    "reading lesion": 'reading "lesion"',
     "precision float32": "single precision",
     "precision mixed_bfloat16": "half precision (bfloat16)",
 }
@@ -73,7 +79,7 @@ CHANGES = {
 FORMS = {
     "clip": "gradient clipped to {:g}",
     "divide_by": "input divided by {:g}",
-    "warmup": "warm-up over {:g} updates",
+    "warmup": "warm-up over {:,} updates",
 }
 """Changed setting -> the words around its value."""
 
@@ -100,14 +106,20 @@ def change_words(name: str, value: Any) -> str:
     Example:
         >>> change_words("clip", 1.0), change_words("rates", [0.002, 2e-05]), change_words("batch", 32)
         ('gradient clipped to 1', 'rates 0.002, 0.00002', 'batch 32')
+        >>> change_words("separable", True), change_words("options", {"momentum": 0.5})
+        ('separable', "options {'momentum': 0.5}")
     """
-    if isinstance(value, Mapping):  # a schedule
+    if name == "schedule" and isinstance(value, Mapping):
         name, value = "rates", value["values"]
     if isinstance(value, Sequence) and not isinstance(value, str):
-        name = name.removesuffix("s") if len(value) == 1 else name
+        name = "rate" if name == "rates" and len(value) == 1 else name
         value = ", ".join(f"{v:.12f}".rstrip("0").rstrip(".") if isinstance(v, float) else str(v) for v in value)
-    plain = FORMS[name].format(value) if name in FORMS else f"{name.replace('_', ' ')} {value}"
-    return CHANGES.get(f"{name} {value}", plain)
+    key, plain = f"{name} {value}", name.replace("_", " ")
+    if key in CHANGES:
+        return CHANGES[key]
+    if isinstance(value, bool):
+        return plain if value else f"no {plain}"
+    return FORMS[name].format(value) if name in FORMS else f"{plain} {value}"
 
 
 def number_words(held: Mapping[str, Any] | None) -> str:
