@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sentences import ROOT, page, record, states, value
-from series import NARROW, NARROW_WOMAN, WIDE, WIDE_WOMAN, mean, stated
+from series import LOOKUP_WOMAN, NARROW, NARROW_WOMAN, WIDE, WIDE_WOMAN, mean, stated
 
 from mammolib import results, splits
 from mammolib.analysis import dealing
@@ -74,6 +74,11 @@ def test_by_lesion_and_by_woman_do_not_differ_here():
 
 
 def test_what_looks_at_no_pixel_gains_nothing():
+    states(
+        CHAPTER,
+        f"Over the fifty of Experiment A's chapter it scores {value(LOOKUP_WOMAN, 'map'):.3f} by woman, and over the five "
+        f"seeds there the boxes that never move score {mean(NARROW_WOMAN, 'centre_map'):.3f}.",
+    )
     states(
         CHAPTER,
         f"gain nothing ({three('centre_map_by_view')} at random, {three('centre_map_by_woman')} by woman)",
