@@ -76,8 +76,8 @@ def test_by_lesion_and_by_woman_do_not_differ_here():
 def test_what_looks_at_no_pixel_gains_nothing():
     states(
         CHAPTER,
-        f"Over the fifty of Experiment A's chapter it scores {value(LOOKUP_WOMAN, 'map'):.3f} by woman, and over the five "
-        f"seeds there the boxes that never move score {mean(NARROW_WOMAN, 'centre_map'):.3f}.",
+        f"Over the fifty of Experiment A's chapter it scores {value(LOOKUP_WOMAN, 'map'):.3f} by woman, and over the "
+        f"five seeds there the boxes that never move score {mean(NARROW_WOMAN, 'centre_map'):.3f}.",
     )
     states(
         CHAPTER,
