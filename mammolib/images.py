@@ -36,9 +36,9 @@ class Grey:
 
     def bytes(self) -> NDArray[np.uint8]:
         """Return (H, W) uint8: eight bits as they are, others by their window or the 0.5th to 99.5th percentile."""
-        values = self.values * self.valid
-        if values.dtype == np.uint8:
-            return values
+        if self.values.dtype == np.uint8:
+            return self.values * self.valid
+        values = np.where(self.valid, self.values, 0)
         known = self.values[self.valid]
         low, high = self.window or (np.percentile(known, (0.5, 99.5)) if known.size else (0, 0))
         scale = 255 / (high - low) if high > low else 0.0

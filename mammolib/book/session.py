@@ -224,7 +224,7 @@ def _in_words(cells: Mapping[str, Sequence[str]], names: Sequence[str]) -> pd.Da
 
 
 def _head(record: results.Record, key: str) -> str:
-    """Return a field or a setting as a word: "at random" for a split, "mirrored" or "not mirrored" for flip."""
+    """Return a field or a setting as a word: "at random" for a split, in words what is on or off."""
     value = results.SPLITS.get(record.split, record.split) if key == "split" else _field(record, key)
     return change_words(key, value) if isinstance(value, bool) else str(value)
 

@@ -22,7 +22,7 @@ from mammolib.plots.colours import BENIGN, COLOURS, DASHES, GREY, LINES, MALIGNA
 TITLES = {"paper": "the paper, 20 points", "voc2007": "VOC 2007, 11 points", "voc2010": "VOC 2010, area",
           "coco": "COCO, 101 points"}  # fmt: skip
 LOWEST = 0.1
-"""Left end of FROC's axis, in false positives per image."""
+"""Left end of FROC's axis, in false marks a film."""
 
 
 def squared_paper(truth: ArrayLike, detection: ArrayLike) -> Figure:
